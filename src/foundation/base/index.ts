@@ -1,0 +1,53 @@
+/** Errors, branded ids and units, bytes, secrets, limits, clock and random, validation, log. */
+export { baseErrors } from './base-errors.ts'
+export { type Brand, type MonotonicMs, monotonicMs, type UnixMs, unixMs } from './brand.ts'
+export {
+  concatBytes,
+  equalBytes,
+  equalConstantTime,
+  fromBase64Url,
+  fromHex,
+  type Sha256,
+  sha256,
+  toBase32,
+  toBase64Url,
+  toHex,
+  utf8,
+} from './bytes.ts'
+export { type CancelTimer, type Clock, type Random, systemClock, systemRandom } from './clock.ts'
+export {
+  defineErrors,
+  type ErrorRow,
+  type ErrorTable,
+  isRefusal,
+  KosError,
+  type KosErrorCode,
+  refuse,
+  type Refusal,
+  type Retry,
+  type SafeDetails,
+} from './errors.ts'
+export { type Gcra, type RateLimit, takeGcra } from './limits.ts'
+export {
+  createLog,
+  type Log,
+  LOG_FIELDS,
+  type LogField,
+  type LogFields,
+  type LogLevel,
+  silentLog,
+} from './log.ts'
+export {
+  type DeviceId,
+  parseDeviceId,
+  parsePrincipal,
+  parseTrustDomain,
+  type Principal,
+  PRINCIPAL_KINDS,
+  type PrincipalKind,
+  principalOf,
+  type PrincipalUri,
+  type TrustDomain,
+} from './principal.ts'
+export { Secret } from './secret.ts'
+export { parseJson, type ShapeLimits, validate, type Validation, z } from './validate.ts'

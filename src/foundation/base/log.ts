@@ -1,0 +1,69 @@
+import { type DestinationStream, pino } from 'pino'
+
+/** The closed list of field names an event may carry; a test holds it equal to `docs/logging.md`. */
+export const LOG_FIELDS = [
+  'address',
+  'bytes',
+  'callId',
+  'code',
+  'command',
+  'count',
+  'detail',
+  'device',
+  'durationMs',
+  'era',
+  'error',
+  'exitCode',
+  'expiresAt',
+  'file',
+  'kind',
+  'name',
+  'number',
+  'peer',
+  'port',
+  'profile',
+  'reason',
+  'requestId',
+  'retryAfterMs',
+  'route',
+  'rule',
+  'serial',
+  'session',
+  'size',
+  'source',
+  'state',
+  'status',
+  'stream',
+  'version',
+] as const
+export type LogField = (typeof LOG_FIELDS)[number]
+export type LogFields = Readonly<Partial<Record<LogField, string | number | boolean | undefined>>>
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** The only way a room writes to the log: a named event with fields of a closed list. */
+export interface Log {
+  event(name: string, fields?: LogFields, level?: LogLevel): void
+}
+
+/** A log that drops everything; for pure uses and tests. */
+export const silentLog: Log = Object.freeze({ event: () => undefined })
+
+/**
+ * A log of JSON lines.
+ *
+ * @param options - lowest level written, destination stream, constant fields of every line
+ */
+export function createLog(options: {
+  readonly level: LogLevel
+  readonly destination: DestinationStream
+  readonly base: Readonly<Record<string, string>>
+}): Log {
+  const logger = pino(
+    { level: options.level, base: options.base, timestamp: pino.stdTimeFunctions.isoTime },
+    options.destination,
+  )
+  return Object.freeze({
+    event: (name: string, fields: LogFields = {}, level: LogLevel = 'info') =>
+      logger[level](fields, name),
+  })
+}

@@ -76,7 +76,7 @@ export function defineErrors<Code extends KosErrorCode>(
     error: (code: Code, details?: SafeDetails, cause?: unknown): KosError<Code> =>
       new KosError(code, frozen[code], { ...(details && { details }), cause }),
     has: (value: unknown): value is KosError<Code> =>
-      value instanceof KosError && Object.hasOwn(frozen, value.code),
+      value instanceof KosError && Object.hasOwn(frozen, (value as KosError).code),
   })
 }
 

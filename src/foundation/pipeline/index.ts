@@ -1,0 +1,29 @@
+/** The stage types of a request and their order; no I/O. */
+export { pipelineErrors } from './errors.ts'
+export type {
+  ArgumentDecision,
+  CallRequest,
+  ConnectionFacts,
+  Grant,
+  Outcome,
+  PeerFacts,
+} from './facts.ts'
+export {
+  Authenticated,
+  Authorised,
+  Connected,
+  Executed,
+  Filtered,
+  mintAuthenticated,
+  mintAuthorised,
+  mintConnected,
+  mintExecuted,
+  mintFiltered,
+  mintRecorded,
+  mintValidated,
+  type Recordable,
+  Recorded,
+  requireStage,
+  type StageClass,
+  Validated,
+} from './stages.ts'

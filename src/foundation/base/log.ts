@@ -36,8 +36,11 @@ export const LOG_FIELDS = [
   'stream',
   'version',
 ] as const
+/** A field name of the closed list. */
 export type LogField = (typeof LOG_FIELDS)[number]
+/** The fields of one event; never a secret, never raw input. */
 export type LogFields = Readonly<Partial<Record<LogField, string | number | boolean | undefined>>>
+/** How much an event matters; a log writes its own level and those above. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** The only way a room writes to the log: a named event with fields of a closed list. */

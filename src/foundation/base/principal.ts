@@ -11,6 +11,7 @@ export type PrincipalUri = Brand<string, 'PrincipalUri'>
 
 /** What kinds of principal a certificate can name. */
 export const PRINCIPAL_KINDS = ['device', 'agent', 'user', 'service', 'authority'] as const
+/** One of {@link PRINCIPAL_KINDS}. */
 export type PrincipalKind = (typeof PRINCIPAL_KINDS)[number]
 
 /** A parsed principal name. */

@@ -10,7 +10,6 @@ import {
   type CborValue,
   compareCborKeys,
   DEFAULT_CBOR_LIMITS,
-  isCborKey,
 } from './cbor-types.ts'
 
 /** What comes next in a {@link CborReader}. */
@@ -147,8 +146,7 @@ export class CborReader {
    */
   nextKey(previous: CborKey | undefined): CborKey {
     const major = this.#head()
-    const key = major === TEXT ? this.#text() : this.#integer(major)
-    if (!isCborKey(key)) throw this.#error('map: key is neither text nor a safe integer')
+    const key = major === TEXT ? this.#text() : this.#keyInteger(major)
     if (previous !== undefined && compareCborKeys(previous, key) >= 0) {
       throw this.#error('map: keys not sorted or not unique')
     }
@@ -223,11 +221,13 @@ export class CborReader {
     this.#deeper(depth)
     const pairs = this.#count(2)
     const map = new Map<CborKey, CborValue>()
-    let previous: CborKey | undefined
+    let previousAt = -1
     for (let index = 0; index < pairs; index += 1) {
-      const key = this.nextKey(previous)
+      const keyAt = this.#at
+      const key = this.nextKey(undefined)
+      this.#checkOrder(previousAt, keyAt)
       map.set(key, this.#any(depth))
-      previous = key
+      previousAt = keyAt
     }
     return map
   }
@@ -263,24 +263,42 @@ export class CborReader {
 
   #skipMap(depth: number): void {
     this.#deeper(depth)
-    let previous: CborKey | undefined
+    let previousAt = -1
     for (let left = this.#count(2); left > 0; left -= 1) {
-      previous = this.nextKey(previous)
+      const keyAt = this.#at
+      const major = this.#head()
+      if (major === TEXT) this.#skipText()
+      else this.#keyInteger(major)
+      this.#checkOrder(previousAt, keyAt)
+      previousAt = keyAt
       this.#skip(depth)
     }
   }
 
+  /**
+   * RFC 8949 section 4.2.1: keys ascend bytewise by encoding. No encoding is the beginning of
+   * another one, so two keys differ within the shorter of them, or are equal.
+   *
+   * @param previousAt - where the key before starts, or −1
+   * @param keyAt - where the key just read starts
+   */
+  #checkOrder(previousAt: number, keyAt: number): void {
+    if (previousAt < 0) return
+    const buffer = this.#buffer
+    const length = this.#at - keyAt
+    for (let index = 0; index < length; index += 1) {
+      const difference = (buffer[keyAt + index] ?? 0) - (buffer[previousAt + index] ?? 0)
+      if (difference > 0) return
+      if (difference < 0) break
+    }
+    throw this.#error('map: keys not sorted or not unique')
+  }
+
   #text(): string {
     const start = this.#at
-    const length = this.#argument
-    if (length > this.#limits.maxTextBytes) throw this.#error('limit: text')
-    const end = this.#advance(length)
+    const end = this.#advanceText()
     const buffer = this.#buffer
-    if (length <= SHORT_TEXT) {
-      let index = start
-      while (index < end && (buffer[index] ?? 0) < 0x80) index += 1
-      if (index === end) return buffer.toString('latin1', start, end)
-    }
+    if (this.#isShortAscii(start, end)) return buffer.toString('latin1', start, end)
     const text = buffer.toString('utf8', start, end)
     // Decoding marks every invalid sequence by U+FFFD, which valid text may hold as well.
     if (text.includes('\ufffd') && !isUtf8(buffer.subarray(start, end))) {
@@ -289,17 +307,33 @@ export class CborReader {
     return text
   }
 
+  #advanceText(): number {
+    if (this.#argument > this.#limits.maxTextBytes) throw this.#error('limit: text')
+    return this.#advance(this.#argument)
+  }
+
+  #isShortAscii(start: number, end: number): boolean {
+    if (end - start > SHORT_TEXT) return false
+    let index = start
+    while (index < end && (this.#buffer[index] ?? 0) < 0x80) index += 1
+    return index === end
+  }
+
   #skipText(): void {
     const start = this.#at
-    if (this.#argument > this.#limits.maxTextBytes) throw this.#error('limit: text')
-    const end = this.#advance(this.#argument)
+    const end = this.#advanceText()
+    if (this.#isShortAscii(start, end)) return
     if (!isUtf8(this.#buffer.subarray(start, end))) throw this.#error('text: not UTF-8')
   }
 
+  #keyInteger(major: number): number {
+    if (major !== UINT && major !== NEGATIVE) throw this.#error('map: key is not text or integer')
+    const key = major === UINT ? this.#argument : -1 - this.#argument
+    if (!Number.isSafeInteger(key)) throw this.#error('map: key is not a safe integer')
+    return key
+  }
+
   #integer(major: number): number | bigint {
-    if (major !== UINT && major !== NEGATIVE) {
-      throw this.#error('map: key is neither text nor a safe integer')
-    }
     const value = major === UINT ? this.#argument : -1 - this.#argument
     if (Number.isSafeInteger(value)) return value
     const exact = this.#buffer.readBigUInt64BE(this.#at - 8)

@@ -329,13 +329,21 @@ export class CborWriter {
 
 const HALF = new DataView(new ArrayBuffer(2))
 
-/** Keys mostly come in order already: then nothing is sorted. */
+/** By insertion: maps are small, and their keys mostly come in order. */
 function sortKeys(keys: CborKey[]): void {
-  for (let index = 1; index < keys.length; index += 1) {
-    if (compareCborKeys(keys[index - 1] ?? '', keys[index] ?? '') >= 0) {
-      keys.sort(compareCborKeys)
-      return
+  if (keys.length > 32) {
+    keys.sort(compareCborKeys)
+    return
+  }
+  for (let end = 1; end < keys.length; end += 1) {
+    const key = keys[end] ?? ''
+    let at = end
+    for (; at > 0; at -= 1) {
+      const before = keys[at - 1] ?? ''
+      if (compareCborKeys(before, key) < 0) break
+      keys[at] = before
     }
+    keys[at] = key
   }
 }
 

@@ -168,18 +168,21 @@ class FileView {
   readonly lines: number
   readonly parsed: ParseResult
   readonly #text: string
+  readonly #lineEnds: readonly number[]
   readonly #faults: Fault[]
 
   constructor(file: SourceFile, faults: Fault[]) {
     this.path = file.path
     this.#text = file.text
     this.lines = countLines(file.text)
+    this.#lineEnds = [...file.text.matchAll(/\n/g)].map(({ index }) => index)
     this.parsed = parseSync(file.path, file.text)
     this.#faults = faults
   }
 
   lineOf(offset: number): number {
-    return countLines(this.#text.slice(0, offset + 1))
+    const after = this.#lineEnds.findIndex((end) => end >= offset)
+    return (after < 0 ? this.#lineEnds.length : after) + 1
   }
 
   fault(offset: number, rule: string, message: string): void {
@@ -404,9 +407,7 @@ function declaredNames(declaration: Node): readonly string[] {
 }
 
 function countLines(text: string): number {
-  let lines = text.endsWith('\n') ? 0 : 1
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines++
-  return lines
+  return text.split('\n').length - (text.endsWith('\n') ? 1 : 0)
 }
 
 function p90(values: readonly number[]): number {

@@ -1,0 +1,54 @@
+/**
+ * Runs the tests: `npm test [-- [--coverage] [--long] [pattern …]]`. A pattern is a part of a path or a
+ * glob. Fails when no test ran, and with `--coverage` when a folder is below its gate.
+ */
+import { globSync } from 'node:fs'
+import { join, matchesGlob } from 'node:path'
+import { run } from 'node:test'
+import { parseArgs } from 'node:util'
+import { type CoveredFile, coverageReport } from './test/coverage.ts'
+import { report } from './test/report.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+const MINUTE_MS = 60_000
+const LONG = 'test/long/**'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { coverage: { type: 'boolean' }, long: { type: 'boolean' } },
+})
+
+/** Test files of the asked kind that match one of the patterns (or all without a pattern). */
+function findTests(): string[] {
+  const all = globSync('test/**/*.test.ts', { cwd: ROOT }).toSorted()
+  const ofKind = all.filter((path) => matchesGlob(path, LONG) === (values.long ?? false))
+  if (positionals.length === 0) return ofKind
+  return ofKind.filter((path) =>
+    positionals.some((pattern) => path.includes(pattern) || matchesGlob(path, pattern)),
+  )
+}
+
+async function main(): Promise<boolean> {
+  const files = findTests()
+  if (files.length === 0) {
+    process.stdout.write('✖ no test file matches\n')
+    return false
+  }
+  let covered: readonly CoveredFile[] = []
+  const events = run({
+    cwd: ROOT,
+    files,
+    concurrency: 2,
+    timeout: (values.long ? 30 : 5) * MINUTE_MS,
+    coverage: values.coverage ?? false,
+    coverageIncludeGlobs: ['src/**/*.ts'],
+  })
+  events.on('test:coverage', ({ summary }) => (covered = summary.files))
+  const passed = await report(events, { root: ROOT, output: process.stdout })
+  if (!values.coverage) return passed
+  const coverage = coverageReport(ROOT, covered)
+  process.stdout.write(coverage.text)
+  return passed && coverage.passed
+}
+
+process.exitCode = (await main()) ? 0 : 1

@@ -12,4 +12,83 @@ export {
   DEFAULT_CBOR_LIMITS,
 } from './cbor-types.ts'
 export { CborWriter, encodeCbor } from './cbor-writer.ts'
+export {
+  coseAlgorithmOf,
+  coseSignerFromKey,
+  coseVerifierFromSpki,
+  isLowS,
+  toLowS,
+} from './cose-keys.ts'
+export { macCose0, verifyCoseMac0 } from './cose-mac0.ts'
+export { signCose, verifyCose } from './cose-sign.ts'
+export { type CoseSign1Check, signCose1, verifyCose1 } from './cose-sign1.ts'
+export {
+  type CoseAlgorithm,
+  type CoseContent,
+  type CoseMacKey,
+  type CoseSigner,
+  type CoseVerifier,
+} from './cose-types.ts'
 export { codecErrors } from './errors.ts'
+export { encodeOid, type ObjectIdentifier } from './der-oid.ts'
+export { DER_LIMITS, type DerLimits, DerReader } from './der-reader.ts'
+export {
+  derBitString,
+  derBoolean,
+  derInteger,
+  derOctetString,
+  derOid,
+  derSequence,
+  derTlv,
+  derUnsigned,
+} from './der-writer.ts'
+export {
+  type CertificateSigner,
+  certificateSignerFromKey,
+  importSpki,
+  spkiAlgorithm,
+  type X509KeyAlgorithm,
+  type X509SignatureAlgorithm,
+} from './x509-algorithms.ts'
+export {
+  buildCertificate,
+  type CertificateFields,
+  MAX_CERTIFICATE_BYTES,
+  parseCertificate,
+  verifyCertificateSignature,
+  type X509Certificate,
+} from './x509-certificate.ts'
+export {
+  authorityKeyIdExtension,
+  type BasicConstraints,
+  basicConstraintsExtension,
+  EXTENSION_OID,
+  extendedKeyUsageExtension,
+  KEY_PURPOSE,
+  type KeyUsage,
+  keyUsageExtension,
+  type NameConstraints,
+  type NameSubtrees,
+  permittedUriHostsExtension,
+  subjectAltNamesExtension,
+  subjectKeyIdExtension,
+  type X509Extension,
+  type X509ExtensionValues,
+} from './x509-extensions.ts'
+export { type GeneralNames } from './x509-general-names.ts'
+export {
+  buildName,
+  NAME_OID,
+  parseName,
+  type X509Name,
+  type X509NameAttribute,
+} from './x509-names.ts'
+export { MAX_PEM_CHARACTERS, pemDecode, pemEncode } from './x509-pem.ts'
+export {
+  buildCsr,
+  type CertificateRequest,
+  type CsrAttribute,
+  MAX_CSR_BYTES,
+  parseCsr,
+  verifyCsr,
+} from './x509-request.ts'

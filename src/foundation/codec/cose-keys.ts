@@ -8,10 +8,10 @@ import {
   type CoseVerifier,
 } from './cose-types.ts'
 
+const COMPONENT_BYTES = 32
 /** Order n of the base point of P-256. @see FIPS 186-5, SP 800-186 section 3.2.1.3 */
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
 const P256_HALF_ORDER: Uint8Array = Buffer.from(toHex32(P256_ORDER >> 1n), 'hex')
-const COMPONENT_BYTES = 32
 
 /**
  * A signer from a private key in memory.

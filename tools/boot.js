@@ -2,6 +2,7 @@
  * The first step of every command: dependencies as locked, Node 26, then the real thing.
  * Plain JavaScript without dependencies, because it runs on whatever Node ≥ 20 the system has.
  *
+ *   node tools/boot.js install
  *   node tools/boot.js start [arguments of the demo]
  *   node tools/boot.js test [arguments of tools/test.ts]
  *   node tools/boot.js build [arguments of tools/build.ts]
@@ -16,22 +17,24 @@ import { findNode } from './boot/node.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
-/** Verb → the program it runs and what it needs before. */
-const VERBS = {
-  start: { program: 'tools/demo/main.ts', before: offerDebianPackages },
-  test: { program: 'tools/test.ts' },
-  build: { program: 'tools/build.ts' },
-  run: { program: undefined },
+/** Verb → the program it runs; `run` names its own, `install` needs none. */
+const PROGRAMS = {
+  install: undefined,
+  start: 'tools/demo/main.ts',
+  test: 'tools/test.ts',
+  build: 'tools/build.ts',
+  run: undefined,
 }
 
 async function boot([verb, ...args]) {
-  const known = Object.hasOwn(VERBS, verb ?? '') ? VERBS[verb] : undefined
-  const program = known?.program ?? (known && args.shift())
-  if (!program) throw new Error(`usage: node tools/boot.js ${Object.keys(VERBS).join('|')} …`)
+  if (!Object.hasOwn(PROGRAMS, verb ?? '') || (verb === 'run' && args.length === 0)) {
+    throw new Error(`usage: node tools/boot.js ${Object.keys(PROGRAMS).join('|')} …`)
+  }
   await ensureModules(ROOT)
   const node = findNode(ROOT)
-  await known.before?.()
-  become(node, [program, ...args])
+  if (verb === 'install') return
+  if (verb === 'start') await offerDebianPackages()
+  become(node, [PROGRAMS[verb] ?? args.shift(), ...args])
 }
 
 /** Turns this process into another one, or stands in for it where that is impossible. */

@@ -1,0 +1,129 @@
+import { concatBytes } from '../base/index.ts'
+import { DerReader } from './der-reader.ts'
+import { contextConstructed } from './der-tags.ts'
+import type { ObjectIdentifier } from './der-oid.ts'
+import { derBitString, derInteger, derOid, derSequence, derSetOf, derTlv } from './der-writer.ts'
+import {
+  type CertificateSigner,
+  parseSignature,
+  signatureIdentifier,
+  spkiAlgorithm,
+  verifyX509Signature,
+  type X509KeyAlgorithm,
+  type X509SignatureAlgorithm,
+} from './x509-algorithms.ts'
+import { asX509, x509Error } from './x509-errors.ts'
+import { parseName, type X509Name } from './x509-names.ts'
+
+/** An attribute of a certificate request; kOS interprets none of them. */
+export interface CsrAttribute {
+  readonly oid: ObjectIdentifier
+  /** The encoded values, at least one. */
+  readonly values: readonly Uint8Array[]
+}
+
+/** A parsed PKCS#10 certificate request, over its own copy of the bytes. */
+export interface CertificateRequest {
+  readonly der: Uint8Array
+  /** The signed part. */
+  readonly tbs: Uint8Array
+  readonly subject: X509Name
+  readonly spki: Uint8Array
+  readonly keyAlgorithm: X509KeyAlgorithm
+  readonly attributes: readonly CsrAttribute[]
+  readonly signatureAlgorithm: X509SignatureAlgorithm
+  readonly signature: Uint8Array
+}
+
+/** Largest request that is read. */
+export const MAX_CSR_BYTES: number = 16_384
+const MAX_ATTRIBUTES = 16
+const ATTRIBUTES = contextConstructed(0)
+const ENCODED_V1 = derInteger(0)
+
+/**
+ * Parses a certificate request strictly.
+ *
+ * **Security:** form only; call {@link verifyCsr} for the proof of possession. Names and
+ * attributes are what the requester wishes, never facts.
+ *
+ * @param der - at most 16 KiB
+ * @throws KosError KOS_CODEC_X509 with the violated rule
+ * @see RFC 2986 section 4
+ */
+export function parseCsr(der: Uint8Array): CertificateRequest {
+  if (der.length > MAX_CSR_BYTES) throw x509Error('size')
+  return asX509(() => readCsr(Buffer.from(der)))
+}
+
+function readCsr(der: Uint8Array): CertificateRequest {
+  const outer = new DerReader(der)
+  const request = outer.sequence()
+  outer.end()
+  const tbs = request.element()
+  const identifier = request.element()
+  const signature = request.bitString()
+  request.end()
+  const info = new DerReader(tbs).sequence()
+  if (info.smallInteger() !== 0) throw x509Error('version')
+  const subject = parseName(info.element())
+  const spki = info.element()
+  const attributes = info.setOf(ATTRIBUTES)
+  info.end()
+  if (attributes.length > MAX_ATTRIBUTES) throw x509Error('attributes-count')
+  return Object.freeze({
+    der,
+    tbs,
+    subject,
+    spki,
+    keyAlgorithm: spkiAlgorithm(spki),
+    attributes: Object.freeze(attributes.map((attribute) => readAttribute(attribute))),
+    signatureAlgorithm: parseSignature(identifier, signature),
+    signature,
+  })
+}
+
+function readAttribute(der: Uint8Array): CsrAttribute {
+  const attribute = new DerReader(der).sequence()
+  const oid = attribute.objectIdentifier()
+  const values = attribute.setOf()
+  attribute.end()
+  if (values.length === 0) throw x509Error('attribute-empty')
+  return Object.freeze({ oid, values })
+}
+
+/**
+ * Writes and signs a certificate request.
+ *
+ * @param fields - subject (may be empty), the SubjectPublicKeyInfo of the signer, attributes
+ * @param signer - the key whose possession is proven
+ */
+export function buildCsr(
+  fields: {
+    readonly subject: X509Name
+    readonly spki: Uint8Array
+    readonly attributes?: readonly CsrAttribute[]
+  },
+  signer: CertificateSigner,
+): Uint8Array {
+  spkiAlgorithm(fields.spki)
+  const attributes = (fields.attributes ?? [])
+    .map(({ oid, values }) => derSequence(derOid(oid), derSetOf(...values)))
+    .toSorted((a, b) => Buffer.compare(a, b))
+  const tbs = derSequence(
+    ENCODED_V1,
+    fields.subject.der,
+    fields.spki,
+    derTlv(ATTRIBUTES, concatBytes(...attributes)),
+  )
+  return derSequence(tbs, signatureIdentifier(signer.algorithm), derBitString(signer.sign(tbs)))
+}
+
+/**
+ * Proof of possession: the request is signed by the key it carries.
+ *
+ * @returns `false` also when the key is not a valid one of its algorithm
+ */
+export function verifyCsr(csr: CertificateRequest): boolean {
+  return verifyX509Signature(csr, csr.spki)
+}

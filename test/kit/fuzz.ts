@@ -1,0 +1,14 @@
+import fc, { type IProperty } from 'fast-check'
+
+/** Longest time one property may take. */
+const TIME_BOX_MS = 4000
+/** Runs of one property when time allows. */
+const RUNS = 2000
+
+/** Checks a property within a time box; a failure prints its seed and path. */
+export function fuzz<T>(property: IProperty<T>): void {
+  fc.assert(property, {
+    numRuns: RUNS,
+    plugins: [fc.interruptAfterTimeLimit(TIME_BOX_MS)],
+  })
+}

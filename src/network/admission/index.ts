@@ -1,0 +1,14 @@
+/** The gate before TLS: address lists, rates, half-open limits, penalties. */
+export {
+  type Admission,
+  type AdmissionDependencies,
+  type AdmissionOptions,
+  type AdmissionStats,
+  createAdmission,
+  type Endpoint,
+} from './admission.ts'
+export { admissionErrors } from './errors.ts'
+export { type AdmissionFailure, type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from './limits.ts'
+export { type AddressLists, NO_LISTS } from './lists.ts'
+export type { OnRefusals, RefusalRecord } from './refusal-records.ts'
+export type { AdmissionTicket } from './ticket.ts'

@@ -1,0 +1,31 @@
+import { calcCommand } from './calc.ts'
+import type { Command } from './command.ts'
+import { echoCommand } from './echo.ts'
+import { filesListCommand } from './files-list.ts'
+import { checkRoots, type FileRoot } from './files-path.ts'
+import { filesReadCommand } from './files-read.ts'
+import { systemInfoCommand, systemStatusCommand, type SystemPort } from './system.ts'
+
+/**
+ * The commands that every daemon offers.
+ *
+ * @param deps - where the system commands get their answers
+ * @param options - the folders that the files commands may reach; a node shares its `share` folder
+ * under the name `share`, an empty list shares nothing
+ * @returns calc, echo, files.list, files.read, system.info and system.status
+ * @throws {@link KosError} KOS_CATALOG_ROOT when a folder is malformed
+ */
+export function createBuiltins(
+  deps: { readonly system: SystemPort },
+  options: { readonly fileRoots: readonly FileRoot[] },
+): readonly Command[] {
+  const roots = checkRoots(options.fileRoots)
+  return [
+    calcCommand,
+    echoCommand,
+    filesListCommand(roots),
+    filesReadCommand(roots),
+    systemInfoCommand(deps.system),
+    systemStatusCommand(deps.system),
+  ]
+}

@@ -1,0 +1,27 @@
+/** Command definitions, argument and result schemas, sanitising. */
+export { createBuiltins } from './builtins.ts'
+export { calcCommand } from './calc.ts'
+export { type Catalog, createCatalog } from './catalog.ts'
+export {
+  bytesSchema,
+  type Command,
+  type CommandContext,
+  type CommandDefinition,
+  type CommandExample,
+  type CommandLimits,
+  defineCommand,
+  isCommandName,
+  type JsonSchema,
+} from './command.ts'
+export { type DataLimits, DataMeter, type DataProblem, retainData, sameData } from './data.ts'
+export { echoCommand } from './echo.ts'
+export { catalogErrors } from './errors.ts'
+export type { FileRoot } from './files-path.ts'
+export {
+  type HostStatus,
+  readHostInfo,
+  readHostStatus,
+  type SystemInfo,
+  type SystemPort,
+  type SystemStatus,
+} from './system.ts'

@@ -1,5 +1,5 @@
-import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
-import { equalBytes, sha256 } from '../base/index.ts'
+import { type KeyObject, sign, verify } from 'node:crypto'
+import { sha256 } from '../base/index.ts'
 import {
   COSE_ALGORITHMS,
   type CoseAlgorithm,
@@ -7,6 +7,7 @@ import {
   type CoseSigner,
   type CoseVerifier,
 } from './cose-types.ts'
+import { importSpki } from './x509-algorithms.ts'
 
 const COMPONENT_BYTES = 32
 /** Order n of the base point of P-256. @see FIPS 186-5, SP 800-186 section 3.2.1.3 */
@@ -38,11 +39,7 @@ export function coseSignerFromKey(privateKey: KeyObject, keyId: Uint8Array): Cos
  * @throws KOS_CODEC_COSE when it is anything else
  */
 export function coseVerifierFromSpki(spkiDer: Uint8Array): CoseVerifier {
-  const key = parseSpki(spkiDer)
-  // A compressed point or explicit curve parameters would give the same key a second id.
-  if (!equalBytes(key.export({ type: 'spki', format: 'der' }), spkiDer)) {
-    throw coseError('key: not the canonical SPKI')
-  }
+  const key = importCoseKey(spkiDer)
   return Object.freeze({ algorithm: coseAlgorithmOf(key), keyId: sha256(spkiDer), key })
 }
 
@@ -106,11 +103,12 @@ export function toLowS(signature: Uint8Array): Uint8Array {
   return low
 }
 
-function parseSpki(spkiDer: Uint8Array): KeyObject {
+/** The import of certificates: one encoding per key, no compressed points, no other parameters. */
+function importCoseKey(spkiDer: Uint8Array): KeyObject {
   try {
-    return createPublicKey({ key: Buffer.from(spkiDer), format: 'der', type: 'spki' })
+    return importSpki(spkiDer)
   } catch (cause) {
-    throw coseError('key: not an SPKI', cause)
+    throw coseError('key: not a canonical SPKI', cause)
   }
 }
 

@@ -103,7 +103,7 @@ export function refuse(
   rule: string,
   extra: Partial<Omit<Refusal, 'allow' | 'code' | 'rule'>> = {},
 ): Refusal {
-  return Object.freeze({ allow: false, code, rule, ...extra })
+  return Object.freeze({ ...extra, allow: false, code, rule })
 }
 
 /** Whether a value returned by a check is a {@link Refusal}. */

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
+import { baseErrors } from './base-errors.ts'
 
 const SHOWN = '[secret]'
 
@@ -44,23 +45,32 @@ export class Secret {
   /**
    * Lends the bytes to a function; they must not be kept.
    *
-   * @throws TypeError when the secret was wiped
+   * @throws {@link KosError} KOS_BASE_WIPED when the secret was wiped
    */
   use<T>(borrow: (bytes: Uint8Array) => T): T {
-    if (this.#wiped) throw new TypeError('this secret was wiped')
-    return borrow(this.#bytes)
+    return borrow(this.#alive())
   }
 
-  /** Constant-time equality with bytes or another secret. */
+  /**
+   * Constant-time equality with bytes or another secret.
+   *
+   * @throws {@link KosError} KOS_BASE_WIPED when either was wiped: zeros must not look equal
+   */
   equals(other: Secret | Uint8Array): boolean {
-    const bytes = other instanceof Secret ? other.#bytes : other
-    return this.#bytes.length === bytes.length && timingSafeEqual(this.#bytes, bytes)
+    const own = this.#alive()
+    const bytes = other instanceof Secret ? other.#alive() : other
+    return own.length === bytes.length && timingSafeEqual(own, bytes)
   }
 
   /** Overwrites the bytes with zeros; later use throws. */
   [Symbol.dispose](): void {
     this.#bytes.fill(0)
     this.#wiped = true
+  }
+
+  #alive(): Uint8Array {
+    if (this.#wiped) throw baseErrors.error('KOS_BASE_WIPED')
+    return this.#bytes
   }
 
   toString(): string {

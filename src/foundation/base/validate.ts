@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { refuse, type Refusal } from './errors.ts'
+import { findJsonAmbiguity } from './json.ts'
 
 z.config({ jitless: true })
 
@@ -41,32 +42,36 @@ export function validate<T>(
   const result = schema.safeParse(value)
   if (result.success) return { allow: true, value: result.data }
   const issue = result.error.issues[0]
-  const path = issue?.path.map(String).join('.') || 'value'
+  const path = issue?.path.map(pathSegment).join('.') || 'value'
   return refuse('KOS_BASE_INVALID', `${path}: ${issue?.code ?? 'invalid'}`)
 }
 
+/** A name in a path can come from the input: only a harmless one is repeated. */
+function pathSegment(segment: PropertyKey): string {
+  const text = String(segment)
+  return /^[\w-]{1,64}$/.test(text) ? text : '?'
+}
+
+const MAX_JSON_DEPTH = 64
+
 /**
- * Parses JSON text strictly: byte limit, no duplicate keys hidden by `JSON.parse` semantics for
- * `__proto__`, no integers beyond 2^53.
+ * Parses JSON text that can be understood in one way only: bounded in bytes and depth (64), without
+ * repeated names, `__proto__`, lone surrogates, and numbers beyond 2^53 or a double.
  *
  * @param text - JSON text
  * @param maxBytes - upper bound of its UTF-8 length
+ * @returns the value, or a refusal `KOS_BASE_INVALID` whose rule is `json: problem`
+ * @see RFC 7493
  */
 export function parseJson(text: string, maxBytes: number): Validation<unknown> {
   if (Buffer.byteLength(text) > maxBytes) return refuse('KOS_BASE_INVALID', 'json: too long')
+  const ambiguity = findJsonAmbiguity(text, MAX_JSON_DEPTH)
+  if (ambiguity) return refuse('KOS_BASE_INVALID', `json: ${ambiguity}`)
   try {
-    return { allow: true, value: JSON.parse(text, safeReviver) as unknown }
+    return { allow: true, value: JSON.parse(text) as unknown }
   } catch {
     return refuse('KOS_BASE_INVALID', 'json: malformed')
   }
-}
-
-function safeReviver(this: unknown, key: string, value: unknown): unknown {
-  if (key === '__proto__') throw new SyntaxError('forbidden key')
-  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) {
-    throw new SyntaxError('integer out of range')
-  }
-  return value
 }
 
 function shapeProblem(root: unknown, limits: ShapeLimits): string | undefined {

@@ -1,0 +1,13 @@
+/** Private keys and secrets of one principal: sealed on disk, each bound to one purpose. */
+export { keysErrors } from './errors.ts'
+export { openKeyStore } from './key-store.ts'
+export {
+  KEY_ALGORITHMS,
+  KEY_PURPOSES,
+  type KeyAlgorithm,
+  type KeyInfo,
+  type KeyPurpose,
+  type KeyRef,
+  type KeyStore,
+  type KeyStoreUnlock,
+} from './key-types.ts'

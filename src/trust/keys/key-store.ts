@@ -1,0 +1,285 @@
+import type { KeyObject } from 'node:crypto'
+import { join } from 'node:path'
+import type { Random, Secret } from '../../foundation/base/index.ts'
+import { keysErrors } from './errors.ts'
+import { createKeyRef, exportKey, generateKey, importKey, publicSpki } from './key-ref.ts'
+import type {
+  KeyAlgorithm,
+  KeyInfo,
+  KeyPurpose,
+  KeyRef,
+  KeyStore,
+  KeyStoreUnlock,
+} from './key-types.ts'
+import { seal, unseal } from './sealing.ts'
+import {
+  currentVersion,
+  type FileContent,
+  type FileVersion,
+  prepareFolder,
+  readPrivateFile,
+  writePrivateFile,
+} from './store-file.ts'
+import {
+  checkBinding,
+  decodeStore,
+  encodeStore,
+  entryBinding,
+  type EntryFacts,
+  isName,
+  type KeyEntry,
+  MAX_SECRET_BYTES,
+  MAX_STORE_BYTES,
+  type SecretEntry,
+  type StoreDocument,
+  type StoreEntry,
+} from './store-format.ts'
+import { findStoreKey, newStoreKey } from './unlock.ts'
+
+const STORE_FILE = 'keystore.cbor'
+
+/** A key in use, with its sealed form. */
+interface HeldKey {
+  readonly entry: KeyEntry
+  readonly privateKey: KeyObject
+  readonly ref: KeyRef
+}
+
+/** A file opened or just made. */
+interface OpenedFile {
+  readonly document: StoreDocument
+  readonly version: FileVersion
+  readonly storeKey: Secret
+}
+
+interface Deps {
+  readonly random: Random
+}
+
+/**
+ * Opens the key store of a folder, or makes an empty one. Every entry is unsealed once here, so that
+ * damage shows at the start and not at the first use.
+ *
+ * @param deps - randomness for nonces, salts and the store's key
+ * @param options - the folder (made with mode 0700 when missing) and how to unlock
+ * @throws KOS_KEYS_MODE when others can reach the files, KOS_KEYS_UNLOCK when the key is missing or
+ *   wrong, KOS_KEYS_CORRUPT when a file is damaged, KOS_KEYS_WRITE and KOS_KEYS_CHANGED when a new
+ *   store cannot be made
+ *
+ * **Security:** with `kind: 'file'`, whoever reads the folder (or its backup) has the keys; the
+ * store cannot see that its whole folder was put back to an older state. Private keys live in the
+ * memory of this process while the store is open. One process at a time: a change by another one is
+ * noticed at the next write.
+ *
+ * @example
+ * ```ts
+ * import { systemRandom } from 'kos/base'
+ * import { openKeyStore } from 'kos/keys'
+ * const keys = openKeyStore(
+ *   { random: systemRandom },
+ *   { directory: '/var/lib/kos/keys', unlock: { kind: 'file' } },
+ * )
+ * const identity = keys.get('identity') ?? keys.create('identity', 'identity', 'P-256')
+ * ```
+ */
+export function openKeyStore(
+  deps: Deps,
+  options: { readonly directory: string; readonly unlock: KeyStoreUnlock },
+): KeyStore {
+  const { directory, unlock } = options
+  prepareFolder(directory)
+  const content = readPrivateFile(join(directory, STORE_FILE), MAX_STORE_BYTES)
+  const opened = content
+    ? openFile(content, directory, unlock)
+    : makeFile(deps.random, directory, unlock)
+  return new FileKeyStore(deps.random, directory, opened)
+}
+
+function openFile(content: FileContent, directory: string, unlock: KeyStoreUnlock): OpenedFile {
+  const document = decodeStore(content.bytes)
+  const storeKey = findStoreKey(directory, unlock, document.unlock)
+  const checked = unseal(storeKey, document.check, checkBinding(document.id))
+  if (!checked) throw keysErrors.error('KOS_KEYS_UNLOCK', { rule: 'wrong key' })
+  return { document, version: content.version, storeKey }
+}
+
+function makeFile(random: Random, directory: string, unlock: KeyStoreUnlock): OpenedFile {
+  const { storeKey, stored } = newStoreKey(random, directory, unlock)
+  const id = Uint8Array.from(random.bytes(16))
+  const check = seal(storeKey, new Uint8Array(0), { random, associated: checkBinding(id) })
+  const document = { format: 'kos-keystore-v1', id, unlock: stored, check, entries: [] } as const
+  const place = { folder: directory, name: STORE_FILE }
+  const version = writePrivateFile(place, encodeStore(document), { random, replace: false })
+  return { document, version, storeKey }
+}
+
+class FileKeyStore implements KeyStore {
+  readonly #random: Random
+  readonly #directory: string
+  readonly #document: StoreDocument
+  readonly #storeKey: Secret
+  #version: FileVersion
+  #keys = new Map<string, HeldKey>()
+  #secrets = new Map<string, SecretEntry>()
+  #closed = false
+
+  constructor(random: Random, directory: string, opened: OpenedFile) {
+    this.#random = random
+    this.#directory = directory
+    this.#document = opened.document
+    this.#version = opened.version
+    this.#storeKey = opened.storeKey
+    for (const entry of opened.document.entries) {
+      using plain = this.#unseal(entry)
+      if (entry.kind === 'secret') this.#secrets.set(entry.name, entry)
+      else this.#keys.set(entry.name, this.#load(entry, plain))
+    }
+  }
+
+  create(name: string, purpose: KeyPurpose, algorithm: KeyAlgorithm): KeyRef {
+    this.#assertName(name)
+    if (this.#keys.has(name)) throw keysErrors.error('KOS_KEYS_EXISTS', { name })
+    const privateKey = generateKey(algorithm)
+    const facts = { kind: 'key', name, purpose, algorithm, spki: publicSpki(privateKey) } as const
+    const held = this.#hold(facts, privateKey)
+    this.#commitKeys(new Map(this.#keys).set(name, held))
+    return held.ref
+  }
+
+  get(name: string): KeyRef | undefined {
+    this.#assertOpen()
+    return this.#keys.get(name)?.ref
+  }
+
+  require(name: string): KeyRef {
+    return this.#find(name).ref
+  }
+
+  list(): readonly KeyInfo[] {
+    this.#assertOpen()
+    return [...this.#keys.values()]
+      .map(({ ref: { name, purpose, algorithm, spki, keyId } }) =>
+        Object.freeze({ name, purpose, algorithm, spki, keyId }),
+      )
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  remove(name: string): void {
+    this.#find(name)
+    const keys = new Map(this.#keys)
+    keys.delete(name)
+    this.#commitKeys(keys)
+  }
+
+  rename(from: string, to: string): void {
+    const { entry, privateKey } = this.#find(from)
+    this.#assertName(to)
+    const replaced = this.#keys.get(to)
+    // A key must not slip into the place of a key that is trusted for something else.
+    if (replaced && replaced.entry.purpose !== entry.purpose) {
+      throw keysErrors.error('KOS_KEYS_PURPOSE', { name: to, rule: 'rename: another purpose' })
+    }
+    const { purpose, algorithm, spki } = entry
+    const keys = new Map(this.#keys)
+    keys.delete(from)
+    // The name is bound into the seal, so the entry is sealed anew.
+    keys.set(to, this.#hold({ kind: 'key', name: to, purpose, algorithm, spki }, privateKey))
+    this.#commitKeys(keys)
+  }
+
+  sealSecret(name: string, secret: Secret): void {
+    this.#assertName(name)
+    if (secret.length > MAX_SECRET_BYTES) {
+      throw keysErrors.error('KOS_KEYS_WRITE', { name, rule: 'secret too long' })
+    }
+    const facts = { kind: 'secret', name } as const
+    const entry = { ...facts, sealed: secret.use((bytes) => this.#seal(facts, bytes)) }
+    this.#commitSecrets(new Map(this.#secrets).set(name, entry))
+  }
+
+  openSecret(name: string): Secret | undefined {
+    this.#assertOpen()
+    const entry = this.#secrets.get(name)
+    return entry && this.#unseal(entry)
+  }
+
+  removeSecret(name: string): void {
+    this.#assertOpen()
+    const secrets = new Map(this.#secrets)
+    if (!secrets.delete(name)) throw keysErrors.error('KOS_KEYS_NOT_FOUND', { name })
+    this.#commitSecrets(secrets)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#storeKey[Symbol.dispose]()
+    this.#keys.clear()
+    this.#secrets.clear()
+  }
+
+  #find(name: string): HeldKey {
+    this.#assertOpen()
+    const held = this.#keys.get(name)
+    if (!held) throw keysErrors.error('KOS_KEYS_NOT_FOUND', { name })
+    return held
+  }
+
+  #load(entry: KeyEntry, pkcs8: Secret): HeldKey {
+    const privateKey = importKey(pkcs8, entry)
+    if (!privateKey) {
+      throw keysErrors.error('KOS_KEYS_CORRUPT', { rule: 'another key', name: entry.name })
+    }
+    return { entry, privateKey, ref: this.#refer(entry, privateKey) }
+  }
+
+  #hold(facts: Omit<KeyEntry, 'sealed'>, privateKey: KeyObject): HeldKey {
+    using pkcs8 = exportKey(privateKey)
+    const sealed = pkcs8.use((bytes) => this.#seal(facts, bytes))
+    return { entry: { ...facts, sealed }, privateKey, ref: this.#refer(facts, privateKey) }
+  }
+
+  #refer(facts: Omit<KeyEntry, 'sealed'>, privateKey: KeyObject): KeyRef {
+    return createKeyRef(facts, privateKey, () => this.#assertOpen())
+  }
+
+  #seal(facts: EntryFacts, plain: Uint8Array): Uint8Array {
+    const associated = entryBinding(this.#document.id, facts)
+    return seal(this.#storeKey, plain, { random: this.#random, associated })
+  }
+
+  #unseal(entry: StoreEntry): Secret {
+    const plain = unseal(this.#storeKey, entry.sealed, entryBinding(this.#document.id, entry))
+    if (plain) return plain
+    throw keysErrors.error('KOS_KEYS_CORRUPT', { rule: 'entry', name: entry.name })
+  }
+
+  #commitKeys(keys: Map<string, HeldKey>): void {
+    this.#write(keys, this.#secrets)
+    this.#keys = keys
+  }
+
+  #commitSecrets(secrets: Map<string, SecretEntry>): void {
+    this.#write(this.#keys, secrets)
+    this.#secrets = secrets
+  }
+
+  /** The file first, then memory: what failed to be written was never there. */
+  #write(keys: ReadonlyMap<string, HeldKey>, secrets: ReadonlyMap<string, SecretEntry>): void {
+    const entries = [...Array.from(keys.values(), ({ entry }) => entry), ...secrets.values()]
+    const encoded = encodeStore({ ...this.#document, entries })
+    if (currentVersion(join(this.#directory, STORE_FILE)) !== this.#version) {
+      throw keysErrors.error('KOS_KEYS_CHANGED')
+    }
+    const place = { folder: this.#directory, name: STORE_FILE }
+    this.#version = writePrivateFile(place, encoded, { random: this.#random, replace: true })
+  }
+
+  #assertName(name: string): void {
+    this.#assertOpen()
+    if (!isName(name)) throw keysErrors.error('KOS_KEYS_NAME')
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw keysErrors.error('KOS_KEYS_CLOSED')
+  }
+}

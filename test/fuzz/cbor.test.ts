@@ -13,7 +13,7 @@ import {
 } from '../../src/foundation/codec/index.ts'
 
 const LIMITS = { allowedTags: [1, 18], maxDepth: 16 }
-const RUN = { numRuns: 20_000, interruptAfterTimeLimit: 1_500, verbose: 1 } as const
+const RUN = { numRuns: 20_000, plugins: [fc.interruptAfterTimeLimit(1500)] }
 
 const key: fc.Arbitrary<CborKey> = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 40 }),

@@ -13,7 +13,7 @@ import {
 } from '../../src/foundation/codec/index.ts'
 import { cosePair } from '../kit/cose.ts'
 
-const RUN = { numRuns: 5_000, interruptAfterTimeLimit: 1_000, verbose: 1 } as const
+const RUN = { numRuns: 5_000, plugins: [fc.interruptAfterTimeLimit(1000)] }
 const bytes = fc.uint8Array({ maxLength: 200 })
 const keyId = Uint8Array.of(1, 2, 3)
 const key = { keyId, secret: Secret.copy(new Uint8Array(32).fill(1)) }

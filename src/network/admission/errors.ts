@@ -1,7 +1,6 @@
 import { defineErrors, type ErrorTable } from '../../foundation/base/index.ts'
 
-/** The codes of this room. */
-export type AdmissionErrorCode =
+type AdmissionErrorCode =
   | 'KOS_ADMISSION_ABANDONED'
   | 'KOS_ADMISSION_ADDRESS'
   | 'KOS_ADMISSION_BLOCKED'

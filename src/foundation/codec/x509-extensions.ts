@@ -63,6 +63,7 @@ export const KEY_USAGES = [
   'encipherOnly',
   'decipherOnly',
 ] as const
+/** One of {@link KEY_USAGES}. */
 export type KeyUsage = (typeof KEY_USAGES)[number]
 
 /** Whether the key is a CA's, and how many CAs may stand below it. */

@@ -1,0 +1,114 @@
+import {
+  type Random,
+  sha256,
+  type TrustDomain,
+  type UnixMs,
+  unixMs,
+} from '../../foundation/base/index.ts'
+import {
+  authorityKeyIdExtension,
+  basicConstraintsExtension,
+  buildCertificate,
+  buildName,
+  keyUsageExtension,
+  NAME_OID,
+  permittedUriHostsExtension,
+  subjectKeyIdExtension,
+  type X509Certificate,
+  type X509Name,
+} from '../../foundation/codec/index.ts'
+import type { KeyRef } from '../keys/index.ts'
+
+const DAY_MS = 86_400_000
+/** Ten years with their leap days. */
+const ROOT_LIFE_MS = 3653 * DAY_MS
+const INTERMEDIATE_LIFE_MS = 90 * DAY_MS
+const SERIAL_BYTES = 16
+/** Clocks differ by 30 s at most; twice that keeps a new certificate from being "not yet valid". */
+export const BACKDATE_MS = 60_000
+
+/** What CA certificates have in common. */
+export interface CaCertificateContext {
+  readonly trustDomain: TrustDomain
+  readonly random: Random
+  readonly nowMs: UnixMs
+}
+
+/**
+ * A serial number: 126 random bits, positive and always 16 octets.
+ *
+ * @see RFC 5280 section 4.1.2.2
+ */
+export function newSerial(random: Random): Uint8Array {
+  const serial = Uint8Array.from(random.bytes(SERIAL_BYTES))
+  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
+  return serial
+}
+
+/** A key identifier: the leftmost 160 bits of SHA-256. @see RFC 7093 section 2 */
+export function keyIdentifier(spki: Uint8Array): Uint8Array {
+  return sha256(spki).subarray(0, 20)
+}
+
+function caName(trustDomain: TrustDomain, commonName: string): X509Name {
+  return buildName([
+    { oid: NAME_OID.organizationName, value: trustDomain },
+    { oid: NAME_OID.commonName, value: commonName },
+  ])
+}
+
+/** A self-signed root of ten years, above one intermediate. */
+export function buildRoot(key: KeyRef, context: CaCertificateContext): Uint8Array {
+  const name = caName(context.trustDomain, `kOS Root ${key.algorithm}`)
+  const notBefore = unixMs(context.nowMs - BACKDATE_MS)
+  return buildCertificate(
+    {
+      serial: newSerial(context.random),
+      issuer: name,
+      subject: name,
+      notBefore,
+      notAfter: unixMs(notBefore + ROOT_LIFE_MS),
+      spki: key.spki,
+      extensions: [
+        basicConstraintsExtension({ ca: true, pathLength: 1 }),
+        keyUsageExtension(['keyCertSign', 'cRLSign']),
+        subjectKeyIdExtension(keyIdentifier(key.spki)),
+      ],
+    },
+    key.certificateSigner(),
+  )
+}
+
+/**
+ * An intermediate of 90 days under the P-256 root: issues leaves only, for this trust domain only.
+ *
+ * @param key - the intermediate's key
+ * @param root - the root's certificate and key
+ * @param context - its number makes the name unique
+ */
+export function buildIntermediate(
+  key: KeyRef,
+  root: { readonly certificate: X509Certificate; readonly key: KeyRef },
+  context: CaCertificateContext & { readonly ordinal: number },
+): Uint8Array {
+  const notBefore = unixMs(context.nowMs - BACKDATE_MS)
+  const wanted = notBefore + INTERMEDIATE_LIFE_MS
+  return buildCertificate(
+    {
+      serial: newSerial(context.random),
+      issuer: root.certificate.subject,
+      subject: caName(context.trustDomain, `kOS Intermediate ${context.ordinal}`),
+      notBefore,
+      notAfter: unixMs(Math.min(wanted, root.certificate.notAfter)),
+      spki: key.spki,
+      extensions: [
+        basicConstraintsExtension({ ca: true, pathLength: 0 }),
+        keyUsageExtension(['keyCertSign', 'cRLSign']),
+        permittedUriHostsExtension([context.trustDomain]),
+        subjectKeyIdExtension(keyIdentifier(key.spki)),
+        authorityKeyIdExtension(keyIdentifier(root.key.spki)),
+      ],
+    },
+    root.key.certificateSigner(),
+  )
+}

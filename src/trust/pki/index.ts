@@ -1,0 +1,60 @@
+/** Device ids, the CA and its trust bundle, leaves and their checks, signed numbered objects. */
+export { type RoleKeys } from './ca-keys.ts'
+export { type CertificateAuthority, createCertificateAuthority } from './certificate-authority.ts'
+export { chooseMac, deriveDeviceId, type DeviceIdFacts } from './device-id.ts'
+export {
+  createDirectoryState,
+  type Directory,
+  DIRECTORY_LIMITS,
+  type DirectoryEntry,
+  type DirectoryEntryInput,
+  type DirectoryState,
+  encodeDirectory,
+  MAX_DIRECTORY_ENTRIES,
+} from './directory.ts'
+export { pkiErrors } from './errors.ts'
+export { type IssuedLeaf, type LeafRequest } from './issue-leaf.ts'
+export { KOS_IDENTITY_OID, type LeafIdentity } from './leaf-identity.ts'
+export { signLockFreshness } from './lock-freshness.ts'
+export {
+  EMPTY_LOCK_LIST,
+  encodeLockList,
+  LOCK_LIST_LIMITS,
+  type LockList,
+  type LockMinimum,
+  MAX_LOCKED,
+  readLockList,
+} from './lock-list.ts'
+export { createLockState, type LockState } from './lock-state.ts'
+export {
+  compareNumbered,
+  type EraNumber,
+  type NumberedFields,
+  type NumberedKind,
+  type NumberedLimits,
+  type NumberedObject,
+  type SignedNumbered,
+  signNumbered,
+  signSuccessor,
+  verifyNumbered,
+} from './numbered.ts'
+export { readNumberedBody } from './numbered-body.ts'
+export {
+  createNumberedState,
+  type HeldObject,
+  type NumberedRules,
+  type NumberedState,
+} from './numbered-state.ts'
+export { renewAtMs } from './renewal.ts'
+export {
+  MAX_TRUST_BUNDLE_BYTES,
+  SIGNING_ROLES,
+  type SigningRole,
+  type TrustAnchor,
+  type TrustBundle,
+  type TrustedIntermediate,
+  trustPin,
+  verifyTrustBundle,
+} from './trust-bundle.ts'
+export { createTrustState, type TrustState } from './trust-state.ts'
+export { type PeerCertificate, type PeerCheck, verifyPeerLeaf } from './verify-peer.ts'

@@ -1,0 +1,130 @@
+import { type MonotonicMs, refuse, type Refusal, toBase64Url } from '../../foundation/base/index.ts'
+import type { PeerFacts } from '../../foundation/pipeline/index.ts'
+import { atLeast, profileOf } from '../../foundation/profiles/index.ts'
+import { verifyLockFreshness } from './lock-freshness.ts'
+import { LOCK_LIST_LIMITS, type LockList, type LockMinimum, readLockList } from './lock-list.ts'
+import { createNumberedState, type HeldObject } from './numbered-state.ts'
+import type { TrustBundle } from './trust-bundle.ts'
+
+/** The lock list in force, its age, and the questions asked of it. */
+export interface LockState {
+  /** The newest list; `undefined` until the first one was applied. */
+  readonly current: HeldObject<LockList> | undefined
+  /**
+   * Takes a lock list if it is genuine and not older than the one held.
+   *
+   * @returns what happened, or a refusal KOS_PKI_OBJECT or KOS_PKI_OLDER; nothing changes then
+   */
+  apply(signed: Uint8Array): 'newer' | 'same' | Refusal
+  /**
+   * Takes the authority's answer to an own nonce: the held list was in force at the time of asking.
+   *
+   * @param answer - made by {@link signLockFreshness}
+   * @param question - the nonce, and the own monotonic time when it was sent
+   */
+  confirm(
+    answer: Uint8Array,
+    question: { readonly nonce: Uint8Array; readonly askedAt: MonotonicMs },
+  ): Refusal | undefined
+  /** Milliseconds since the held list was known to be the newest; infinite when it never was. */
+  ageMs(now: MonotonicMs): number
+  /**
+   * Refuses a locked peer, at every accept and dial and on open sessions after every change.
+   * Without any list it refuses too.
+   *
+   * **Security:** says nothing about age: what a profile allows, the caller compares with
+   * {@link ageMs}.
+   *
+   * @returns `undefined`, or a refusal KOS_PKI_LOCKED with the rule `principal`, `key`, `serial`,
+   *   `generation`, `floor` or `no-list`
+   */
+  check(peer: PeerFacts): Refusal | undefined
+  /** Whether a principal is locked by name. */
+  isLocked(principalUri: string): boolean
+  /** Whether a token is locked. */
+  isTokenLocked(tokenId: string): boolean
+  /** Whether a TPM endorsement key is locked, by SHA-256 of its SubjectPublicKeyInfo. */
+  isEndorsementKeyLocked(hash: Uint8Array): boolean
+}
+
+/** Sets for constant-time look-up, built once per list. */
+interface LockIndex {
+  readonly principals: ReadonlySet<string>
+  readonly keys: ReadonlySet<string>
+  readonly serials: ReadonlySet<string>
+  readonly endorsementKeys: ReadonlySet<string>
+  readonly tokens: ReadonlySet<string>
+  readonly minimum: ReadonlyMap<string, LockMinimum>
+}
+
+/**
+ * Holds the newest lock list of a trust domain.
+ *
+ * @param deps - the newest trust bundle, asked at every call
+ * @see identity: Lock list
+ */
+export function createLockState(deps: { readonly trust: () => TrustBundle }): LockState {
+  const state = createNumberedState<LockList>(
+    { kind: 'lock-list', role: 'lock', limits: LOCK_LIST_LIMITS, read: readLockList },
+    deps.trust,
+  )
+  let index: LockIndex | undefined
+  let freshAt: MonotonicMs | undefined
+  return {
+    get current(): HeldObject<LockList> | undefined {
+      return state.current
+    },
+    apply(signed: Uint8Array): 'newer' | 'same' | Refusal {
+      const result = state.apply(signed)
+      if (result === 'newer') index = state.current && buildIndex(state.current.value)
+      return result
+    },
+    confirm(answer, question): Refusal | undefined {
+      const held = state.current?.object
+      if (!held) return refuse('KOS_PKI_OBJECT', 'freshness: no-list')
+      const asked = { nonce: question.nonce, held }
+      const refusal = verifyLockFreshness(answer, asked, deps.trust().signingKeys.lock)
+      // Answers may overtake one another; a later question counts.
+      if (!refusal && !(freshAt !== undefined && freshAt > question.askedAt)) {
+        freshAt = question.askedAt
+      }
+      return refusal
+    },
+    ageMs: (now): number => (freshAt === undefined ? Number.POSITIVE_INFINITY : now - freshAt),
+    check: (peer): Refusal | undefined => checkPeer(index, peer),
+    isLocked: (uri): boolean => index?.principals.has(uri) === true,
+    isTokenLocked: (tokenId): boolean => index?.tokens.has(tokenId) === true,
+    isEndorsementKeyLocked: (hash): boolean =>
+      index?.endorsementKeys.has(toBase64Url(hash)) === true,
+  }
+}
+
+function buildIndex(list: LockList): LockIndex {
+  return {
+    principals: new Set(list.principals),
+    keys: new Set(list.spkis.map((hash) => toBase64Url(hash))),
+    serials: new Set(list.serials),
+    endorsementKeys: new Set(list.endorsementKeys.map((hash) => toBase64Url(hash))),
+    tokens: new Set(list.tokens),
+    minimum: new Map(Object.entries(list.minimum)),
+  }
+}
+
+function checkPeer(index: LockIndex | undefined, peer: PeerFacts): Refusal | undefined {
+  const rule = lockedBy(index, peer)
+  return rule === undefined ? undefined : refuse('KOS_PKI_LOCKED', rule)
+}
+
+function lockedBy(index: LockIndex | undefined, peer: PeerFacts): string | undefined {
+  if (!index) return 'no-list'
+  if (index.principals.has(peer.principal.uri)) return 'principal'
+  if (index.keys.size > 0) {
+    const locked = (hash: Uint8Array): boolean => index.keys.has(toBase64Url(hash))
+    if (locked(peer.identityKeyHash) || locked(peer.tlsKeyHash)) return 'key'
+  }
+  if (index.serials.has(peer.serial)) return 'serial'
+  const minimum = index.minimum.get(peer.principal.uri)
+  if (!minimum) return undefined
+  if (peer.generation < minimum.generation) return 'generation'
+  return atLeast(peer.floor, profileOf(minimum.floor)) ? undefined : 'floor'
+}

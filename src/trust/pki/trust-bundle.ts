@@ -1,0 +1,306 @@
+import type { KeyObject } from 'node:crypto'
+import {
+  concatBytes,
+  equalBytes,
+  isRefusal,
+  parseTrustDomain,
+  refuse,
+  type Refusal,
+  type Sha256,
+  sha256,
+  toBase64Url,
+  type TrustDomain,
+  type UnixMs,
+  unixMs,
+  utf8,
+  validate,
+  z,
+} from '../../foundation/base/index.ts'
+import {
+  type CborInput,
+  CborReader,
+  cborToPlain,
+  codecErrors,
+  type CoseSigner,
+  type CoseVerifier,
+  coseVerifierFromSpki,
+  decodeCbor,
+  encodeCbor,
+  importSpki,
+  parseCertificate,
+  signCose,
+  verifyCertificateSignature,
+  verifyCose,
+  type X509Certificate,
+} from '../../foundation/codec/index.ts'
+import type { EraNumber } from './numbered.ts'
+
+/** What the authority's delegated keys sign, each key for one purpose. */
+export const SIGNING_ROLES = [
+  'lock',
+  'directory',
+  'policy',
+  'checkpoint',
+  'checkpointMlDsa44',
+] as const
+/** One of {@link SIGNING_ROLES}. */
+export type SigningRole = (typeof SIGNING_ROLES)[number]
+
+/** The one algorithm of each role; checkpoints follow the log formats. */
+const ROLE_ALGORITHMS: Readonly<Record<SigningRole, CoseVerifier['algorithm']>> = Object.freeze({
+  lock: 'ES256',
+  directory: 'ES256',
+  policy: 'ES256',
+  checkpoint: 'EdDSA',
+  checkpointMlDsa44: 'ML-DSA-44',
+})
+
+/** An intermediate that both roots permit, with its key ready for verification. */
+export interface TrustedIntermediate {
+  readonly certificate: X509Certificate
+  readonly key: KeyObject
+}
+
+/** A verified trust bundle: everything a node believes of its authority. */
+export interface TrustBundle extends EraNumber {
+  readonly trustDomain: TrustDomain
+  readonly issuedAt: UnixMs
+  /** SHA-256 of the signed payload. */
+  readonly hash: Sha256
+  /** base64url of SHA-256 over both root keys; see {@link trustPin}. */
+  readonly pin: string
+  readonly rootP256Spki: Uint8Array
+  readonly rootMlDsaSpki: Uint8Array
+  readonly rootP256Certificate: X509Certificate
+  readonly rootMlDsaCertificate: X509Certificate
+  readonly intermediates: readonly TrustedIntermediate[]
+  /** One key per role, and a second one for a standby signer. */
+  readonly signingKeys: Readonly<Record<SigningRole, readonly CoseVerifier[]>>
+}
+
+/** What stands in a bundle to be signed. */
+export interface TrustBundleFields extends EraNumber {
+  readonly trustDomain: TrustDomain
+  readonly issuedAt: UnixMs
+  /** Self-signed certificates of the P-256 and the ML-DSA-65 root. */
+  readonly roots: readonly [p256: Uint8Array, mlDsa65: Uint8Array]
+  /** Certificates, 1 to 4. */
+  readonly intermediates: readonly Uint8Array[]
+  /** SubjectPublicKeyInfos, 1 to 4 per role. */
+  readonly signingKeys: Readonly<Record<SigningRole, readonly Uint8Array[]>>
+}
+
+/** How a bundle is recognised: by the pin of a join line, or by root keys already held. */
+export type TrustAnchor =
+  | { readonly pin: string; readonly rootSpkis?: never }
+  | { readonly rootSpkis: readonly [p256: Uint8Array, mlDsa65: Uint8Array]; readonly pin?: never }
+
+/** Largest trust bundle that is read: two roots, four intermediates and all keys take 40 KB. */
+export const MAX_TRUST_BUNDLE_BYTES: number = 65_536
+const CONTEXT = utf8('kos-trust-bundle-v1')
+const COSE_SIGN_TAG = 98
+const VERSION = 1
+const MAX_PER_LIST = 4
+
+/** The pin of a trust domain: base64url of SHA-256 over P-256 root key, then ML-DSA-65 root key. */
+export function trustPin(rootP256Spki: Uint8Array, rootMlDsaSpki: Uint8Array): string {
+  return toBase64Url(sha256(concatBytes(rootP256Spki, rootMlDsaSpki)))
+}
+
+/**
+ * Signs a trust bundle with both root keys: COSE_Sign with both key ids protected, so that neither
+ * signature can be dropped.
+ *
+ * @see identity: The CA and its post-quantum pair
+ */
+export function signTrustBundle(
+  fields: TrustBundleFields,
+  roots: readonly [p256: CoseSigner, mlDsa65: CoseSigner],
+): Uint8Array {
+  const { trustDomain, era, number, issuedAt, intermediates, signingKeys } = fields
+  const body: CborInput = {
+    version: VERSION,
+    trustDomain,
+    era,
+    number,
+    issuedAt,
+    roots: fields.roots,
+    intermediates,
+    signingKeys,
+  }
+  return signCose({ payload: encodeCbor(body), externalAad: CONTEXT }, roots)
+}
+
+/**
+ * Verifies a trust bundle: anchored root keys, both signatures, and every certificate in it.
+ *
+ * **Security:** protects against forged intermediates, not against misissued leaves. Without
+ * `current` it does not know whether a newer bundle exists: see {@link createTrustState}.
+ *
+ * @param bytes - at most 64 KiB
+ * @param anchor - the pin, or both root keys
+ * @returns the bundle, or a refusal KOS_PKI_BUNDLE whose rule names the check
+ */
+export function verifyTrustBundle(bytes: Uint8Array, anchor: TrustAnchor): TrustBundle | Refusal {
+  try {
+    const rootSpkis = anchor.rootSpkis ?? peekRootSpkis(bytes)
+    if (!rootSpkis) return bundleRefusal('encoding')
+    if (anchor.pin !== undefined && trustPin(...rootSpkis) !== anchor.pin) {
+      return bundleRefusal('pin')
+    }
+    const message = verifyCose(bytes, {
+      externalAad: CONTEXT,
+      maxBytes: MAX_TRUST_BUNDLE_BYTES,
+      verifiers: rootSpkis.map((spki) => coseVerifierFromSpki(spki)),
+    })
+    if (isRefusal(message)) return bundleRefusal(`signature: ${message.rule}`)
+    // Only the verified payload is read from here on.
+    return readBundle(message.payload, rootSpkis)
+  } catch (error) {
+    if (!codecErrors.has(error)) throw error
+    return bundleRefusal(`encoding: ${String(error.details['rule'])}`)
+  }
+}
+
+const certificateBytes: z.ZodType<Uint8Array> = z.instanceof(Uint8Array)
+const certificateList = z.array(certificateBytes).min(1).max(MAX_PER_LIST)
+const count = z.int().min(1)
+
+const bundleSchema = z.strictObject({
+  version: z.literal(VERSION),
+  trustDomain: z.string().max(255),
+  era: count,
+  number: count,
+  issuedAt: z.int().min(0),
+  roots: z.tuple([certificateBytes, certificateBytes]),
+  intermediates: certificateList,
+  signingKeys: z.strictObject({
+    lock: certificateList,
+    directory: certificateList,
+    policy: certificateList,
+    checkpoint: certificateList,
+    checkpointMlDsa44: certificateList,
+  }),
+})
+type BundleBody = z.infer<typeof bundleSchema>
+
+/**
+ * The root keys that an unverified bundle claims. Nothing else of it is read before the signatures
+ * verify, and the pin decides whether the claim holds.
+ */
+function peekRootSpkis(bytes: Uint8Array): readonly [Uint8Array, Uint8Array] | undefined {
+  const reader = new CborReader(bytes, {
+    maxBytes: MAX_TRUST_BUNDLE_BYTES,
+    allowedTags: [COSE_SIGN_TAG],
+  })
+  reader.tag()
+  reader.array()
+  reader.raw()
+  reader.raw()
+  const body = decodeBody(reader.bytes())
+  return body && [parseCertificate(body.roots[0]).spki, parseCertificate(body.roots[1]).spki]
+}
+
+function decodeBody(payload: Uint8Array): BundleBody | undefined {
+  const limits = { maxBytes: MAX_TRUST_BUNDLE_BYTES }
+  const body = validate(bundleSchema, cborToPlain(decodeCbor(payload, limits)))
+  return body.allow ? body.value : undefined
+}
+
+function readBundle(
+  payload: Uint8Array,
+  rootSpkis: readonly [Uint8Array, Uint8Array],
+): TrustBundle | Refusal {
+  const body = decodeBody(payload)
+  const trustDomain = body && parseTrustDomain(body.trustDomain)
+  if (!trustDomain) return bundleRefusal('payload')
+  const [rootP256Spki, rootMlDsaSpki] = rootSpkis
+  const rootP256Certificate = readRoot(body.roots[0], rootP256Spki)
+  const rootMlDsaCertificate = readRoot(body.roots[1], rootMlDsaSpki)
+  if (!rootP256Certificate || !rootMlDsaCertificate) return bundleRefusal('root')
+  const intermediates = body.intermediates.map((der) =>
+    readIntermediate(der, rootP256Certificate, trustDomain),
+  )
+  if (!intermediates.every((one) => one !== undefined)) return bundleRefusal('intermediate')
+  const signingKeys = readSigningKeys(body.signingKeys)
+  if (!signingKeys) return bundleRefusal('signing-keys')
+  if (!allDistinct([...rootSpkis, ...intermediates.map((one) => one.certificate.spki)], body)) {
+    return bundleRefusal('shared-key')
+  }
+  return Object.freeze({
+    trustDomain,
+    era: body.era,
+    number: body.number,
+    issuedAt: unixMs(body.issuedAt),
+    hash: sha256(payload),
+    pin: trustPin(rootP256Spki, rootMlDsaSpki),
+    rootP256Spki: Uint8Array.from(rootP256Spki),
+    rootMlDsaSpki: Uint8Array.from(rootMlDsaSpki),
+    rootP256Certificate,
+    rootMlDsaCertificate,
+    intermediates: Object.freeze(intermediates),
+    signingKeys,
+  })
+}
+
+function readRoot(der: Uint8Array, spki: Uint8Array): X509Certificate | undefined {
+  const root = parseCertificate(der)
+  const fits = equalBytes(root.spki, spki) && equalBytes(root.subject.der, root.issuer.der)
+  return fits && isCa(root) && verifyCertificateSignature(root, spki) ? root : undefined
+}
+
+function readIntermediate(
+  der: Uint8Array,
+  root: X509Certificate,
+  trustDomain: TrustDomain,
+): TrustedIntermediate | undefined {
+  const certificate = parseCertificate(der)
+  const { basicConstraints, nameConstraints, subjectKeyId } = certificate
+  const hosts = nameConstraints?.permitted?.uriHosts
+  const fits =
+    certificate.keyAlgorithm === 'P-256' &&
+    equalBytes(certificate.issuer.der, root.subject.der) &&
+    isCa(certificate) &&
+    // Nothing below an intermediate issues; and it names principals of this domain only.
+    basicConstraints?.pathLength === 0 &&
+    hosts?.length === 1 &&
+    hosts[0] === trustDomain &&
+    subjectKeyId !== undefined &&
+    verifyCertificateSignature(certificate, root.spki)
+  return fits ? Object.freeze({ certificate, key: importSpki(certificate.spki) }) : undefined
+}
+
+function isCa(certificate: X509Certificate): boolean {
+  return (
+    certificate.basicConstraints?.ca === true &&
+    certificate.keyUsage?.includes('keyCertSign') === true &&
+    certificate.unhandledCritical.length === 0
+  )
+}
+
+function readSigningKeys(keys: BundleBody['signingKeys']): TrustBundle['signingKeys'] | undefined {
+  const read = (role: SigningRole): readonly CoseVerifier[] =>
+    Object.freeze(keys[role].map((spki) => coseVerifierFromSpki(spki)))
+  const verifiers = Object.freeze({
+    lock: read('lock'),
+    directory: read('directory'),
+    policy: read('policy'),
+    checkpoint: read('checkpoint'),
+    checkpointMlDsa44: read('checkpointMlDsa44'),
+  })
+  const fits = SIGNING_ROLES.every((role) =>
+    verifiers[role].every((verifier) => verifier.algorithm === ROLE_ALGORITHMS[role]),
+  )
+  return fits ? verifiers : undefined
+}
+
+/** identity: "never one for two purposes". */
+function allDistinct(caSpkis: readonly Uint8Array[], body: BundleBody): boolean {
+  const all = [...caSpkis, ...SIGNING_ROLES.flatMap((role) => body.signingKeys[role])]
+  return new Set(all.map((spki) => toBase64Url(spki))).size === all.length
+}
+
+/** The refusal of a bundle, by the check that failed. */
+export function bundleRefusal(rule: string): Refusal {
+  return refuse('KOS_PKI_BUNDLE', rule)
+}

@@ -1,0 +1,165 @@
+import {
+  equalBytes,
+  parsePrincipal,
+  type Principal,
+  type PrincipalKind,
+  refuse,
+  type Refusal,
+  type UnixMs,
+} from '../../foundation/base/index.ts'
+import {
+  codecErrors,
+  KEY_PURPOSE,
+  parseCertificate,
+  verifyCertificateSignature,
+  type X509Certificate,
+} from '../../foundation/codec/index.ts'
+import type { PeerFacts } from '../../foundation/pipeline/index.ts'
+import { type DecodedLeafIdentity, decodeLeafIdentity, KOS_IDENTITY_OID } from './leaf-identity.ts'
+import type { TrustBundle, TrustedIntermediate } from './trust-bundle.ts'
+
+/** What a verified leaf proves, once AUTH verifies under the identity key it names. */
+export interface PeerCertificate extends PeerFacts {
+  readonly notBefore: UnixMs
+}
+
+/** What a leaf is checked against. */
+export interface PeerCheck {
+  readonly bundle: TrustBundle
+  /** Which side of TLS the owner of the leaf is. */
+  readonly purpose: 'client' | 'server'
+  /** The one wall-clock reading of this decision. */
+  readonly nowMs: UnixMs
+  /** Whom the caller means to talk to. */
+  readonly expect?: { readonly kind?: PrincipalKind; readonly uri?: string }
+  /** How long after its end the leaf still counts; only the renewal endpoint gives this. */
+  readonly graceMs?: number
+}
+
+/**
+ * Verifies a peer's TLS leaf. Only the leaf is taken from the peer: the intermediate comes from the
+ * trust bundle, so other certificates in a presented chain have no say.
+ *
+ * **Security:** proves name, floor, generation and identity key of whoever holds the TLS key. It
+ * does not prove possession of the identity key (AUTH does) and does not ask the lock list
+ * ({@link LockState.check}).
+ *
+ * @param leafDer - the leaf as the peer presented it
+ * @param check - see {@link PeerCheck}
+ * @returns the proven facts, or a refusal KOS_PKI_CERTIFICATE whose rule names the failed check:
+ *   `encoding`, `critical-extension`, `key`, `ca`, `key-usage`, `issuer`, `signature`,
+ *   `issuer-validity`, `not-yet-valid`, `expired`, `purpose`, `uri-san`, `trust-domain`, `names`,
+ *   `extension`, `kind`, `principal`
+ * @see RFC 5280 section 6, SPIFFE X.509-SVID section 5
+ */
+export function verifyPeerLeaf(leafDer: Uint8Array, check: PeerCheck): PeerCertificate | Refusal {
+  const leaf = parseLeaf(leafDer)
+  if (!leaf) return refuse('KOS_PKI_CERTIFICATE', 'encoding')
+  const issuer = findIssuer(leaf, check.bundle)
+  const failed =
+    formProblem(leaf) ??
+    issuerProblem(leaf, issuer) ??
+    timeProblem(leaf, issuer, check) ??
+    purposeProblem(leaf, check)
+  if (failed !== undefined) return refuse('KOS_PKI_CERTIFICATE', failed)
+  const principal = readPrincipal(leaf, check)
+  if (typeof principal === 'string') return refuse('KOS_PKI_CERTIFICATE', principal)
+  const identity = readIdentity(leaf)
+  if (!identity) return refuse('KOS_PKI_CERTIFICATE', 'extension')
+  return Object.freeze({
+    principal,
+    ...identity,
+    tlsKeyHash: leaf.spkiSha256,
+    serial: leaf.serialHex,
+    notBefore: leaf.notBefore,
+    notAfter: leaf.notAfter,
+  })
+}
+
+function parseLeaf(der: Uint8Array): X509Certificate | undefined {
+  try {
+    return parseCertificate(der)
+  } catch (error) {
+    if (!codecErrors.has(error)) throw error
+    return undefined
+  }
+}
+
+function formProblem(leaf: X509Certificate): string | undefined {
+  // RFC 5280 section 4.2: a critical extension that is not understood refuses the certificate.
+  if (leaf.unhandledCritical.length > 0) return 'critical-extension'
+  if (leaf.keyAlgorithm !== 'P-256') return 'key'
+  if (leaf.basicConstraints?.ca === true) return 'ca'
+  return leaf.keyUsage?.includes('digitalSignature') === true ? undefined : 'key-usage'
+}
+
+function findIssuer(leaf: X509Certificate, bundle: TrustBundle): TrustedIntermediate | undefined {
+  return bundle.intermediates.find(
+    ({ certificate }) =>
+      equalBytes(certificate.subject.der, leaf.issuer.der) &&
+      certificate.subjectKeyId !== undefined &&
+      leaf.authorityKeyId !== undefined &&
+      equalBytes(certificate.subjectKeyId, leaf.authorityKeyId),
+  )
+}
+
+function issuerProblem(
+  leaf: X509Certificate,
+  issuer: TrustedIntermediate | undefined,
+): string | undefined {
+  if (!issuer) return 'issuer'
+  return verifyCertificateSignature(leaf, issuer.key) ? undefined : 'signature'
+}
+
+function timeProblem(
+  leaf: X509Certificate,
+  issuer: TrustedIntermediate | undefined,
+  check: PeerCheck,
+): string | undefined {
+  const graceMs = check.graceMs ?? 0
+  const isValid = (certificate: X509Certificate | undefined): boolean =>
+    certificate !== undefined &&
+    check.nowMs >= certificate.notBefore &&
+    check.nowMs <= certificate.notAfter + graceMs
+  if (check.nowMs < leaf.notBefore) return 'not-yet-valid'
+  if (!isValid(leaf)) return 'expired'
+  const path = [issuer?.certificate, check.bundle.rootP256Certificate]
+  return path.every((certificate) => isValid(certificate)) ? undefined : 'issuer-validity'
+}
+
+const PURPOSES = Object.freeze({
+  client: KEY_PURPOSE.clientAuth,
+  server: KEY_PURPOSE.serverAuth,
+})
+
+function purposeProblem(leaf: X509Certificate, check: PeerCheck): string | undefined {
+  const purposes = leaf.extendedKeyUsage
+  return purposes?.includes(PURPOSES[check.purpose]) === true ? undefined : 'purpose'
+}
+
+/** The principal, or the rule that failed. */
+function readPrincipal(leaf: X509Certificate, check: PeerCheck): Principal | string {
+  const names = leaf.subjectAltNames
+  // SPIFFE X.509-SVID section 2: exactly one URI.
+  const uri = names?.uris.length === 1 ? names.uris[0] : undefined
+  const principal = uri === undefined ? undefined : parsePrincipal(uri)
+  if (!names || !principal) return 'uri-san'
+  if (principal.trustDomain !== check.bundle.trustDomain) return 'trust-domain'
+  // Host names belong to the authority; no peer may pass for a server of that name.
+  const hosts = names.dnsNames.length + names.ipAddresses.length
+  if (hosts > 0 && principal.kind !== 'authority') return 'names'
+  const { kind = principal.kind, uri: expected = principal.uri } = check.expect ?? {}
+  if (principal.kind !== kind) return 'kind'
+  return principal.uri === expected ? principal : 'principal'
+}
+
+function readIdentity(leaf: X509Certificate): DecodedLeafIdentity | undefined {
+  const extension = leaf.extensions.find(({ oid }) => oid === KOS_IDENTITY_OID)
+  if (!extension) return undefined
+  try {
+    return decodeLeafIdentity(extension.value)
+  } catch (error) {
+    if (!codecErrors.has(error)) throw error
+    return undefined
+  }
+}

@@ -189,7 +189,7 @@ export function closeOf(channel: SecureChannel): Promise<{ by: string; reason: s
 /** What became of a raw TLS client: an error code, `closed`, or the secured socket. */
 export function tlsAttempt(
   context: TestContext,
-  options: ConnectionOptions,
+  options: ConnectionOptions & { readonly localAddress?: string },
 ): Promise<TLSSocket | string> {
   const { promise, resolve } = Promise.withResolvers<TLSSocket | string>()
   const socket = connectTls(options)

@@ -214,8 +214,7 @@ describe('ending', () => {
     server.listener.drain()
     await closed(halfOpen)
     const late = connectTcp({ host: '127.0.0.1', port: server.port })
-    const [error] = await once(late, 'error')
-    assert.match(String(error), /ECONNREFUSED/)
+    assert.match(String(await once(late, 'error')), /ECONNREFUSED/)
     assert.equal(await echoed(channel, 'alive'), 'alive')
   })
 

@@ -9,7 +9,7 @@ import { transportErrors } from './errors.ts'
 import { type DiallerIdentity, leafSpkiSha256 } from './identity.ts'
 import { checkSecured, type VerifyPeer } from './secured-peer.ts'
 import { errorName, TlsChannel } from './tls-channel.ts'
-import { tlsClientOptions } from './tls-options.ts'
+import { tlsClientOptions, transportOf } from './tls-options.ts'
 
 /** What a dialler needs from outside. */
 export interface DiallerDependencies {
@@ -99,10 +99,10 @@ interface DialContext {
 function contextOf(options: DiallerOptions): DialContext | Refusal {
   const { profile } = options
   const own = options.identity()
+  const transport = transportOf(profile, own.kind)
+  if (isRefusal(transport)) return transport
   const tls = tlsClientOptions(profile, own)
   if (isRefusal(tls)) return tls
-  const { transport } = profile
-  if (!transport) throw transportErrors.error('KOS_TRANSPORT_PROFILE')
   const pskHandle = own.kind === 'psk' ? own.handle : undefined
   return { tls, profile, transport, leafSpkiSha256: leafSpkiSha256(own), pskHandle }
 }

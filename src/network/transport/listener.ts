@@ -10,13 +10,13 @@ import {
   refuse,
   type Refusal,
 } from '../../foundation/base/index.ts'
-import type { Profile, TransportRule } from '../../foundation/profiles/index.ts'
+import type { Profile } from '../../foundation/profiles/index.ts'
 import type { Admission, AdmissionFailure, AdmissionTicket } from '../admission/index.ts'
 import type { SecureChannel } from './channel.ts'
 import { transportErrors } from './errors.ts'
 import { leafSpkiSha256, type ListenerIdentity } from './identity.ts'
 import { checkSecured, type PeerCheck, type SecuredPeer, type VerifyPeer } from './secured-peer.ts'
-import { selfTestTls } from './self-test.ts'
+import { selfTestTls } from './self-check.ts'
 import { errorName, TlsChannel } from './tls-channel.ts'
 import { type TlsListenerOptions, tlsServerOptions, usable } from './tls-options.ts'
 
@@ -105,19 +105,14 @@ export function createListener(
 
 /** One identity in use: the options made of it, and its leaf. */
 interface TlsContext extends TlsListenerOptions {
-  readonly transport: TransportRule
   readonly leafSpkiSha256: Uint8Array | undefined
 }
 
 function contextOf(options: ListenerOptions): TlsContext | Refusal {
-  const { profile } = options
   const identity = options.identity()
-  const tlsOptions = tlsServerOptions(profile, identity)
+  const tlsOptions = tlsServerOptions(options.profile, identity)
   if (isRefusal(tlsOptions)) return tlsOptions
-  // tlsServerOptions refused profiles without transport.
-  const { transport } = profile
-  if (!transport) throw transportErrors.error('KOS_TRANSPORT_PROFILE')
-  return { ...tlsOptions, transport, leafSpkiSha256: leafSpkiSha256(identity) }
+  return { ...tlsOptions, leafSpkiSha256: leafSpkiSha256(identity) }
 }
 
 /** An admitted socket from accept to TLS done. */

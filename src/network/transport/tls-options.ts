@@ -6,7 +6,7 @@ import {
   type TLSSocket,
   type TlsOptions,
 } from 'node:tls'
-import { refuse, type Refusal } from '../../foundation/base/index.ts'
+import { isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { Profile, TransportRule } from '../../foundation/profiles/index.ts'
 import { transportErrors } from './errors.ts'
 import type { CertificateIdentity, DiallerIdentity, ListenerIdentity } from './identity.ts'
@@ -14,9 +14,12 @@ import type { CertificateIdentity, DiallerIdentity, ListenerIdentity } from './i
 /** The application protocol of every session. @see RFC 7301 */
 export const ALPN_PROTOCOL = 'kos/1'
 
-/** TLS options for a listener, and where to find which pre-shared-key handle a socket named. */
+/** What a listener is built from. */
 export interface TlsListenerOptions {
   readonly tls: TlsOptions
+  /** The rule the options were made from. */
+  readonly transport: TransportRule
+  /** Which pre-shared-key handle a socket named. */
   pskHandleOf(socket: TLSSocket): string | undefined
 }
 
@@ -38,7 +41,7 @@ export function tlsServerOptions(
   identity: ListenerIdentity,
 ): TlsListenerOptions | Refusal {
   const transport = transportOf(profile, identity.kind)
-  if ('allow' in transport) return transport
+  if (isRefusal(transport)) return transport
   const common = { ...protocolOptions(transport), ALPNProtocols: [ALPN_PROTOCOL] }
   if (identity.kind === 'certificate') {
     return {
@@ -48,6 +51,7 @@ export function tlsServerOptions(
         requestCert: true,
         rejectUnauthorized: false,
       },
+      transport,
       pskHandleOf: () => undefined,
     }
   }
@@ -56,7 +60,11 @@ export function tlsServerOptions(
     handles.set(socket, handle)
     return identity.keyOf(handle)?.use((bytes) => Buffer.from(bytes)) ?? null
   }
-  return { tls: { ...common, pskCallback }, pskHandleOf: (socket) => handles.get(socket) }
+  return {
+    tls: { ...common, pskCallback },
+    transport,
+    pskHandleOf: (socket) => handles.get(socket),
+  }
 }
 
 /**
@@ -76,7 +84,7 @@ export function tlsClientOptions(
   identity: DiallerIdentity,
 ): ConnectionOptions | Refusal {
   const transport = transportOf(profile, identity.kind)
-  if ('allow' in transport) return transport
+  if (isRefusal(transport)) return transport
   const common: ConnectionOptions = {
     ALPNProtocols: [ALPN_PROTOCOL],
     rejectUnauthorized: false,
@@ -107,7 +115,15 @@ export function usable<T>(build: () => T): T {
   }
 }
 
-function transportOf(profile: Profile, kind: 'certificate' | 'psk'): TransportRule | Refusal {
+/**
+ * The transport rule of a profile for a kind of identity.
+ *
+ * @returns the rule, or a refusal KOS_TRANSPORT_PROFILE or KOS_TRANSPORT_CREDENTIALS
+ */
+export function transportOf(
+  profile: Profile,
+  kind: 'certificate' | 'psk',
+): TransportRule | Refusal {
   const { transport, name } = profile
   if (!transport)
     return refuse('KOS_TRANSPORT_PROFILE', 'transport', { details: { profile: name } })

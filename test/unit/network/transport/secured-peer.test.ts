@@ -1,0 +1,90 @@
+/** The check after the handshake catches what a wrong TLS option would let through. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test, type TestContext } from 'node:test'
+import { connect as connectTls, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import { isRefusal } from '../../../../src/foundation/base/index.ts'
+import { PROFILES, type TransportRule } from '../../../../src/foundation/profiles/index.ts'
+import { checkSecured } from '../../../../src/network/transport/secured-peer.ts'
+import { tlsServerOptions } from '../../../../src/network/transport/tls-options.ts'
+import { createTestTlsFleet } from '../../../kit/tls.ts'
+import { must } from '../../../kit/transport.ts'
+
+const fleet = createTestTlsFleet()
+const base = must(tlsServerOptions(PROFILES['SEC-2'], fleet.identity('both')))
+
+/** The dialling end of a connection between two ends that both use the given options. */
+async function secured(
+  context: TestContext,
+  weaker: TlsOptions,
+  session?: Buffer,
+): Promise<TLSSocket> {
+  const options: Omit<TlsOptions, 'pskCallback'> = { ...base.tls, ...weaker }
+  const server = createServer(options, (socket) => {
+    socket.on('error', () => undefined)
+    socket.write('x')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  context.after(() => server.close())
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address)
+  const connect = async (resume?: Buffer): Promise<TLSSocket> => {
+    const socket = connectTls({
+      ...options,
+      host: '127.0.0.1',
+      port: address.port,
+      checkServerIdentity: () => undefined,
+      ...(resume && { session: resume }),
+    })
+    context.after(() => socket.destroy())
+    await once(socket, 'secureConnect')
+    await once(socket, 'data')
+    return socket
+  }
+  const socket = await connect()
+  return session ? connect(socket.getSession()) : socket
+}
+
+/** The rule that refuses, or the length of the leaf. */
+function judge(socket: TLSSocket, changes: Partial<TransportRule> = {}): string {
+  const peer = checkSecured(socket, {
+    transport: { ...base.transport, ...changes },
+    purpose: 'server',
+    verifyPeer: fleet.verifyPeer,
+  })
+  return isRefusal(peer) ? `${peer.code} ${peer.rule}` : `leaf ${typeof peer.leafDer}`
+}
+
+test('a connection of the profile passes', async (context) => {
+  assert.equal(judge(await secured(context, {})), 'leaf object')
+})
+
+test('an older version is refused', async (context) => {
+  const older = await secured(context, {
+    minVersion: 'TLSv1.2',
+    maxVersion: 'TLSv1.2',
+    ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384',
+  })
+  assert.equal(judge(older), 'KOS_TRANSPORT_PARAMETERS version')
+})
+
+test('another cipher suite is refused', async (context) => {
+  const other = await secured(context, { ciphers: 'TLS_AES_128_GCM_SHA256' })
+  assert.equal(judge(other), 'KOS_TRANSPORT_PARAMETERS cipher-suite')
+})
+
+test('another group is refused; P-256 goes by its name in profiles', async (context) => {
+  const foreign = await secured(context, { ecdhCurve: 'P-384' })
+  assert.equal(judge(foreign), 'KOS_TRANSPORT_PARAMETERS group')
+  const plain = await secured(context, { ecdhCurve: 'P-256' })
+  assert.equal(judge(plain), 'leaf object')
+  const { groups } = PROFILES['SEC-3'].transport ?? base.transport
+  assert.equal(judge(plain, { groups }), 'KOS_TRANSPORT_PARAMETERS group')
+})
+
+test('a resumed session is refused', async (context) => {
+  const resumed = await secured(context, { secureOptions: 0 }, Buffer.alloc(0))
+  assert.equal(resumed.isSessionReused(), true)
+  assert.equal(judge(resumed), 'KOS_TRANSPORT_PARAMETERS resumption')
+})

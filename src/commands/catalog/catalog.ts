@@ -1,7 +1,7 @@
 import { isRefusal, refuse, type Refusal, validate } from '../../foundation/base/index.ts'
 import { type Authorised, mintValidated, type Validated } from '../../foundation/pipeline/index.ts'
 import { type Command, isCommandName } from './command.ts'
-import { type DataLimits, DataMeter, freezeData } from './data.ts'
+import { type DataLimits, DataMeter, freezeData, WIRE_SHAPE } from './data.ts'
 import { catalogErrors } from './errors.ts'
 
 /** The closed list of commands of one daemon. */
@@ -23,14 +23,6 @@ export interface Catalog {
   validate(command: Command, authorised: Authorised): Validated | Refusal
 }
 
-/** Depth, items and text length as on the wire. @see docs/protocol.md: Limits */
-const ARGUMENT_SHAPE = {
-  maxDepth: 16,
-  maxItems: 4096,
-  maxTextBytes: 16_384,
-  refuseControls: true,
-} as const
-
 /**
  * Collects commands into a closed catalog.
  *
@@ -50,11 +42,11 @@ export function createCatalog(commands: readonly Command[]): Catalog {
     const { name } = command
     if (!isCommandName(name)) throw catalogErrors.error('KOS_CATALOG_NAME', { name })
     if (byName.has(name)) throw catalogErrors.error('KOS_CATALOG_DUPLICATE', { name })
-    const limits = { ...ARGUMENT_SHAPE, maxBytes: command.limits.maxArgumentBytes }
-    byName.set(name, { command, limits: Object.freeze(limits) })
+    const limits = argumentLimits(command.limits.maxArgumentBytes)
+    byName.set(name, { command, limits: limits })
   }
   const sorted = Object.freeze(commands.toSorted((a, b) => (a.name < b.name ? -1 : 1)))
-  const meter = new DataMeter({ ...ARGUMENT_SHAPE, maxBytes: 0 })
+  const meter = new DataMeter(argumentLimits(0))
   return Object.freeze({
     get: (name: string) => byName.get(name)?.command,
     list: () => sorted,
@@ -68,6 +60,10 @@ export function createCatalog(commands: readonly Command[]): Catalog {
   })
 }
 
+function argumentLimits(maxBytes: number): DataLimits {
+  return Object.freeze({ ...WIRE_SHAPE, maxBytes, refuseControls: true })
+}
+
 interface Entry {
   readonly command: Command
   readonly limits: DataLimits
@@ -78,9 +74,9 @@ function validateCall(entry: Entry, authorised: Authorised, meter: DataMeter): V
   const raw = authorised.call.arguments
   const problem = isMap(raw) ? meter.measure(raw, limits) : 'not-a-map'
   if (problem) return badArguments(command, `arguments: ${problem}`)
-  const parsed = validate(command.argumentSchema, raw)
-  if (!parsed.allow) return badArguments(command, `arguments.${parsed.rule}`)
-  const canonical = command.canonicalise ? command.canonicalise(parsed.value) : parsed.value
+  const parsed = command.argumentSchema.safeParse(raw)
+  if (!parsed.success) return badArguments(command, ruleOf(command, raw))
+  const canonical = command.canonicalise ? command.canonicalise(parsed.data) : parsed.data
   if (isRefusal(canonical)) return canonical
   // What the rules decide on and what runs is the same value: it cannot change in between.
   const args = freezeData(canonical)
@@ -88,6 +84,15 @@ function validateCall(entry: Entry, authorised: Authorised, meter: DataMeter): V
   if (isRefusal(grant)) return grant
   const confined = command.confine?.(args)
   return confined ?? mintValidated(authorised, { arguments: args, grant })
+}
+
+/**
+ * The rule a value breaks. The meter has bounded the value before its schema, as the validation door
+ * would; that door is asked only here, for the wording.
+ */
+function ruleOf(command: Command, raw: unknown): string {
+  const again = validate(command.argumentSchema, raw)
+  return again.allow ? 'arguments: invalid' : `arguments.${again.rule}`
 }
 
 function isMap(value: unknown): boolean {

@@ -6,13 +6,23 @@ export interface DataLimits {
   readonly maxBytes: number
   /** Maps and arrays inside one another. */
   readonly maxDepth: number
-  /** Members of all maps and arrays together. */
+  /** Elements of all arrays, and keys and values of all maps, together. */
   readonly maxItems: number
   /** UTF-8 bytes of one text. */
   readonly maxTextBytes: number
   /** Whether texts with control characters are refused; tab, line feed and return are not. */
   readonly refuseControls: boolean
 }
+
+/**
+ * Shape of arguments and results: within the limits of the wire, with room for the envelope around
+ * them. @see docs/protocol.md: Limits
+ */
+export const WIRE_SHAPE: Omit<DataLimits, 'maxBytes' | 'refuseControls'> = Object.freeze({
+  maxDepth: 12,
+  maxItems: 4000,
+  maxTextBytes: 16_384,
+})
 
 /** The rule that a value breaks. */
 export type DataProblem =
@@ -33,6 +43,8 @@ const KEY_CONTROLS = /\p{Cc}/u
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 const MAX_KEY_LENGTH = 256
 const FLOAT_BYTES = 9
+/** Memory of one member of a map or array, roughly. */
+const MEMBER_BYTES = 16
 
 /**
  * Checks that a value is bounded plain data and counts its encoded size, in one walk without
@@ -42,6 +54,7 @@ export class DataMeter {
   #bytes = 0
   #items = 0
   #limits: DataLimits
+  #problem: DataProblem | undefined
 
   constructor(limits: DataLimits) {
     this.#limits = limits
@@ -50,6 +63,11 @@ export class DataMeter {
   /** Upper bound of the encoded size of the value measured last. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** The first rule that the value measured last broke. */
+  get problem(): DataProblem | undefined {
+    return this.#problem
   }
 
   /**
@@ -64,7 +82,8 @@ export class DataMeter {
     this.#bytes = 0
     this.#items = 0
     this.#limits = limits
-    return this.#walk(value, 0)
+    this.#problem = this.#walk(value, 0)
+    return this.#problem
   }
 
   /** As {@link measure}, telling the compiler what a value without problem is. */
@@ -99,7 +118,7 @@ export class DataMeter {
     const prototype: unknown = Object.getPrototypeOf(value)
     if (prototype !== null && prototype !== Object.prototype) return 'not-data'
     const keys = Object.keys(value)
-    const problem = this.#members(keys.length)
+    const problem = this.#members(keys.length, 2)
     if (problem) return problem
     for (const key of keys) {
       if (FORBIDDEN_KEYS.has(key) || key.length > MAX_KEY_LENGTH || KEY_CONTROLS.test(key)) {
@@ -113,7 +132,7 @@ export class DataMeter {
   }
 
   #array(value: readonly unknown[], depth: number): DataProblem | undefined {
-    const problem = this.#members(value.length)
+    const problem = this.#members(value.length, 1)
     if (problem) return problem
     for (const item of value) {
       const fault = this.#walk(item, depth + 1)
@@ -122,8 +141,8 @@ export class DataMeter {
     return undefined
   }
 
-  #members(count: number): DataProblem | undefined {
-    this.#items += count
+  #members(count: number, itemsEach: number): DataProblem | undefined {
+    this.#items += count * itemsEach
     return this.#items > this.#limits.maxItems ? 'too-many-items' : this.#add(headBytes(count))
   }
 
@@ -167,30 +186,53 @@ export function freezeData<T>(value: T): T {
 }
 
 /**
- * Makes measured data safe to keep: byte arrays that look into a larger buffer are copied, so that
- * a few bytes do not hold a whole network buffer. Data without byte arrays is returned as it is.
+ * Makes measured data safe to keep, and says roughly how much memory it takes. Byte arrays are
+ * copied: they may look into a network buffer that is used again, or that a few bytes would hold
+ * alive. Everything else stays shared, so it must not be changed afterwards.
  */
-export function retainData(value: CborInput): CborInput
-export function retainData(value: unknown): unknown
-export function retainData(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (value instanceof Uint8Array) return Uint8Array.from(value)
-  return holdsBytes(value) ? copyMembers(value) : value
-}
+export class DataKeeper {
+  #bytes = 0
 
-function holdsBytes(value: object): boolean {
-  for (const member of Object.values(value) as unknown[]) {
-    if (typeof member !== 'object' || member === null) continue
-    if (member instanceof Uint8Array || holdsBytes(member)) return true
+  /** Rough size in memory of the value kept last. */
+  get bytes(): number {
+    return this.#bytes
   }
-  return false
-}
 
-function copyMembers(value: object): unknown {
-  if (Array.isArray(value)) return value.map((item: unknown) => retainData(item))
-  const copy: Record<string, unknown> = Object.create(null) as Record<string, unknown>
-  for (const [key, member] of Object.entries(value)) copy[key] = retainData(member)
-  return copy
+  /** Returns the value with every byte array in it copied. */
+  keep<T>(value: T): T
+  keep(value: unknown): unknown {
+    this.#bytes = 0
+    return this.#walk(value)
+  }
+
+  #walk(value: unknown): unknown {
+    if (typeof value === 'string') this.#bytes += value.length
+    if (typeof value !== 'object' || value === null) return value
+    if (value instanceof Uint8Array) {
+      this.#bytes += value.length
+      return Uint8Array.from(value)
+    }
+    return Array.isArray(value)
+      ? this.#array(value)
+      : this.#map(value as Readonly<Record<string, unknown>>)
+  }
+
+  #array(value: readonly unknown[]): readonly unknown[] {
+    this.#bytes += MEMBER_BYTES * value.length
+    const copy = value.map((item) => this.#walk(item))
+    return copy.some((item, index) => item !== value[index]) ? copy : value
+  }
+
+  #map(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+    let copy: Record<string, unknown> | undefined
+    for (const key of Object.keys(value)) {
+      this.#bytes += MEMBER_BYTES
+      const member = value[key]
+      const kept = this.#walk(member)
+      if (kept !== member) (copy ??= { ...value })[key] = kept
+    }
+    return copy ?? value
+  }
 }
 
 /** Structural equality of measured data; member order of maps does not matter. */

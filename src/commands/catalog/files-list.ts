@@ -14,7 +14,7 @@ import {
 } from './files-path.ts'
 
 /** Most entries that one `files.list` returns. */
-export const MAX_LIST_ENTRIES = 1000
+export const MAX_LIST_ENTRIES = 400
 /** Most names that one `files.list` looks at, with those that it only counts. */
 const MAX_LIST_NAMES = 10_000
 
@@ -45,7 +45,7 @@ export function filesListCommand(roots: readonly FileRoot[]): Command {
     domain: 'rpc',
     summary: 'Lists a folder, or the shared folders',
     description:
-      'Lists at most 1,000 entries of a folder with kind, size and time of change; without a path, ' +
+      'Lists at most 400 entries of a folder with kind, size and time of change; without a path, ' +
       'the shared folders. Symbolic links are shown but never followed. Names that are not UTF-8 or ' +
       'hold control characters are only counted, because no command could name them.',
     argumentSchema: z.strictObject({ path: pathSchema.optional() }),
@@ -69,7 +69,7 @@ export function filesListCommand(roots: readonly FileRoot[]): Command {
     effects: 'read',
     limits: {
       maxArgumentBytes: 4096,
-      maxResultBytes: 512 * 1024,
+      maxResultBytes: 256 * 1024,
       timeoutMs: 10_000,
       concurrency: 8,
     },

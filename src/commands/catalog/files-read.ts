@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { isRefusal, refuse, type Refusal, z } from '../../foundation/base/index.ts'
-import { type Command, defineCommand } from './command.ts'
+import { bytesSchema, type Command, defineCommand } from './command.ts'
 import { openBeneath, openRegular } from './files-open.ts'
 import {
   canonicalPath,
@@ -9,16 +9,24 @@ import {
   pathSchema,
   type PlacedPath,
   placePath,
+  refuseFile,
 } from './files-path.ts'
 
-/** Most bytes that one `files.read` returns. */
-export const MAX_READ_BYTES = 262_144
+const ENCODINGS = ['utf8', 'base64', 'bytes'] as const
+type Encoding = (typeof ENCODINGS)[number]
+
+/** Most bytes that one `files.read` returns: a text on the wire has at most 16,384 bytes. */
+export const MAX_READ_BYTES: Readonly<Record<Encoding, number>> = Object.freeze({
+  utf8: 16_384,
+  base64: 12_288,
+  bytes: 262_144,
+})
 
 interface ReadArguments {
   readonly path: string
   readonly offset: number
-  readonly length: number
-  readonly encoding: 'utf8' | 'base64'
+  readonly length?: number | undefined
+  readonly encoding: Encoding
 }
 
 interface ReadResult {
@@ -27,8 +35,8 @@ interface ReadResult {
   offset: number
   length: number
   complete: boolean
-  encoding: 'utf8' | 'base64'
-  content: string
+  encoding: Encoding
+  content: string | Uint8Array
 }
 
 /**
@@ -45,15 +53,15 @@ export function filesReadCommand(roots: readonly FileRoot[]): Command {
     domain: 'rpc',
     summary: 'Reads a part of a file in a shared folder',
     description:
-      'Reads at most 262,144 bytes from an offset. The path is absolute or starts with the name of ' +
-      'a shared folder. Refused are "..", symbolic links at any place, files with several names, ' +
+      'Reads from an offset at most 16,384 bytes as text (utf8), 12,288 as base64 or 262,144 as raw ' +
+      'bytes. The path is absolute or starts with the name of a shared folder. Refused are "..", symbolic links at any place, files with several names, ' +
       'devices, FIFOs, sockets and everything outside the shared folders. Text must be UTF-8; a ' +
       'character that is cut by the end of the range is left for the next read.',
     argumentSchema: z.strictObject({
       path: pathSchema,
       offset: z.int().min(0).default(0),
-      length: z.int().min(1).max(MAX_READ_BYTES).default(MAX_READ_BYTES),
-      encoding: z.enum(['utf8', 'base64']).default('utf8'),
+      length: z.int().min(1).max(MAX_READ_BYTES.bytes).optional(),
+      encoding: z.enum(ENCODINGS).default('utf8'),
     }),
     resultSchema: z.strictObject({
       path: z.string(),
@@ -61,15 +69,15 @@ export function filesReadCommand(roots: readonly FileRoot[]): Command {
       offset: z.int().min(0),
       length: z.int().min(0),
       complete: z.boolean(),
-      encoding: z.enum(['utf8', 'base64']),
-      content: z.string(),
+      encoding: z.enum(ENCODINGS),
+      content: z.union([z.string(), bytesSchema(MAX_READ_BYTES.bytes)]),
     }),
     positional: ['path'],
     permission: 'files.read',
     effects: 'read',
     limits: {
       maxArgumentBytes: 4096,
-      maxResultBytes: Math.ceil(MAX_READ_BYTES / 3) * 4 + 8192,
+      maxResultBytes: MAX_READ_BYTES.bytes + 8192,
       timeoutMs: 10_000,
       concurrency: 16,
     },
@@ -82,14 +90,21 @@ export function filesReadCommand(roots: readonly FileRoot[]): Command {
     ],
     canonicalise: (args) => {
       const path = canonicalPath(args.path, roots)
-      return typeof path === 'string' ? { ...args, path } : path
+      if (isRefusal(path)) return path
+      return { ...args, path, length: args.length ?? MAX_READ_BYTES[args.encoding] }
     },
-    confine: ({ path }) => (placePath(path, roots) ? undefined : outsideRoots()),
+    confine: (args) => (placePath(args.path, roots) ? confineLength(args) : outsideRoots()),
     run: (_context, args) => {
       const place = placePath(args.path, roots)
       return place ? readPlaced(place, args) : outsideRoots()
     },
   })
+}
+
+function confineLength({ length, encoding }: ReadArguments): Refusal | undefined {
+  const most = MAX_READ_BYTES[encoding]
+  if (length === undefined || length <= most) return undefined
+  return refuseFile('files/length', `Read at most ${most} bytes at once with this encoding.`)
 }
 
 async function readPlaced(place: PlacedPath, args: ReadArguments): Promise<ReadResult | Refusal> {
@@ -99,33 +114,38 @@ async function readPlaced(place: PlacedPath, args: ReadArguments): Promise<ReadR
   const handle = await openRegular(pinned)
   if (isRefusal(handle)) return handle
   await using file = handle
-  const range = await readRange(file, args)
-  const end = args.offset + range.length
-  const text = args.encoding === 'utf8' ? decodeText(range, end < pinned.stats.size) : undefined
-  if (isRefusal(text)) return text
-  const length = text?.length ?? range.length
-  return {
-    path: args.path,
-    sizeBytes: pinned.stats.size,
-    offset: args.offset,
-    length,
-    complete: args.offset + length >= pinned.stats.size,
-    encoding: args.encoding,
-    content: text?.content ?? range.toString('base64'),
+  const { offset, encoding } = args
+  const sizeBytes = pinned.stats.size
+  const range = await readRange(file, offset, args.length ?? MAX_READ_BYTES[encoding])
+  const content = encodeRange(range, encoding, offset + range.length < sizeBytes)
+  if (isRefusal(content)) return content
+  const complete = offset + content.length >= sizeBytes
+  return { path: args.path, sizeBytes, offset, complete, encoding, ...content }
+}
+
+/** A part of a file in its encoding, and how many bytes of the file it stands for. */
+interface Content {
+  readonly content: string | Uint8Array
+  readonly length: number
+}
+
+function encodeRange(range: Buffer, encoding: Encoding, continues: boolean): Content | Refusal {
+  switch (encoding) {
+    case 'utf8':
+      return decodeText(range, continues)
+    case 'base64':
+      return { content: range.toString('base64'), length: range.length }
+    case 'bytes':
+      return { content: range, length: range.length }
   }
 }
 
-async function readRange(file: FileHandle, args: ReadArguments): Promise<Buffer> {
-  const buffer = Buffer.alloc(args.length)
+async function readRange(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length)
   let filled = 0
   // A read may be short before the end of a file; only zero bytes mean the end.
-  while (filled < args.length) {
-    const { bytesRead } = await file.read(
-      buffer,
-      filled,
-      args.length - filled,
-      args.offset + filled,
-    )
+  while (filled < length) {
+    const { bytesRead } = await file.read(buffer, filled, length - filled, offset + filled)
     if (bytesRead === 0) break
     filled += bytesRead
   }
@@ -133,10 +153,7 @@ async function readRange(file: FileHandle, args: ReadArguments): Promise<Buffer>
 }
 
 /** Decodes UTF-8 strictly; a final character that is cut is left out where the file goes on. */
-function decodeText(
-  range: Buffer,
-  continues: boolean,
-): { readonly content: string; readonly length: number } | Refusal {
+function decodeText(range: Buffer, continues: boolean): Content | Refusal {
   const length = continues ? range.length - cutBytes(range) : range.length
   try {
     const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

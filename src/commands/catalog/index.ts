@@ -13,7 +13,14 @@ export {
   isCommandName,
   type JsonSchema,
 } from './command.ts'
-export { type DataLimits, DataMeter, type DataProblem, retainData, sameData } from './data.ts'
+export {
+  DataKeeper,
+  type DataLimits,
+  DataMeter,
+  type DataProblem,
+  sameData,
+  WIRE_SHAPE,
+} from './data.ts'
 export { echoCommand } from './echo.ts'
 export { catalogErrors } from './errors.ts'
 export type { FileRoot } from './files-path.ts'

@@ -1,0 +1,158 @@
+import type { Flight } from './flight.ts'
+import type { CallOutcome } from './ports.ts'
+
+/** A call that was started, kept so that its id never starts another. */
+export interface StoredCall {
+  readonly callId: string
+  readonly command: string
+  /** In canonical form. */
+  readonly arguments: unknown
+  readonly change: boolean
+  /** Monotonic milliseconds. */
+  readonly expiresAtMs: number
+  bytes: number
+  /** While it runs. */
+  flight: Flight | undefined
+  /** When it has ended. */
+  outcome: CallOutcome | undefined
+}
+
+/** What all peers together may keep. */
+export class StoreBudget {
+  readonly #maxEntries: number
+  readonly #maxBytes: number
+  #entries = 0
+  #bytes = 0
+
+  constructor(maxEntries: number, maxBytes: number) {
+    this.#maxEntries = maxEntries
+    this.#maxBytes = maxBytes
+  }
+
+  get full(): boolean {
+    return this.#entries >= this.#maxEntries || this.#bytes >= this.#maxBytes
+  }
+
+  /** Accounts for entries that come (+) or go (-). */
+  add(entries: number, bytes: number): void {
+    this.#entries += entries
+    this.#bytes += bytes
+  }
+}
+
+/** Reads of one peer in one generation; two generations are kept. */
+const MAX_GENERATION = 2048
+const GENERATION_MS = 60_000
+/** So few reads (at most those that run) are not worth a pass over everything. */
+const MIN_READS_TO_DROP = 128
+
+/**
+ * The calls of one peer, in two generations of a Map: on the way of a call an entry is written once
+ * and never moved or deleted. When the younger generation is full or a minute old, the older one is
+ * dropped as a whole, but for what must stay: running calls, calls that changed something, and (when
+ * only time has passed) results that are not yet due. A read-only call whose result was dropped early
+ * is evaluated again, which changes nothing.
+ */
+export class CallMemory {
+  readonly #budget: StoreBudget
+  #young = new Map<string, StoredCall>()
+  #old = new Map<string, StoredCall>()
+  #youngReads = 0
+  #reads = 0
+  #changes = 0
+  #rotateAtMs: number
+
+  constructor(budget: StoreBudget, nowMs: number) {
+    this.#budget = budget
+    this.#rotateAtMs = nowMs + GENERATION_MS
+  }
+
+  get empty(): boolean {
+    return this.#reads + this.#changes === 0
+  }
+
+  /** Kept calls that changed something or run to do so. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** The call of an id; `undefined` when there is none. One whose time is over is forgotten. */
+  find(callId: string, nowMs: number): StoredCall | undefined {
+    const stored = this.#young.get(callId) ?? this.#old.get(callId)
+    if (!stored || stored.flight || stored.expiresAtMs > nowMs) return stored
+    this.forget(callId)
+    return undefined
+  }
+
+  /**
+   * Keeps a call that starts, or a read that has ended; its id was not found before.
+   *
+   * @returns false when there is no room; running calls and changes always find some
+   */
+  keep(stored: StoredCall, nowMs: number): boolean {
+    if (this.#youngReads >= MAX_GENERATION || this.#budget.full) this.drop(nowMs)
+    if (!stored.change && !stored.flight && this.#budget.full) return false
+    this.#add(stored)
+    return true
+  }
+
+  /**
+   * Turns a running call into one that has ended.
+   *
+   * @param outcome - what a duplicate gets
+   * @param bytes - size of what is added to memory
+   */
+  finish(stored: StoredCall, outcome: CallOutcome, bytes: number): void {
+    stored.flight = undefined
+    stored.outcome = outcome
+    stored.bytes += bytes
+    this.#budget.add(0, bytes)
+  }
+
+  /** Forgets a call: its time is over, or it was not executed after all. */
+  forget(callId: string): void {
+    for (const generation of [this.#young, this.#old]) {
+      const stored = generation.get(callId)
+      if (stored && generation.delete(callId)) this.#release(stored)
+    }
+  }
+
+  /** Lets time pass: drops what is due. */
+  sweep(nowMs: number): void {
+    if (nowMs >= this.#rotateAtMs) this.#rotate(nowMs, false)
+  }
+
+  /** Makes room: drops the older generation of reads. */
+  drop(nowMs: number): void {
+    if (this.#reads >= MIN_READS_TO_DROP) this.#rotate(nowMs, true)
+  }
+
+  #rotate(nowMs: number, pressed: boolean): void {
+    const dropped = this.#old
+    this.#old = this.#young
+    this.#young = new Map()
+    this.#youngReads = 0
+    this.#rotateAtMs = nowMs + GENERATION_MS
+    for (const stored of dropped.values()) {
+      this.#release(stored)
+      const due = stored.expiresAtMs <= nowMs
+      if (stored.flight || (!due && (stored.change || !pressed))) this.#add(stored)
+    }
+  }
+
+  #add(stored: StoredCall): void {
+    this.#young.set(stored.callId, stored)
+    this.#budget.add(1, stored.bytes)
+    if (stored.change) this.#changes++
+    else {
+      this.#reads++
+      this.#youngReads++
+    }
+  }
+
+  #release(stored: StoredCall): void {
+    this.#budget.add(-1, -stored.bytes)
+    if (stored.change) this.#changes--
+    else this.#reads--
+  }
+}

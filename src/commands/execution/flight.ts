@@ -1,0 +1,131 @@
+import type { CancelTimer, Clock, Refusal } from '../../foundation/base/index.ts'
+import type { CallRequest, PeerFacts } from '../../foundation/pipeline/index.ts'
+import type { CommandContext } from '../catalog/index.ts'
+import { type CallOutcome, outcomeOf } from './ports.ts'
+
+/** The context handed to a command. Its abort controller is made only when the command looks at it. */
+export class CallContext implements CommandContext {
+  readonly peer: PeerFacts
+  readonly callId: string
+  readonly traceId: string
+  readonly deadlineMs: number
+  #controller: AbortController | undefined
+  #stoppedBy: Refusal | undefined
+
+  constructor(peer: PeerFacts, call: CallRequest, deadlineMs: number) {
+    this.peer = peer
+    this.callId = call.callId
+    this.traceId = call.traceId
+    this.deadlineMs = deadlineMs
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#stoppedBy) this.#controller.abort(this.#stoppedBy.code)
+    return this.#controller.signal
+  }
+
+  /** Why the run was stopped from outside; `undefined` while it may go on. */
+  get stoppedBy(): Refusal | undefined {
+    return this.#stoppedBy
+  }
+
+  /** Aborts the signal; the first reason stays. */
+  stop(refusal: Refusal): void {
+    this.#stoppedBy ??= refusal
+    this.#controller?.abort(this.#stoppedBy.code)
+  }
+}
+
+/** How a run ended, before anything is made of it. */
+export type Ending =
+  | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'error'; readonly error: unknown }
+  | { readonly kind: 'stopped'; readonly refusal: Refusal }
+
+/**
+ * A call that runs while its callers wait: the first one, and those that sent its call id again. The
+ * run is stopped at its deadline, at shutdown, or when the last caller has left.
+ */
+export class Flight {
+  readonly context: CallContext
+  /** Resolves when the outcome is there. */
+  readonly landed: Promise<void>
+  readonly #landed: () => void
+  readonly #left: () => Refusal
+  readonly #waiting = new Set<(outcome: CallOutcome) => void>()
+  readonly #cancelDeadline: CancelTimer
+  #endStopped: ((refusal: Refusal) => void) | undefined
+  #outcome: CallOutcome | undefined
+
+  /**
+   * @param clock - drives the deadline
+   * @param context - the context of the command
+   * @param reasons - make the refusal of the deadline, and of a caller that gave up
+   */
+  constructor(
+    clock: Clock,
+    context: CallContext,
+    reasons: { readonly late: () => Refusal; readonly left: () => Refusal },
+  ) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.context = context
+    this.landed = promise
+    this.#landed = resolve
+    this.#left = reasons.left
+    this.#cancelDeadline = clock.after(context.deadlineMs, () => this.stop(reasons.late()))
+  }
+
+  /**
+   * Waits for the outcome until the caller itself gives up. When the last caller has given up, the
+   * run is stopped.
+   *
+   * @param signal - the caller's
+   * @returns the outcome of the run, or of giving up
+   */
+  wait(signal: AbortSignal): Promise<CallOutcome> {
+    if (this.#outcome) return Promise.resolve(this.#outcome)
+    return new Promise((resolve) => {
+      const giveUp = (): void => {
+        const left = this.#left()
+        this.#waiting.delete(arrive)
+        resolve(outcomeOf('failed', left))
+        if (this.#waiting.size === 0) this.stop(left)
+      }
+      const arrive = (outcome: CallOutcome): void => {
+        signal.removeEventListener('abort', giveUp)
+        resolve(outcome)
+      }
+      this.#waiting.add(arrive)
+      if (signal.aborted) giveUp()
+      else signal.addEventListener('abort', giveUp, { once: true })
+    })
+  }
+
+  /** Stops the run from outside: its ending is decided, even if the command does not listen. */
+  stop(refusal: Refusal): void {
+    this.context.stop(refusal)
+    this.#endStopped?.(refusal)
+  }
+
+  /** The ending of a command's promise, or of a stop before it. */
+  follow(promise: Promise<unknown>): Promise<Ending> {
+    return new Promise((resolve) => {
+      this.#endStopped = (refusal) => resolve({ kind: 'stopped', refusal })
+      if (this.context.stoppedBy) this.#endStopped(this.context.stoppedBy)
+      promise.then(
+        (value) => resolve({ kind: 'value', value }),
+        (error: unknown) => resolve({ kind: 'error', error }),
+      )
+    })
+  }
+
+  /** Hands the outcome to everybody who waits. */
+  land(outcome: CallOutcome): void {
+    this.#cancelDeadline()
+    this.#outcome = outcome
+    for (const arrive of this.#waiting) arrive(outcome)
+    this.#waiting.clear()
+    this.#landed()
+  }
+}

@@ -1,0 +1,95 @@
+import type { SignedNote } from './signed-note.ts'
+
+/** One entry as it is stored. */
+export interface StoredEntry {
+  readonly index: number
+  readonly leafHash: Uint8Array
+  readonly entry: Uint8Array
+}
+
+/** One entry to be stored. */
+export interface NewEntry {
+  readonly leafHash: Uint8Array
+  readonly entry: Uint8Array
+  /** Salt of the argument digest: beside the entry, not in it, so that it can be erased. */
+  readonly salt: Uint8Array | undefined
+  /** Where the entry came from, when a node forwarded it. */
+  readonly origin: EntryOrigin | undefined
+}
+
+/** Position of a forwarded entry in the log of its node. */
+export interface EntryOrigin {
+  readonly source: string
+  readonly sourceIndex: number
+}
+
+/** Root of a perfect subtree of 2^level leaves, the `index`-th of its level. */
+export interface SubtreeRoot {
+  readonly level: number
+  readonly index: number
+  readonly hash: Uint8Array
+}
+
+/** A signed checkpoint and the tree's right edge at its size. */
+export interface StoredCheckpoint {
+  readonly size: number
+  readonly note: SignedNote
+  readonly frontier: Uint8Array
+  readonly signedAtMs: number
+}
+
+/** What the authority knows of one forwarding node. */
+export interface SourceState {
+  readonly source: string
+  /** Index of the next entry that is expected. */
+  readonly nextIndex: number
+  /** Right edge of the node's tree at that size. */
+  readonly frontier: Uint8Array
+  /** Newest checkpoint of the node that agreed with its entries. */
+  readonly checkpoint: SignedNote | undefined
+  /** The last alarm that was recorded, so that a repeated one is not recorded again. */
+  readonly alarm: string | undefined
+}
+
+/** One atomic change. */
+export interface LogChange {
+  /** Index of the first of `entries`; equals the number of stored entries. */
+  readonly first: number
+  readonly entries: readonly NewEntry[]
+  readonly subtrees: readonly SubtreeRoot[]
+  readonly source?: SourceState | undefined
+}
+
+/** Reads a log; enough to verify it. */
+export interface LogReader {
+  /** Entries with an index from `first` on, by index; gaps show as missing indexes. */
+  entries(first: number, limit: number): Promise<readonly StoredEntry[]>
+  /** The checkpoint with the smallest size of at least `size`. */
+  checkpointFrom(size: number): Promise<StoredCheckpoint | undefined>
+  newestCheckpoint(): Promise<StoredCheckpoint | undefined>
+  /**
+   * Roots of `count` consecutive subtrees of a level that is a multiple of 8; level 0 are the leaf
+   * hashes. Fewer when some are missing.
+   */
+  subtrees(level: number, first: number, count: number): Promise<readonly Uint8Array[]>
+}
+
+/**
+ * Where a log is kept. Declared here so that another engine can take the place of SQLite; every
+ * write is atomic, and durable when its promise resolves.
+ */
+export interface LogStorage extends LogReader {
+  /** Number of stored entries: the highest index plus one. */
+  size(): Promise<number>
+  append(change: LogChange): Promise<void>
+  /** Adds a checkpoint. Older ones are thinned to one per hour; the newest is always there. */
+  addCheckpoint(checkpoint: StoredCheckpoint): Promise<void>
+  salt(index: number): Promise<Uint8Array | undefined>
+  /** Index of the first entry that was not forwarded to the authority. */
+  forwardedIndex(): Promise<number>
+  setForwardedIndex(index: number): Promise<void>
+  source(name: string): Promise<SourceState | undefined>
+  setSource(state: SourceState): Promise<void>
+  /** The entry that holds one which a node forwarded. */
+  forwarded(origin: EntryOrigin): Promise<StoredEntry | undefined>
+}

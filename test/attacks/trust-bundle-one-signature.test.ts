@@ -4,15 +4,29 @@ import { test } from 'node:test'
 import { isRefusal } from '../../src/foundation/base/index.ts'
 import {
   CborTag,
+  type CborValue,
   decodeCbor,
   encodeCbor,
   signCose,
-  verifyCose,
 } from '../../src/foundation/codec/index.ts'
 import { verifyTrustBundle } from '../../src/trust/pki/index.ts'
 import { createTestAuthority } from '../kit/pki.ts'
 
 const AAD = Buffer.from('kos-trust-bundle-v1')
+
+/** A COSE_Sign message taken apart. */
+function partsOf(
+  message: Uint8Array,
+): [CborValue, CborValue, Uint8Array, readonly [CborValue, CborValue]] {
+  const tagged = decodeCbor(message, { allowedTags: [98] })
+  assert.ok(tagged instanceof CborTag && Array.isArray(tagged.value))
+  const [bodyHeader, unprotected, payload, signatures] = tagged.value as CborValue[]
+  assert.ok(payload instanceof Uint8Array && Array.isArray(signatures))
+  const [first, second] = signatures as CborValue[]
+  assert.ok(bodyHeader !== undefined && unprotected !== undefined)
+  assert.ok(first !== undefined && second !== undefined)
+  return [bodyHeader, unprotected, payload, [first, second]]
+}
 
 test('a trust bundle with one of its two signatures is refused', () => {
   using authority = createTestAuthority()
@@ -25,35 +39,20 @@ test('a trust bundle with one of its two signatures is refused', () => {
   }
   assert.equal(answer(ca.bundle), 'ok')
 
-  const message = decodeCbor(ca.bundle, { allowedTags: [98] })
-  assert.ok(message instanceof CborTag && Array.isArray(message.value))
-  const [bodyHeader, unprotected, payload, signatures] = message.value
-  assert.ok(payload instanceof Uint8Array && Array.isArray(signatures))
-  const rebuild = (kept: readonly unknown[]): Uint8Array => {
-    const value = [bodyHeader, unprotected, payload, kept] as ConstructorParameters<
-      typeof CborTag
-    >[1]
-    return encodeCbor(new CborTag(98, value))
-  }
+  const [bodyHeader, unprotected, payload, signatures] = partsOf(ca.bundle)
+  const rebuild = (kept: readonly CborValue[]): Uint8Array =>
+    encodeCbor(new CborTag(98, [bodyHeader, unprotected, payload, kept]))
+  const [first, second] = signatures
   assert.equal(answer(rebuild(signatures)), 'ok')
-  assert.equal(answer(rebuild([signatures[0]])), 'signature: key id')
-  assert.equal(answer(rebuild([signatures[1]])), 'signature: key id')
-  assert.equal(answer(rebuild([signatures[0], signatures[0]])), 'signature: key id')
-  assert.equal(answer(rebuild([signatures[1], signatures[0]])), 'signature: key id')
+  assert.equal(answer(rebuild([first])), 'signature: key id')
+  assert.equal(answer(rebuild([second])), 'signature: key id')
+  assert.equal(answer(rebuild([first, first])), 'signature: key id')
+  assert.equal(answer(rebuild([second, first])), 'signature: key id')
 
   // The list of required keys is signed too: a bundle made for one key alone is another message.
   for (const name of ['ca-root-p256', 'ca-root-ml-dsa-65']) {
     const signer = keys.require(name).coseSigner()
     const alone = signCose({ payload, externalAad: AAD }, [signer])
     assert.equal(answer(alone), 'signature: key id')
-    assert.ok(
-      isRefusal(
-        verifyCose(alone, {
-          externalAad: AAD,
-          maxBytes: 65_536,
-          verifiers: [...ca.trust.signingKeys.lock],
-        }),
-      ),
-    )
   }
 })

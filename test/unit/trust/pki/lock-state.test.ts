@@ -194,7 +194,6 @@ describe('the age of the lock list', () => {
   it('is not renewed by an answer to another nonce, about another list or by another key', () => {
     const state = fresh()
     const question = { nonce, askedAt: monotonicMs(1) }
-    const { confirm } = state
     const second = sign({ principals: [uri] }, first)
     const answers = [
       [signLockFreshness(first.object, new Uint8Array(32), signer), 'other list or nonce'],
@@ -203,10 +202,10 @@ describe('the age of the lock list', () => {
       [first.bytes, 'signature'],
     ] as const
     for (const [answer, rule] of answers) {
-      assert.equal(ruleOf(confirm(answer, question)), `KOS_PKI_OBJECT freshness: ${rule}`)
+      assert.equal(ruleOf(state.confirm(answer, question)), `KOS_PKI_OBJECT freshness: ${rule}`)
     }
     const answer = signLockFreshness(first.object, new Uint8Array(8), signer)
-    const weak = confirm(answer, { nonce: new Uint8Array(8), askedAt: monotonicMs(1) })
+    const weak = state.confirm(answer, { nonce: new Uint8Array(8), askedAt: monotonicMs(1) })
     assert.equal(ruleOf(weak), 'KOS_PKI_OBJECT freshness: nonce')
     assert.equal(state.ageMs(monotonicMs(2)), Number.POSITIVE_INFINITY)
   })

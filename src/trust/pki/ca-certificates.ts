@@ -20,6 +20,7 @@ import {
 import type { KeyRef } from '../keys/index.ts'
 
 const DAY_MS = 86_400_000
+// profiles: "Intermediate 90 days with two active; root 10 years, usable offline."
 /** Ten years with their leap days. */
 const ROOT_LIFE_MS = 3653 * DAY_MS
 const INTERMEDIATE_LIFE_MS = 90 * DAY_MS
@@ -50,6 +51,7 @@ export function keyIdentifier(spki: Uint8Array): Uint8Array {
   return sha256(spki).subarray(0, 20)
 }
 
+// The organisation keeps the names of two trust domains on one machine apart.
 function caName(trustDomain: TrustDomain, commonName: string): X509Name {
   return buildName([
     { oid: NAME_OID.organizationName, value: trustDomain },
@@ -92,6 +94,7 @@ export function buildIntermediate(
   context: CaCertificateContext & { readonly ordinal: number },
 ): Uint8Array {
   const notBefore = unixMs(context.nowMs - BACKDATE_MS)
+  // RFC 5280 section 6 checks every certificate of a path alone: outliving the root helps nobody.
   const wanted = notBefore + INTERMEDIATE_LIFE_MS
   return buildCertificate(
     {

@@ -147,6 +147,7 @@ export function createCertificateAuthority(
     retireIntermediate: (): void => {
       const ordinal = otherIntermediate(active.state)
       replace(withoutIntermediate(deps, active, ordinal))
+      // The key goes last: after a crash in between it lies about unused.
       keys.remove(intermediateKeyName(ordinal))
     },
     openEra: (): void => {
@@ -164,6 +165,7 @@ function openState(deps: CaDeps, trustDomain: TrustDomain): Active {
   return active
 }
 
+// The own bundle is verified like everyone else's: a CA that nobody would accept does not start.
 function activate(keys: KeyStore, state: CaState): Active {
   const trust = verifyTrustBundle(state.bundle, { pin: state.pin })
   if (isRefusal(trust)) throw stateError(`bundle: ${trust.rule}`)
@@ -232,6 +234,7 @@ function otherIntermediate(state: CaState): number {
   return other
 }
 
+// Certificates of the roots stay as they are: only what they vouch for changes.
 function resignBundle(
   deps: CaDeps,
   { trust }: Pick<Active, 'trust'>,

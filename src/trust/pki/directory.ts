@@ -104,7 +104,9 @@ export interface DirectoryState {
    * @returns what happened, or a refusal KOS_PKI_OBJECT or KOS_PKI_OLDER; nothing changes then
    */
   apply(signed: Uint8Array): 'newer' | 'same' | Refusal
+  /** By the name that people use. */
   byName(name: string): DirectoryEntry | undefined
+  /** By principal URI. */
   byUri(uri: string): DirectoryEntry | undefined
   /** By id; `undefined` also when two kinds of principal share it. */
   byId(id: string): DirectoryEntry | undefined
@@ -164,6 +166,7 @@ function readDirectory(object: NumberedObject, bundle: TrustBundle): Directory |
   return Object.freeze({ entries: Object.freeze([...byUri.values()]), byName, byUri, byId })
 }
 
+// A principal of another trust domain cannot stand in our directory, whoever signed it.
 function readEntry(
   raw: z.infer<typeof entrySchema>,
   trustDomain: TrustDomain,

@@ -59,7 +59,9 @@ export interface LeafIssuer {
   readonly signer: CertificateSigner
 }
 
+/** Certificates count whole seconds, so a shorter life would be none. */
 const MIN_LIFE_MS = 1000
+/** Above every profile and the operators' 30 days; a slip of units does not get through. */
 const MAX_LIFE_MS = 366 * 86_400_000
 const MAX_SKEW_MS = 86_400_000
 
@@ -70,7 +72,12 @@ const COMMON: readonly X509Extension[] = Object.freeze([
   extendedKeyUsageExtension([KEY_PURPOSE.clientAuth, KEY_PURPOSE.serverAuth]),
 ])
 
-/** Issues one leaf. @see CertificateAuthority.issueLeaf */
+/**
+ * Issues one leaf. The subject and every name come from the principal that the caller decided on;
+ * nothing is taken from a certificate request but its key.
+ *
+ * @see CertificateAuthority.issueLeaf
+ */
 export function issueLeaf(
   deps: { readonly clock: Clock; readonly random: Random },
   issuer: LeafIssuer,
@@ -108,12 +115,14 @@ function checkRequest(request: LeafRequest): void {
   // A path that serves peers can never mint an authority, and the other way round.
   if (isAuthority !== (usage === 'authority')) throw issueError('usage')
   const hosts = (request.dnsNames?.length ?? 0) + (request.ipAddresses?.length ?? 0)
+  // Host names make a server of that name in the eyes of other software.
   if (hosts > 0 && !isAuthority) throw issueError('names')
   if (!(lifeMs >= MIN_LIFE_MS && lifeMs <= MAX_LIFE_MS)) throw issueError('life')
   if (!(notBeforeSkewMs >= 0 && notBeforeSkewMs <= MAX_SKEW_MS)) throw issueError('skew')
   if (!isP256(request.tlsSpki)) throw issueError('tls-key')
 }
 
+// profiles: leaves are P-256 in every profile that has certificates.
 function isP256(spki: Uint8Array): boolean {
   try {
     return spkiAlgorithm(spki) === 'P-256'

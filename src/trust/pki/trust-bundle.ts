@@ -243,12 +243,17 @@ function readBundle(
   })
 }
 
+// The signature over itself shows that the certificate was made by the holder of the pinned key.
 function readRoot(der: Uint8Array, spki: Uint8Array): X509Certificate | undefined {
   const root = parseCertificate(der)
   const fits = equalBytes(root.spki, spki) && equalBytes(root.subject.der, root.issuer.der)
   return fits && isCa(root) && verifyCertificateSignature(root, spki) ? root : undefined
 }
 
+/**
+ * An intermediate counts only if the P-256 path and the bundle agree: the root signed it, and both
+ * roots named it. Every limit that it must carry is demanded, not merely honoured.
+ */
 function readIntermediate(
   der: Uint8Array,
   root: X509Certificate,
@@ -278,6 +283,7 @@ function isCa(certificate: X509Certificate): boolean {
   )
 }
 
+// An algorithm per role leaves nothing to negotiate, for a signer or for an attacker.
 function readSigningKeys(keys: BundleBody['signingKeys']): TrustBundle['signingKeys'] | undefined {
   const read = (role: SigningRole): readonly CoseVerifier[] =>
     Object.freeze(keys[role].map((spki) => coseVerifierFromSpki(spki)))

@@ -93,6 +93,7 @@ function formProblem(leaf: X509Certificate): string | undefined {
   return leaf.keyUsage?.includes('digitalSignature') === true ? undefined : 'key-usage'
 }
 
+// Name and key id must both agree: two intermediates of one name would be told apart by the key.
 function findIssuer(leaf: X509Certificate, bundle: TrustBundle): TrustedIntermediate | undefined {
   return bundle.intermediates.find(
     ({ certificate }) =>
@@ -111,6 +112,7 @@ function issuerProblem(
   return verifyCertificateSignature(leaf, issuer.key) ? undefined : 'signature'
 }
 
+// Grace stretches the whole path: the issuer may have ended while the leaf waited to be renewed.
 function timeProblem(
   leaf: X509Certificate,
   issuer: TrustedIntermediate | undefined,

@@ -190,6 +190,11 @@ class Gate implements Admission, TicketGate {
     this.#records.flush()
   }
 
+  settle(source: Source): void {
+    this.#live.endHalfOpen(source.prefixes)
+    this.#window.succeeded()
+  }
+
   enter(source: Source, device: string): Refusal | undefined {
     const open = this.#devices.get(device) ?? 0
     if (open >= this.#limits.connectionsPerDevice) {
@@ -197,8 +202,7 @@ class Gate implements Admission, TicketGate {
       return this.#noted(refusal, source.prefixes[0])
     }
     this.#devices.set(device, open + 1)
-    this.#live.endHalfOpen(source.prefixes)
-    this.#window.succeeded()
+    this.settle(source)
     const untilMs = this.#clock.monotonicMs() + this.#limits.knownGoodMs
     this.#knownGood.set(source.prefixes[0], untilMs)
     return undefined
@@ -215,9 +219,9 @@ class Gate implements Admission, TicketGate {
     this.#records.note(narrow, code)
   }
 
-  leave(source: Source, device: string | undefined): void {
-    if (device === undefined) this.#live.endHalfOpen(source.prefixes)
-    else this.#releaseDevice(device)
+  leave(source: Source, last: { readonly halfOpen: boolean; readonly device?: string }): void {
+    if (last.halfOpen) this.#live.endHalfOpen(source.prefixes)
+    if (last.device !== undefined) this.#releaseDevice(last.device)
     this.#live.leave(source.prefixes)
   }
 

@@ -28,6 +28,13 @@ export interface AdmissionTicket {
    */
   ready(device: string): Refusal | undefined
   /**
+   * Ends the half-open state though nobody authenticated: for servers whose requests carry their own
+   * proof, such as HTTPS. No device is counted, and the source does not become known-good.
+   *
+   * @throws {@link KosError} KOS_ADMISSION_ORDER when called twice, before `secured` or after `ready`
+   */
+  anonymous(): void
+  /**
    * The connection failed before it was ready: its source is penalised and the reason counted. Without
    * effect afterwards: once the device is known, it must not cost its neighbours behind the same
    * address.
@@ -39,12 +46,14 @@ export interface AdmissionTicket {
 
 /** What a ticket tells the gate that issued it. */
 export interface TicketGate {
+  /** A connection is half-open no more, though nobody authenticated. */
+  settle(source: Source): void
   /** A peer authenticated; refused when its device has too many connections. */
   enter(source: Source, device: string): Refusal | undefined
   /** A connection failed before its peer was known. */
   punish(source: Source, kind: AdmissionFailure, code: KosErrorCode): void
-  /** A connection is gone; `device` is set once it was ready. */
-  leave(source: Source, device: string | undefined): void
+  /** A connection is gone that was half-open, or not; `device` is set when one had authenticated. */
+  leave(source: Source, last: { readonly halfOpen: boolean; readonly device?: string }): void
 }
 
 /** The ticket as the gate issues it. */
@@ -53,6 +62,7 @@ export class Ticket implements AdmissionTicket {
   readonly #gate: TicketGate
   readonly #source: Source
   #state: 'tls' | 'session' | 'ready' | 'failed' | 'closed' = 'tls'
+  #halfOpen = true
   #device: string | undefined
 
   constructor(gate: TicketGate, source: Source, connected: Connected) {
@@ -76,8 +86,19 @@ export class Ticket implements AdmissionTicket {
     if (this.#state !== 'session') throw admissionErrors.error('KOS_ADMISSION_ORDER')
     const refusal = this.#gate.enter(this.#source, device)
     this.#state = refusal ? 'failed' : 'ready'
-    if (!refusal) this.#device = device
+    if (!refusal) {
+      this.#halfOpen = false
+      this.#device = device
+    }
     return refusal
+  }
+
+  anonymous(): void {
+    if (this.#over) return
+    if (this.#state !== 'session') throw admissionErrors.error('KOS_ADMISSION_ORDER')
+    this.#state = 'ready'
+    this.#halfOpen = false
+    this.#gate.settle(this.#source)
   }
 
   failed(kind: AdmissionFailure, code: KosErrorCode): void {
@@ -90,6 +111,7 @@ export class Ticket implements AdmissionTicket {
     if (this.#state === 'closed') return
     this.failed('abandoned', 'KOS_ADMISSION_ABANDONED')
     this.#state = 'closed'
-    this.#gate.leave(this.#source, this.#device)
+    const device = this.#device
+    this.#gate.leave(this.#source, { halfOpen: this.#halfOpen, ...(device && { device }) })
   }
 }

@@ -369,6 +369,28 @@ describe('memory', () => {
 })
 
 describe('a ticket', () => {
+  test('of an anonymous connection frees the half-open place and earns nothing', () => {
+    const gate = start(NO_RATE)
+    const ticket = ticketOf(gate.admit('192.0.2.1'))
+    const order = { code: 'KOS_ADMISSION_ORDER' }
+    assert.throws(() => ticket.anonymous(), order)
+    ticket.secured()
+    ticket.anonymous()
+    assert.throws(() => ticket.anonymous(), order)
+    assert.throws(() => ticket.ready('device'), order)
+    assert.deepEqual(openCounts(gate), { halfOpen: 0, connections: 1, devices: 0 })
+    ticket.closed()
+    ticket.anonymous()
+    assert.deepEqual(openCounts(gate), NOTHING_OPEN)
+    for (let n = 0; n < 64; n++) ticketOf(gate.admit(`198.51.100.${n}`))
+    assert.equal(codeOf(gate.admit('192.0.2.1')), 'KOS_ADMISSION_BUSY')
+    gate.admission.flush()
+    assert.deepEqual(
+      gate.records.map(({ reason }) => reason),
+      ['KOS_ADMISSION_BUSY'],
+    )
+  })
+
   test('is to be used in order', () => {
     const gate = start()
     const ticket = ticketOf(gate.admit('192.0.2.1'))

@@ -1,0 +1,57 @@
+import type { Principal, Refusal, UnixMs } from '../../foundation/base/index.ts'
+import type { CoseSigner } from '../../foundation/codec/index.ts'
+import type { PeerFacts } from '../../foundation/pipeline/index.ts'
+import type { Profile } from '../../foundation/profiles/index.ts'
+
+/** Evidence beside the signature of AUTH; opaque here. */
+export interface AuthEvidence {
+  /** An attestation result; absent: none was sent. */
+  readonly attestation?: Uint8Array | undefined
+  /** A second factor; absent: none was sent. */
+  readonly secondFactor?: Uint8Array | undefined
+}
+
+/** Who this end is, as its own certificate says. */
+export interface OwnIdentity {
+  readonly principal: Principal
+  /** The floor in the own leaf. */
+  readonly floor: Profile
+  /** SubjectPublicKeyInfo of the identity key, DER. */
+  readonly identitySpki: Uint8Array
+  /** The identity key; its id is SHA-256 of `identitySpki`. */
+  readonly identitySigner: CoseSigner
+}
+
+/**
+ * What the session asks about identities: the port that `apps/` wires to trust/pki and the key
+ * store.
+ */
+export interface PeerAuthenticator {
+  /** The own identity now; asked once per handshake, so that a renewal counts for the next one. */
+  own(): OwnIdentity
+  /**
+   * Verifies the peer's TLS leaf against the trust bundle, its validity and the lock list.
+   *
+   * @param leafDer - the leaf as sent
+   * @param purpose - which side of TLS the peer was
+   * @param nowMs - the one wall-clock reading of this decision
+   */
+  verifyPeer(leafDer: Uint8Array, purpose: 'client' | 'server', nowMs: UnixMs): PeerFacts | Refusal
+  /**
+   * Makes the own evidence for this binding; absent: none.
+   *
+   * @param binding - the bytes that AUTH signs
+   */
+  evidence?(binding: Uint8Array): AuthEvidence
+  /**
+   * Decides what the profile demands beyond the identity key: attestation before admission, the
+   * second factor, cluster membership. Absent: a peer or own profile that demands any is refused, and
+   * so is an AUTH that carries evidence.
+   *
+   * @param peer - proven facts
+   * @param evidence - what AUTH carried
+   * @param binding - the bytes the peer signed
+   * @returns a refusal, or `undefined` when the demands are met
+   */
+  admit?(peer: PeerFacts, evidence: AuthEvidence, binding: Uint8Array): Refusal | undefined
+}

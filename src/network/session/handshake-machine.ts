@@ -1,0 +1,407 @@
+import {
+  type Clock,
+  concatBytes,
+  equalBytes,
+  isRefusal,
+  KosError,
+  type MonotonicMs,
+  type Random,
+  refuse,
+  type Refusal,
+  Secret,
+  sha256,
+  toHex,
+  type UnixMs,
+  unixMs,
+} from '../../foundation/base/index.ts'
+import type { PeerFacts } from '../../foundation/pipeline/index.ts'
+import { type Profile, stricterOf } from '../../foundation/profiles/index.ts'
+import { BINDING_BYTES, BINDING_LABEL, encodeAuth, encodeBinding, verifyAuth } from './auth.ts'
+import type { OwnIdentity, PeerAuthenticator } from './authenticator.ts'
+import {
+  FRAME,
+  FrameParser,
+  type FrameType,
+  FrameWriter,
+  HEADER_BYTES,
+  MAX_CONTROL_BYTES,
+  MAX_DATA_BYTES,
+} from './frames.ts'
+import { refuseAdmission, refuseHello, refuseProfiles } from './handshake-checks.ts'
+import { decodeHello, encodeHello, type Hello, type HelloState, PROTOCOL_VERSION } from './hello.ts'
+import {
+  DirectionKeys,
+  type Exporter,
+  peerRole,
+  type Role,
+  type Transcript,
+  transcriptHash,
+} from './key-schedule.ts'
+import type { SessionLimits } from './limits.ts'
+import { decodeReady, encodeReady, type Grants, type Ready, type SessionToken } from './ready.ts'
+import { SealReader, SealWriter } from './seal.ts'
+
+const EMPTY_CONTEXT = new Uint8Array(0)
+const NOTHING: Uint8Array = new Uint8Array(0)
+const SESSION_ID_BYTES = 16
+
+/** What the machine is given of the world. */
+export interface HandshakeDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly authenticator: PeerAuthenticator
+}
+
+/** What the machine is told of its connection. */
+export interface HandshakeOptions {
+  readonly role: Role
+  /** Profile of the listener that accepted, or of the dial. */
+  readonly transport: Profile
+  /** The peer's TLS leaf, DER; `undefined` on a pre-shared-key channel. */
+  readonly peerLeafDer: Uint8Array | undefined
+  /** SHA-256 of the SPKI of the own TLS leaf. */
+  readonly localLeafHash: Uint8Array | undefined
+  readonly exporter: Exporter
+  readonly state: HelloState
+  readonly limits: SessionLimits
+  /**
+   * The last word of this end on a proven peer, for example its limit of connections.
+   *
+   * @returns a refusal, or `undefined`: welcome
+   */
+  readonly admit?: ((peer: PeerFacts) => Refusal | undefined) | undefined
+}
+
+/** A session that both sides agreed on. */
+export interface Established {
+  readonly peer: PeerFacts
+  readonly peerHello: Hello
+  /** The stricter floor of both ends: it decides how messages are protected. */
+  readonly profile: Profile
+  /** Session id, lower-case hexadecimal. */
+  readonly sessionId: string
+  /** The token this end issued to the peer. */
+  readonly issued: SessionToken
+  /** The token the peer issued to this end. */
+  readonly received: SessionToken
+  /** What the peer lets this end do. */
+  readonly granted: Grants
+  /** The earlier of both ends' expiry. */
+  readonly expiresAt: UnixMs
+  readonly sealWriter: SealWriter
+  readonly sealReader: SealReader
+  /** Bytes that came after READY: the session's. */
+  readonly rest: Uint8Array
+}
+
+/** One step: bytes to send (maybe none), and how the handshake ended once it did. */
+export interface HandshakeStep {
+  readonly send: Uint8Array
+  readonly end?: Established | Refusal
+}
+
+type State = 'new' | 'hello' | 'auth' | 'ready' | 'done' | 'failed'
+
+/**
+ * HELLO, AUTH and READY of one connection, without sockets: bytes in, bytes out.
+ *
+ * **Security:** nothing but HELLO and AUTH is parsed before the peer's AUTH verified, and READY only
+ * after its SEAL. A refusal says why to the local log; the peer only sees the connection close.
+ */
+export class HandshakeMachine {
+  readonly #deps: HandshakeDeps
+  readonly #options: HandshakeOptions
+  readonly #own: OwnIdentity
+  readonly #parser = new FrameParser()
+  #output: Uint8Array[] = []
+  #state: State = 'new'
+  #startedMs = 0
+  #consumedBytes = 0
+  #ownNonce: Uint8Array = NOTHING
+  #ownHello: Uint8Array = NOTHING
+  #peerHello: Uint8Array = NOTHING
+  #ownAuth: Uint8Array = NOTHING
+  #hello: Hello | undefined
+  #peer: PeerFacts | undefined
+  #exported: Uint8Array = NOTHING
+  #keys: { readonly writer: SealWriter; readonly reader: SealReader } | undefined
+  #ready: Ready | undefined
+
+  constructor(deps: HandshakeDeps, options: HandshakeOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#own = deps.authenticator.own()
+  }
+
+  /**
+   * Starts the time-out.
+   *
+   * @returns the HELLO to send
+   */
+  start(): Uint8Array {
+    const { clock, random } = this.#deps
+    const { role, state } = this.#options
+    this.#startedMs = clock.monotonicMs()
+    this.#ownNonce = random.bytes(32)
+    const hello: Hello = {
+      ...state,
+      versions: [PROTOCOL_VERSION],
+      role,
+      principal: this.#own.principal,
+      profile: this.#own.floor,
+      nonce: this.#ownNonce,
+      time: clock.wallMs(),
+      maxControlBytes: MAX_CONTROL_BYTES,
+      maxDataBytes: MAX_DATA_BYTES,
+    }
+    this.#ownHello = frameOf(FRAME.HELLO, encodeHello(hello))
+    this.#state = 'hello'
+    return this.#ownHello
+  }
+
+  /** Takes bytes of the peer; lent until it returns. */
+  receive(chunk: Uint8Array): HandshakeStep {
+    this.#parser.push(chunk)
+    const end = this.#consume()
+    if (end && isRefusal(end)) return this.#fail(end)
+    const send = concatBytes(...this.#output)
+    this.#output = []
+    this.#parser.settle()
+    return end ? { send, end } : { send }
+  }
+
+  /**
+   * Checks the time-out; call it at least once after it.
+   *
+   * @param nowMs - monotonic time
+   */
+  tick(nowMs: MonotonicMs): HandshakeStep {
+    if (this.#state === 'done' || this.#state === 'failed') return { send: NOTHING }
+    if (nowMs - this.#startedMs < this.#options.limits.handshakeTimeoutMs) return { send: NOTHING }
+    return this.#fail(refuse('KOS_SESSION_TIMEOUT', `handshake: ${this.#state}`))
+  }
+
+  /** Ends it from outside, for example when the connection broke: wipes what is secret. */
+  abandon(): void {
+    if (this.#state === 'done') return
+    this.#state = 'failed'
+    this.#keys?.writer[Symbol.dispose]()
+    this.#keys?.reader[Symbol.dispose]()
+    this.#ready?.token.secret[Symbol.dispose]()
+  }
+
+  #fail(refusal: Refusal): HandshakeStep {
+    this.abandon()
+    return { send: NOTHING, end: refusal }
+  }
+
+  #consume(): Established | Refusal | undefined {
+    const parser = this.#parser
+    while (this.#state !== 'done' && this.#state !== 'failed') {
+      const status = parser.next()
+      if (status === 'more') {
+        return this.#tooLong(parser.waitingBytes)
+      }
+      if (status !== 'frame') return refuse('KOS_SESSION_PROTOCOL', status)
+      const tooLong = this.#tooLong(parser.payloadEnd - parser.keptStart)
+      if (tooLong) return tooLong
+      const end = this.#frame()
+      if (end) return end
+    }
+    return refuse('KOS_SESSION_PROTOCOL', 'handshake: over')
+  }
+
+  #tooLong(moreBytes: number): Refusal | undefined {
+    if (this.#consumedBytes + moreBytes <= this.#options.limits.maxHandshakeBytes) return undefined
+    return refuse('KOS_SESSION_PROTOCOL', 'handshake: too long')
+  }
+
+  #frame(): Established | Refusal | undefined {
+    const { type } = this.#parser
+    try {
+      if (this.#state === 'hello' && type === FRAME.HELLO) return this.#onHello()
+      if (this.#state === 'auth' && type === FRAME.AUTH) return this.#onAuth()
+      // READY stays kept until the SEAL behind it was verified.
+      if (this.#state === 'ready' && type === FRAME.READY && this.#onlyFrame()) return undefined
+      if (this.#state === 'ready' && type === FRAME.SEAL) return this.#onSeal()
+    } catch (error) {
+      // The decoders of codec and of this room throw with the rule that was broken.
+      if (!(error instanceof KosError)) throw error
+      const detail = String(error.details['rule'] ?? error.code)
+      return refuse('KOS_SESSION_PROTOCOL', `handshake: ${detail}`)
+    }
+    return refuse('KOS_SESSION_PROTOCOL', `handshake: unexpected frame ${type}`)
+  }
+
+  #onlyFrame(): boolean {
+    return this.#parser.keptStart === this.#parser.frameStart
+  }
+
+  /** The frame just found, header and payload; consumes it. */
+  #takeFrame(): Uint8Array {
+    const { buffer, frameStart, payloadEnd } = this.#parser
+    const frame = new Uint8Array(buffer.subarray(frameStart, payloadEnd))
+    this.#consumedBytes += frame.length
+    this.#parser.release()
+    return frame
+  }
+
+  #onHello(): Refusal | undefined {
+    const { clock, authenticator } = this.#deps
+    const { role, limits, peerLeafDer, transport } = this.#options
+    this.#peerHello = this.#takeFrame()
+    const hello = decodeHello(this.#peerHello.subarray(HEADER_BYTES))
+    const nowMs = clock.wallMs()
+    const refused = refuseHello(hello, { role, ownNonce: this.#ownNonce, nowMs, limits })
+    if (refused) return refused
+    if (!peerLeafDer) return refuse('KOS_SESSION_UNSUPPORTED', 'pre-shared key')
+    const purpose = role === 'listener' ? 'client' : 'server'
+    const peer = authenticator.verifyPeer(peerLeafDer, purpose, nowMs)
+    if (isRefusal(peer)) return peer
+    const mismatch = refuseProfiles(hello, peer, { own: this.#own.floor, transport })
+    if (mismatch) return mismatch
+    this.#hello = hello
+    this.#peer = peer
+    this.#sendAuth(peer)
+    this.#state = 'auth'
+    return undefined
+  }
+
+  #sendAuth(peer: PeerFacts): void {
+    const { authenticator } = this.#deps
+    const { role, exporter } = this.#options
+    this.#exported = exporter(BINDING_LABEL, EMPTY_CONTEXT, BINDING_BYTES)
+    const binding = this.#binding(role, peer)
+    const evidence = authenticator.evidence?.(binding) ?? {}
+    const { identitySpki, identitySigner } = this.#own
+    const payload = encodeAuth(binding, { identitySpki, identitySigner, evidence })
+    this.#ownAuth = frameOf(FRAME.AUTH, payload)
+    this.#output.push(this.#ownAuth)
+  }
+
+  /** The binding that the end with this role signs. */
+  #binding(signer: Role, peer: PeerFacts): Uint8Array {
+    const { role, localLeafHash } = this.#options
+    const own = localLeafHash ?? NOTHING
+    const isOwn = signer === role
+    const { dialler, listener } = this.#byRole(this.#ownHello, this.#peerHello)
+    return encodeBinding({
+      role: signer,
+      ownLeafHash: isOwn ? own : peer.tlsKeyHash,
+      peerLeafHash: isOwn ? peer.tlsKeyHash : own,
+      diallerHelloHash: sha256(dialler),
+      listenerHelloHash: sha256(listener),
+      exporter: this.#exported,
+    })
+  }
+
+  #byRole<T>(own: T, peer: T): Readonly<Record<Role, T>> {
+    return this.#options.role === 'dialler'
+      ? { dialler: own, listener: peer }
+      : { dialler: peer, listener: own }
+  }
+
+  #onAuth(): Refusal | undefined {
+    const peer = this.#peer
+    if (!peer) return refuse('KOS_SESSION_PROTOCOL', 'handshake: no HELLO')
+    const { role } = this.#options
+    const frame = this.#takeFrame()
+    const binding = this.#binding(peerRole(role), peer)
+    const evidence = verifyAuth(frame.subarray(HEADER_BYTES), binding, peer.identityKeyHash)
+    if (isRefusal(evidence)) return evidence
+    const { authenticator } = this.#deps
+    const floors = [this.#own.floor, peer.floor]
+    const refused =
+      refuseAdmission(floors, { evidence, binding, peer, authenticator }) ??
+      this.#options.admit?.(peer)
+    if (refused) return refused
+    this.#sendReady(peer, frame)
+    this.#state = 'ready'
+    return undefined
+  }
+
+  #sendReady(peer: PeerFacts, peerAuth: Uint8Array): void {
+    const { clock, random } = this.#deps
+    const { role, exporter, limits } = this.#options
+    const hellos = this.#byRole(this.#ownHello, this.#peerHello)
+    const auths = this.#byRole(this.#ownAuth, peerAuth)
+    const transcript: Transcript = {
+      diallerHello: hellos.dialler,
+      listenerHello: hellos.listener,
+      diallerAuth: auths.dialler,
+      listenerAuth: auths.listener,
+    }
+    const hash = transcriptHash(transcript)
+    const keys = DirectionKeys.derive(exporter, hash)
+    const ownKeyId = this.#own.identitySigner.keyId
+    const writer = new SealWriter(keys[role], { role, keyId: ownKeyId })
+    const sender = { role: peerRole(role), keyId: peer.identityKeyHash }
+    const reader = new SealReader(keys[peerRole(role)], sender)
+    this.#keys = { writer, reader }
+    const nowMs = clock.wallMs()
+    const ready: Ready = {
+      // Hashed once more, so that the public id says nothing of the exporter's context.
+      sessionId: sha256(hash).subarray(0, SESSION_ID_BYTES),
+      token: { handle: random.bytes(16), secret: Secret.take(random.bytes(32)) },
+      grants: grantsOf(limits),
+      epoch: 0,
+      expiresAt: unixMs(Math.min(nowMs + limits.sessionLifeMs, peer.notAfter)),
+    }
+    this.#ready = ready
+    const frames = new FrameWriter()
+    frames.frame(FRAME.READY, 0, encodeReady(ready))
+    writer.seal(frames, nowMs)
+    this.#output.push(writer.take(frames))
+  }
+
+  #onSeal(): Established | Refusal {
+    const { buffer, keptStart, frameStart, payloadStart, payloadEnd } = this.#parser
+    const [keys, own, peer, peerHello] = [this.#keys, this.#ready, this.#peer, this.#hello]
+    if (!keys || !own || !peer || !peerHello || keptStart === frameStart) {
+      return refuse('KOS_SESSION_PROTOCOL', 'handshake: empty SEAL')
+    }
+    const frame = buffer.subarray(keptStart, frameStart)
+    const time = keys.reader.verify(frame, buffer.subarray(payloadStart, payloadEnd))
+    // One answer for every cryptographic failure.
+    if (time === undefined) return refuse('KOS_SESSION_SEAL', 'ready: mac')
+    const skewMs = Math.abs(time - this.#deps.clock.wallMs())
+    if (skewMs > this.#options.limits.clockSkewMs) return refuse('KOS_SESSION_CLOCK', 'ready: time')
+    const ready = decodeReady(frame.subarray(HEADER_BYTES))
+    if (!equalBytes(ready.sessionId, own.sessionId)) {
+      return refuse('KOS_SESSION_PROTOCOL', 'ready: session id')
+    }
+    this.#parser.release()
+    this.#state = 'done'
+    return {
+      peer,
+      peerHello,
+      profile: stricterOf(this.#own.floor, peer.floor),
+      sessionId: toHex(own.sessionId),
+      issued: own.token,
+      received: ready.token,
+      granted: ready.grants,
+      expiresAt: unixMs(Math.min(own.expiresAt, ready.expiresAt)),
+      sealWriter: keys.writer,
+      sealReader: keys.reader,
+      rest: this.#parser.takeRest(),
+    }
+  }
+}
+
+function frameOf(type: FrameType, payload: Uint8Array): Uint8Array {
+  const writer = new FrameWriter(HEADER_BYTES + payload.length)
+  writer.frame(type, 0, payload)
+  return writer.take()
+}
+
+/** What this end lets the peer do. */
+function grantsOf(limits: SessionLimits): Grants {
+  return {
+    maxStreams: limits.maxStreams,
+    streamWindowBytes: limits.streamWindowBytes,
+    connectionWindowBytes: limits.connectionWindowBytes,
+    opensPerSecond: Math.max(1, Math.floor(limits.opens.perSecond)),
+    opensBurst: limits.opens.burst,
+    maxDeadlineMs: limits.maxDeadlineMs,
+  }
+}

@@ -1,0 +1,31 @@
+import type { KosErrorCode, Log } from '../../foundation/base/index.ts'
+import type { ByteBudget, ReceiveWindow } from './flow.ts'
+import type { Role } from './key-schedule.ts'
+import type { SessionLimits } from './limits.ts'
+import type { SessionOutput } from './output.ts'
+import type { Grants } from './ready.ts'
+import type { IdPool, TurnTime } from './turn.ts'
+
+/** What both halves of a session share. */
+export interface SessionCore {
+  readonly role: Role
+  readonly limits: SessionLimits
+  /** What the peer lets this end do. */
+  readonly granted: Grants
+  readonly time: TurnTime
+  readonly ids: IdPool
+  readonly output: SessionOutput
+  /** DATA of the peer on all streams. */
+  readonly window: ReceiveWindow
+  readonly budget: ByteBudget
+  readonly log: Log
+  /** Whether the session is over. */
+  readonly closed: boolean
+  /** Closes the session because the peer broke a rule. */
+  fault(code: KosErrorCode, rule: string): void
+}
+
+/** Bit 0 of the numbers of streams that this role opens. */
+export function parityOf(role: Role): 0 | 1 {
+  return role === 'dialler' ? 1 : 0
+}

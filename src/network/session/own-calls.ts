@@ -1,0 +1,408 @@
+import {
+  equalBytes,
+  type Gcra,
+  type KosErrorCode,
+  type RateLimit,
+  sha256,
+  takeGcra,
+} from '../../foundation/base/index.ts'
+import {
+  type CborInput,
+  cborToPlain,
+  type CborValue,
+  CborWriter,
+  decodeCbor,
+} from '../../foundation/codec/index.ts'
+import {
+  type DecodedResult,
+  decodeResult,
+  decodeRule,
+  ID_BYTES,
+  writeOpenHead,
+} from './call-codec.ts'
+import { type CallResult, type DataSink, localFailure } from './calls.ts'
+import { parityOf, type SessionCore } from './core.ts'
+import { DataSender, ReceiveWindow, SendWindow, ValueCollector } from './flow.ts'
+import { FLAG_END, FLAG_VALUE, FRAME } from './frames.ts'
+import { OutgoingCall, type ResultStream } from './outgoing-call.ts'
+import { RESET_CODES } from './wire-codes.ts'
+
+const MAX_STREAM = 2 ** 32 - 1
+/** Cancelling may not look like a flood to the peer: below its limit of resets. */
+const OWN_RESETS = Object.freeze({ perSecond: 8, burst: 80 })
+
+const OPEN_UNARY = FRAME.OPEN | (FLAG_END << 8)
+const DATA_END = FRAME.DATA | ((FLAG_END | FLAG_VALUE) << 8)
+const NOTHING = new Uint8Array(0)
+const SETTLED: CallResult = localFailure('KOS_SESSION_CANCELLED', 'settled')
+
+/** What is asked of the peer. */
+export interface OpenRequest {
+  readonly command: string
+  readonly arguments: CborInput
+  readonly deadlineMs: number
+  /** 16 bytes; absent: a fresh random one. */
+  readonly callId: Uint8Array | undefined
+  /** 16 bytes; absent: the call id. */
+  readonly traceId: Uint8Array | undefined
+  readonly sink: DataSink | undefined
+}
+
+interface OwnCallsOptions {
+  /** Longest OPEN the peer takes. */
+  readonly maxControlBytes: number
+}
+
+/** The calls of this end: opened within what the peer grants, settled exactly once each. */
+export class OwnCalls {
+  readonly #core: SessionCore
+  readonly #options: OwnCallsOptions
+  readonly #calls = new Map<number, OutgoingCall>()
+  readonly #scratch = new CborWriter()
+  readonly #parity: 0 | 1
+  readonly #rate: RateLimit
+  readonly #opens: Gcra = { tatMs: 0 }
+  readonly #resets: Gcra = { tatMs: 0 }
+  #nextStream: number
+  #busyUntilMs = 0
+  #goaway: { readonly retryAfterMs: number } | undefined
+  #opened = 0
+
+  constructor(core: SessionCore, options: OwnCallsOptions) {
+    this.#core = core
+    this.#options = options
+    this.#parity = parityOf(core.role)
+    this.#nextStream = this.#parity === 1 ? 1 : 2
+    const { opensPerSecond, opensBurst } = core.granted
+    this.#rate = { perSecond: opensPerSecond, burst: opensBurst }
+  }
+
+  /** Calls that wait for their RESULT. */
+  get size(): number {
+    return this.#calls.size
+  }
+
+  /** Calls opened so far. */
+  get opened(): number {
+    return this.#opened
+  }
+
+  /** Whether a stream number is this end's. */
+  owns(stream: number): boolean {
+    return (stream & 1) === this.#parity
+  }
+
+  /**
+   * Opens a call.
+   *
+   * @param settle - gets the result, at once when the call cannot be opened
+   * @returns the call, or `undefined` when it was refused here
+   * @throws KOS_CODEC_CBOR when the arguments have no encoding
+   */
+  open(request: OpenRequest, settle: (result: CallResult) => void): OutgoingCall | undefined {
+    const refusal = this.#refuse(request)
+    if (refusal) {
+      settle(refusal)
+      return undefined
+    }
+    const { time, output } = this.#core
+    const stream = this.#nextStream
+    const dueMs = time.monotonicMs + request.deadlineMs
+    const call = new OutgoingCall({ stream, dueMs }, settle, request.sink)
+    const scratch = this.#scratch
+    scratch.reset()
+    this.#writeHead(request)
+    scratch.value(request.arguments)
+    if (scratch.length <= this.#options.maxControlBytes) {
+      output.frame(OPEN_UNARY, stream, scratch.view)
+    } else if (!this.#openLarge(call, request)) {
+      return undefined
+    }
+    this.#nextStream = stream + 2
+    this.#opened += 1
+    this.#calls.set(stream, call)
+    return call
+  }
+
+  /** A RESULT. */
+  result(stream: number, payload: Buffer): void {
+    const call = this.#calls.get(stream)
+    // Also a second one: the first has removed the call.
+    if (!call) return this.#core.fault('KOS_SESSION_PROTOCOL', 'result: stream')
+    let result: DecodedResult
+    try {
+      result = decodeResult(payload)
+    } catch (error) {
+      return this.#core.fault('KOS_SESSION_PROTOCOL', decodeRule(error, 'result'))
+    }
+    // On a fault the call stays listed, so that closing settles it.
+    const ended = this.#ending(call, result)
+    if (!ended) return undefined
+    this.#calls.delete(stream)
+    call.incoming?.collector?.drop()
+    if (call.sender) {
+      this.#core.output.stop(call.sender)
+      this.#core.output.reset(stream, RESET_CODES.answered)
+    }
+    return call.end(ended)
+  }
+
+  /** DATA of a result. */
+  data(stream: number, flags: number, payload: Buffer): void {
+    const call = this.#calls.get(stream)
+    if (!call) return this.#core.fault('KOS_SESSION_PROTOCOL', 'data: stream')
+    if ((flags & FLAG_END) !== 0 || payload.length === 0) {
+      return this.#core.fault('KOS_SESSION_PROTOCOL', 'data: end or empty')
+    }
+    const kind = (flags & FLAG_VALUE) === 0 ? 'bytes' : 'value'
+    const incoming = call.incoming ?? this.#receive(call, kind)
+    if (incoming.kind !== kind) return this.#core.fault('KOS_SESSION_PROTOCOL', 'data: kind')
+    if (!incoming.window.take(payload.length)) {
+      return this.#core.fault('KOS_SESSION_PROTOCOL', 'credit: stream')
+    }
+    if (call.settled) return this.#consume(call, payload.length)
+    incoming.hash.update(payload)
+    if (kind === 'value') return this.#collect(call, incoming, payload)
+    return this.#deliver(call, payload)
+  }
+
+  /** Credit for DATA of arguments. @returns whether it opened a window */
+  credit(stream: number, bytes: number): boolean {
+    if (stream >= this.#nextStream) {
+      this.#core.fault('KOS_SESSION_PROTOCOL', 'credit: stream')
+      return false
+    }
+    // Absent: it crossed the end of the arguments, or RESULT.
+    const window = this.#calls.get(stream)?.sender?.window
+    if (!window) return false
+    if (window.add(bytes)) return true
+    this.#core.fault('KOS_SESSION_PROTOCOL', 'credit: overflow')
+    return false
+  }
+
+  /** Gives up a call: the caller has its result at once, the peer is told to stop. */
+  cancel(call: OutgoingCall, code: KosErrorCode, rule: string): void {
+    if (call.settled || !this.#calls.has(call.stream)) return
+    call.settle(localFailure(code, rule))
+    this.#abandon(call, true)
+  }
+
+  /** The peer takes no more calls; those above its last stream were never looked at. */
+  goaway(lastStream: number, retryAfterMs: number): void {
+    this.#goaway = { retryAfterMs }
+    for (const call of this.#calls.values()) {
+      if (call.stream <= lastStream) continue
+      this.#calls.delete(call.stream)
+      if (call.sender) this.#core.output.stop(call.sender)
+      call.settle(localRefusal('KOS_SESSION_GOAWAY', 'goaway', retryAfterMs))
+    }
+  }
+
+  /** The peer asks to wait with new calls. */
+  busy(retryAfterMs: number): void {
+    const { time, limits } = this.#core
+    this.#busyUntilMs = time.monotonicMs + Math.min(retryAfterMs, limits.maxDeadlineMs)
+  }
+
+  /** Ends calls whose deadline passed, sends RESETs that had to wait, misses answers. */
+  tick(nowMs: number): void {
+    for (const call of this.#calls.values()) {
+      if (!call.settled && call.dueMs <= nowMs) {
+        call.settle(localFailure('KOS_SESSION_DEADLINE', 'deadline'))
+        // The peer ends the call by the same deadline: only an unfinished opening needs a RESET.
+        this.#abandon(call, call.sender !== undefined)
+      }
+      if (call.resetWaits) this.#reset(call)
+      if (call.answerByMs > 0 && call.answerByMs <= nowMs) {
+        this.#core.fault('KOS_SESSION_UNANSWERED', 'result: missing')
+        return
+      }
+    }
+  }
+
+  /** The connection ended. */
+  close(rule: string): void {
+    for (const call of this.#calls.values()) {
+      call.incoming?.collector?.drop()
+      call.settle(localFailure('KOS_SESSION_CLOSED', rule))
+    }
+    this.#calls.clear()
+  }
+
+  #refuse(request: OpenRequest): CallResult | undefined {
+    const { granted, limits, time, output } = this.#core
+    if (this.#goaway) {
+      return localRefusal('KOS_SESSION_GOAWAY', 'goaway', this.#goaway.retryAfterMs)
+    }
+    const nowMs = time.monotonicMs
+    if (this.#busyUntilMs > nowMs) {
+      return localRefusal('KOS_SESSION_BUSY', 'busy', this.#busyUntilMs - nowMs)
+    }
+    if (output.waitingBytes > limits.maxOutputBytes) {
+      return localRefusal('KOS_SESSION_BUSY', 'output', limits.tickMs)
+    }
+    const { deadlineMs } = request
+    if (!(deadlineMs >= 1) || deadlineMs > granted.maxDeadlineMs) {
+      return localRefusal('KOS_SESSION_DEADLINE', 'open: deadline out of range')
+    }
+    if (this.#calls.size >= granted.maxStreams || this.#nextStream > MAX_STREAM) {
+      return localRefusal('KOS_SESSION_STREAMS', 'streams', limits.tickMs)
+    }
+    const waitMs = takeGcra(this.#opens, this.#rate, nowMs)
+    return waitMs > 0 ? localRefusal('KOS_SESSION_RATE', 'opens', waitMs) : undefined
+  }
+
+  #writeHead(request: OpenRequest): void {
+    const { ids, time } = this.#core
+    writeOpenHead(this.#scratch, {
+      callId: request.callId ?? ids.take(ID_BYTES),
+      command: request.command,
+      deadlineMs: request.deadlineMs,
+      timeMs: time.wallMs,
+      nonce: ids.take(ID_BYTES),
+      traceId: request.traceId,
+    })
+  }
+
+  /** Arguments too large for OPEN: their digest stands there, they follow as DATA. */
+  #openLarge(call: OutgoingCall, request: OpenRequest): boolean {
+    const { output, limits, granted } = this.#core
+    const scratch = this.#scratch
+    scratch.reset()
+    scratch.value(request.arguments)
+    if (scratch.length > limits.maxValueBytes) {
+      call.settle(localRefusal('KOS_SESSION_TOO_LARGE', 'arguments: bytes'))
+      return false
+    }
+    const bytes = scratch.take()
+    this.#writeHead(request)
+    scratch.bytes(sha256(bytes))
+    output.frame(FRAME.OPEN, call.stream, scratch.view)
+    const window = new SendWindow(granted.streamWindowBytes)
+    const sender = new DataSender(call.stream, FLAG_VALUE, window)
+    call.sender = sender
+    sender.write(bytes)
+    sender.end(() => {
+      output.frame(DATA_END, call.stream, NOTHING)
+      call.sender = undefined
+    })
+    output.start(sender)
+    return true
+  }
+
+  #receive(call: OutgoingCall, kind: ResultStream['kind']): ResultStream {
+    const { limits, budget } = this.#core
+    const incoming = call.receive({
+      kind,
+      window: new ReceiveWindow(limits.streamWindowBytes),
+      collector: kind === 'value' ? new ValueCollector(limits.maxValueBytes, budget) : undefined,
+    })
+    if (kind === 'bytes' && !call.sink && !call.settled) {
+      call.settle(localFailure('KOS_SESSION_RESULT', 'result: unexpected stream'))
+      this.#abandon(call, true)
+    }
+    return incoming
+  }
+
+  #collect(call: OutgoingCall, incoming: ResultStream, payload: Buffer): void {
+    if (!incoming.collector?.add(payload)) {
+      incoming.collector?.drop()
+      call.settle(localFailure('KOS_SESSION_TOO_LARGE', 'result: bytes'))
+      this.#abandon(call, true)
+    }
+    this.#consume(call, payload.length)
+  }
+
+  /** Hands bytes to the caller; its promise, if any, holds the credit back. */
+  #deliver(call: OutgoingCall, payload: Buffer): void {
+    const bytes = payload.length
+    const failed = (): void => {
+      this.cancel(call, 'KOS_SESSION_RESULT', 'result: sink')
+    }
+    let pending: void | Promise<void> = undefined
+    try {
+      pending = call.sink?.(payload)
+    } catch {
+      failed()
+    }
+    if (!pending) {
+      this.#consume(call, bytes)
+      return
+    }
+    call.delivering()
+    pending
+      .catch(failed)
+      .finally(() => {
+        call.delivered()
+        if (!this.#core.closed) this.#consume(call, bytes)
+      })
+      .catch(failed)
+  }
+
+  #consume(call: OutgoingCall, bytes: number): void {
+    const { window, output } = this.#core
+    const credit = window.consume(bytes)
+    if (credit > 0) output.credit(0, credit)
+    if (!this.#calls.has(call.stream)) return
+    const streamCredit = call.incoming?.window.consume(bytes) ?? 0
+    if (streamCredit > 0) output.credit(call.stream, streamCredit)
+  }
+
+  /** What the caller gets; `undefined` after a fault. */
+  #ending(call: OutgoingCall, result: DecodedResult): CallResult | undefined {
+    if (result.status !== 'ok') return { ...result, origin: 'peer' }
+    const { incoming } = call
+    // Nobody looks at the result: what came of it was not kept either.
+    if (call.settled) return SETTLED
+    let { value } = result
+    if ((incoming === undefined) !== (result.digest === undefined)) return this.#badDigest()
+    if (incoming && result.digest) {
+      if (!equalBytes(incoming.hash.digest(), result.digest)) return this.#badDigest()
+      if (incoming.collector) {
+        const collected = this.#decodeCollected(incoming.collector.take(), value)
+        if (!collected) return undefined
+        value = collected.value
+      }
+    }
+    try {
+      return { status: 'ok', value: cborToPlain(value), origin: 'peer' }
+    } catch (error) {
+      return localFailure('KOS_SESSION_RESULT', decodeRule(error, 'result'))
+    }
+  }
+
+  #badDigest(): undefined {
+    this.#core.fault('KOS_SESSION_PROTOCOL', 'result: digest')
+  }
+
+  #decodeCollected(bytes: Uint8Array, inline: CborValue): { value: CborValue } | undefined {
+    try {
+      const value = decodeCbor(bytes, { maxBytes: this.#core.limits.maxValueBytes })
+      // The value travels once: as DATA or in RESULT.
+      if (inline === null) return { value }
+      this.#core.fault('KOS_SESSION_PROTOCOL', 'result: value')
+    } catch (error) {
+      this.#core.fault('KOS_SESSION_PROTOCOL', decodeRule(error, 'result'))
+    }
+    return undefined
+  }
+
+  /** After the caller has its result: the peer must answer soon, perhaps after a RESET. */
+  #abandon(call: OutgoingCall, reset: boolean): void {
+    const { time, limits, output } = this.#core
+    call.answerByMs = time.monotonicMs + limits.answerGraceMs
+    if (call.sender) output.stop(call.sender)
+    call.sender = undefined
+    if (reset) this.#reset(call)
+  }
+
+  #reset(call: OutgoingCall): void {
+    const { time, output } = this.#core
+    call.resetWaits = takeGcra(this.#resets, OWN_RESETS, time.monotonicMs) > 0
+    if (!call.resetWaits) output.reset(call.stream, RESET_CODES.cancelled)
+  }
+}
+
+function localRefusal(code: KosErrorCode, rule: string, retryAfterMs?: number): CallResult {
+  return { ...localFailure(code, rule, retryAfterMs), status: 'refused' }
+}

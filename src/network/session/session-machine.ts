@@ -1,0 +1,492 @@
+import {
+  type Clock,
+  type Gcra,
+  type KosErrorCode,
+  type Log,
+  type MonotonicMs,
+  type Random,
+  refuse,
+  type Refusal,
+  takeGcra,
+} from '../../foundation/base/index.ts'
+import type { CallResult, SessionCallOutcome } from './calls.ts'
+import type { SessionCore } from './core.ts'
+import { type ByteBudget, ReceiveWindow, SendWindow } from './flow.ts'
+import { FRAME, FrameParser, HEADER_BYTES, readU32 } from './frames.ts'
+import type { Established } from './handshake-machine.ts'
+import type { IncomingCall } from './incoming-call.ts'
+import type { Role } from './key-schedule.ts'
+import type { SessionLimits } from './limits.ts'
+import type { OutgoingCall } from './outgoing-call.ts'
+import { SessionOutput } from './output.ts'
+import { type OpenRequest, OwnCalls } from './own-calls.ts'
+import { PeerCalls } from './peer-calls.ts'
+import type { Grants } from './ready.ts'
+import type { SealReader } from './seal.ts'
+import { IdPool, TurnTime } from './turn.ts'
+import {
+  BUSY_SCOPES,
+  type BusyScope,
+  busyScope,
+  GOAWAY_CODES,
+  type GoawayReason,
+  goawayReason,
+} from './wire-codes.ts'
+
+const MAX_U32 = 2 ** 32 - 1
+const PING_BYTES = 8
+
+/** What the machine is given of the world. */
+export interface SessionMachineDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly budget: ByteBudget
+}
+
+/** What the machine is told of its session. */
+export interface SessionMachineOptions {
+  readonly role: Role
+  readonly limits: SessionLimits
+  readonly established: Omit<Established, 'rest'>
+  /** Whether every message needs a SEAL of its own, both ways. */
+  readonly perMessage: boolean
+}
+
+/** What the machine tells; none of it before the SEAL of its cause was verified. */
+export interface SessionEvents {
+  /** A call of the peer; answer it by {@link SessionMachine.respond}, at once or later. */
+  onCall(call: IncomingCall): void
+  /** Bytes wait: take them this turn. Called once until they are taken. */
+  onPending(): void
+  /** The peer takes no more calls. */
+  onGoaway(reason: GoawayReason, retryAfterMs: number): void
+  /** The peer asks to wait. */
+  onBusy(scope: BusyScope, retryAfterMs: number): void
+  /** The session is over; the last event. What waits may still be written. */
+  onClosed(reason: Refusal): void
+}
+
+/** Counters of a session. */
+export interface MachineStats {
+  readonly callsOpened: number
+  readonly callsReceived: number
+  readonly callsOpen: number
+  readonly bytesReceived: number
+  readonly framesReceived: number
+  readonly sealsReceived: number
+  readonly sealsSent: number
+  readonly sendEpoch: number
+  readonly receiveEpoch: number
+  /** Of the last PING; absent before the first. */
+  readonly roundTripMs: number | undefined
+}
+
+/**
+ * An established session, without sockets and timers: bytes in, events and bytes out. Nothing is
+ * acted on before the SEAL over it was verified; whatever breaks a rule closes the session.
+ */
+export class SessionMachine {
+  readonly #limits: SessionLimits
+  readonly #perMessage: boolean
+  readonly #granted: Grants
+  readonly #events: SessionEvents
+  readonly #reader: SealReader
+  readonly #parser = new FrameParser()
+  readonly #time: TurnTime
+  readonly #ids: IdPool
+  readonly #output: SessionOutput
+  readonly #window: ReceiveWindow
+  readonly #own: OwnCalls
+  readonly #peers: PeerCalls
+  readonly #controls: Gcra = { tatMs: 0 }
+  readonly #pendingData = new Map<number, number>()
+  #pendingFrames = 0
+  #closed = false
+  #drainUntilMs: number | undefined
+  #lastReceivedMs: number
+  #ping: { readonly payload: Uint8Array; readonly sentMs: number } | undefined
+  #roundTripMs: number | undefined
+  #bytesReceived = 0
+  #framesReceived = 0
+
+  constructor(deps: SessionMachineDeps, options: SessionMachineOptions, events: SessionEvents) {
+    const { established, limits, role, perMessage } = options
+    const { granted, peerHello } = established
+    this.#limits = limits
+    this.#perMessage = perMessage
+    this.#granted = granted
+    this.#events = events
+    this.#reader = established.sealReader
+    this.#time = new TurnTime(deps.clock)
+    this.#ids = new IdPool(deps.random)
+    this.#lastReceivedMs = this.#time.monotonicMs
+    this.#window = new ReceiveWindow(limits.connectionWindowBytes)
+    const window = new SendWindow(granted.connectionWindowBytes)
+    this.#output = new SessionOutput(
+      { seal: established.sealWriter, time: this.#time, window },
+      { perMessage, maxDataBytes: peerHello.maxDataBytes, onPending: () => events.onPending() },
+    )
+    const core = this.#core(deps, { role, granted })
+    const { maxControlBytes } = peerHello
+    this.#own = new OwnCalls(core, { maxControlBytes })
+    const onCall = (call: IncomingCall): void => events.onCall(call)
+    this.#peers = new PeerCalls(core, { maxControlBytes, onCall })
+  }
+
+  /** Whether the session is over. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Whether a call of either side is open or the session drains: then `tick` is due. */
+  get busy(): boolean {
+    return this.#own.size > 0 || this.#peers.size > 0 || this.#drainUntilMs !== undefined
+  }
+
+  /** Bytes framed and not taken yet. */
+  get waitingBytes(): number {
+    return this.#output.waitingBytes
+  }
+
+  /** When the last verified batch arrived, monotonic. */
+  get lastReceivedMs(): number {
+    return this.#lastReceivedMs
+  }
+
+  /** Counters. */
+  get stats(): MachineStats {
+    return {
+      callsOpened: this.#own.opened,
+      callsReceived: this.#peers.opened,
+      callsOpen: this.#own.size + this.#peers.size,
+      bytesReceived: this.#bytesReceived,
+      framesReceived: this.#framesReceived,
+      sealsReceived: this.#reader.count,
+      sealsSent: this.#output.seals,
+      sendEpoch: this.#output.epoch,
+      receiveEpoch: this.#reader.epoch,
+      roundTripMs: this.#roundTripMs,
+    }
+  }
+
+  /** Takes bytes of the peer; lent until it returns. Never throws on any input. */
+  receive(chunk: Uint8Array): void {
+    if (this.#closed) return
+    this.#time.renew()
+    this.#bytesReceived += chunk.length
+    const parser = this.#parser
+    parser.push(chunk)
+    while (!this.#closed) {
+      const status = parser.next()
+      if (status === 'more') break
+      if (status !== 'frame') this.#fault('KOS_SESSION_PROTOCOL', status)
+      else if (parser.type === FRAME.SEAL) this.#sealed()
+      else this.#pend()
+    }
+    // A piece of a frame counts as well: it is kept.
+    if (!this.#closed && parser.waitingBytes > this.#limits.maxPendingBytes) {
+      this.#fault('KOS_SESSION_PROTOCOL', 'seal: too many bytes before it')
+    }
+    parser.settle()
+    this.#drained()
+  }
+
+  /**
+   * Takes what is to be written now, sealed.
+   *
+   * @returns the bytes, or `undefined` when nothing waits
+   */
+  take(): Buffer | undefined {
+    return this.#output.take()
+  }
+
+  /**
+   * Opens a call.
+   *
+   * @param request - what is asked
+   * @param settle - gets the result exactly once, perhaps before this returns
+   * @returns the call, or `undefined` when it ended already
+   * @throws KOS_CODEC_CBOR when the arguments have no encoding
+   */
+  open(request: OpenRequest, settle: (result: CallResult) => void): OutgoingCall | undefined {
+    return this.#own.open(request, settle)
+  }
+
+  /** Gives up an own call. */
+  cancel(call: OutgoingCall): void {
+    this.#own.cancel(call, 'KOS_SESSION_CANCELLED', 'signal')
+  }
+
+  /** Answers a call of the peer; a second outcome is dropped. */
+  respond(call: IncomingCall, outcome: SessionCallOutcome): void {
+    if (!this.#closed) this.#peers.respond(call, outcome)
+    this.#drained()
+  }
+
+  /** Deadlines, late answers, RESETs that had to wait. Call it every `tickMs` while `busy`. */
+  tick(): void {
+    if (this.#closed) return
+    this.#time.renew()
+    const nowMs = this.#time.monotonicMs
+    this.#own.tick(nowMs)
+    if (!this.#closed) this.#peers.tick(nowMs)
+    this.#drained()
+  }
+
+  /**
+   * Sends a PING unless one is on its way; its PONG updates `lastReceivedMs`.
+   *
+   * @param nowMs - monotonic time
+   */
+  ping(nowMs: MonotonicMs): void {
+    if (this.#closed || this.#ping) return
+    const payload = Uint8Array.from(this.#ids.take(PING_BYTES))
+    this.#ping = { payload, sentMs: nowMs }
+    this.#output.frame(FRAME.PING, 0, payload)
+  }
+
+  /** Replaces the MAC key of the own direction. */
+  rekey(): void {
+    if (!this.#closed) this.#output.rekey()
+  }
+
+  /** Takes no more calls, lets the running ones end, then closes. */
+  goaway(reason: GoawayReason, retryAfterMs: number): void {
+    if (this.#closed) return
+    this.#output.goaway(this.#peers.goaway(), GOAWAY_CODES[reason], clampU32(retryAfterMs))
+    this.#drain()
+  }
+
+  /** Asks the peer to wait with new calls. */
+  sendBusy(scope: BusyScope, retryAfterMs: number): void {
+    if (!this.#closed) this.#output.busy(BUSY_SCOPES[scope], clampU32(retryAfterMs))
+  }
+
+  /**
+   * Ends the session at once: own calls fail, handlers are told to stop.
+   *
+   * @param reason - why
+   * @param goaway - what to tell the peer; absent: nothing, the connection is gone
+   */
+  close(reason: Refusal, goaway?: GoawayReason): void {
+    if (this.#closed) return
+    if (goaway) this.#output.goaway(this.#peers.goaway(), GOAWAY_CODES[goaway], 0)
+    this.#closed = true
+    this.#own.close(reason.rule)
+    this.#peers.close()
+    this.#events.onClosed(reason)
+  }
+
+  /** Wipes the keys; after the last bytes were taken. */
+  dispose(): void {
+    this.#output.close()
+    this.#reader[Symbol.dispose]()
+  }
+
+  /** Gives back buffers of an idle session. */
+  trim(): void {
+    this.#parser.trim()
+    this.#output.trim()
+  }
+
+  #core(deps: SessionMachineDeps, session: Pick<SessionCore, 'role' | 'granted'>): SessionCore {
+    const isClosed = (): boolean => this.#closed
+    return {
+      ...session,
+      limits: this.#limits,
+      time: this.#time,
+      ids: this.#ids,
+      output: this.#output,
+      window: this.#window,
+      budget: deps.budget,
+      log: deps.log,
+      get closed(): boolean {
+        return isClosed()
+      },
+      fault: (code, rule) => this.#fault(code, rule),
+    }
+  }
+
+  #fault(code: KosErrorCode, rule: string): void {
+    this.close(refuse(code, rule), code === 'KOS_SESSION_FLOOD' ? 'flood' : 'protocol')
+  }
+
+  /** Counts a frame that waits for its SEAL; nothing of its payload is looked at. */
+  #pend(): void {
+    const parser = this.#parser
+    const limits = this.#limits
+    if (parser.type < FRAME.OPEN) return this.#fault('KOS_SESSION_PROTOCOL', 'handshake: again')
+    this.#pendingFrames += 1
+    if (this.#pendingFrames > limits.maxPendingFrames) {
+      return this.#fault('KOS_SESSION_PROTOCOL', 'seal: too many frames before it')
+    }
+    if (parser.type !== FRAME.DATA) return undefined
+    const bytes = parser.payloadEnd - parser.payloadStart
+    const pending = (this.#pendingData.get(parser.stream) ?? 0) + bytes
+    if (pending > limits.maxPendingStreamBytes) {
+      return this.#fault('KOS_SESSION_PROTOCOL', 'seal: too much data before it')
+    }
+    this.#pendingData.set(parser.stream, pending)
+    return undefined
+  }
+
+  /** Verifies a batch, and only then acts on it. */
+  #sealed(): void {
+    const parser = this.#parser
+    const { buffer, keptStart, frameStart } = parser
+    if (this.#pendingFrames === 0 || (this.#perMessage && this.#pendingFrames > 1)) {
+      return this.#fault('KOS_SESSION_PROTOCOL', 'seal: number of frames')
+    }
+    const payload = buffer.subarray(parser.payloadStart, parser.payloadEnd)
+    const time = this.#reader.verify(buffer.subarray(keptStart, frameStart), payload)
+    if (time === undefined) return this.#fault('KOS_SESSION_SEAL', 'seal: mac')
+    if (Math.abs(time - this.#time.wallMs) > this.#limits.clockSkewMs) {
+      return this.#fault('KOS_SESSION_CLOCK', 'seal: time')
+    }
+    this.#framesReceived += this.#pendingFrames
+    this.#pendingFrames = 0
+    if (this.#pendingData.size > 0) this.#pendingData.clear()
+    this.#lastReceivedMs = this.#time.monotonicMs
+    this.#dispatchBatch(buffer, keptStart, frameStart)
+    parser.release()
+    return undefined
+  }
+
+  #dispatchBatch(buffer: Buffer, start: number, end: number): void {
+    let at = start
+    while (at < end && !this.#closed) {
+      const length =
+        ((buffer[at] ?? 0) << 16) | ((buffer[at + 1] ?? 0) << 8) | (buffer[at + 2] ?? 0)
+      const next = at + HEADER_BYTES + length
+      // The MAC key changes with this batch: anything behind REKEY would be sealed by the old one.
+      if (buffer[at + 3] === FRAME.REKEY && next !== end) {
+        return this.#fault('KOS_SESSION_PROTOCOL', 'rekey: not last')
+      }
+      this.#dispatch(buffer, at, next)
+      at = next
+    }
+    return undefined
+  }
+
+  #dispatch(buffer: Buffer, start: number, end: number): void {
+    const type = buffer[start + 3] ?? 0
+    const flags = buffer[start + 4] ?? 0
+    const stream = readU32(buffer, start + 5)
+    const payload = buffer.subarray(start + HEADER_BYTES, end)
+    switch (type) {
+      case FRAME.OPEN:
+        return this.#peers.open(stream, flags, payload)
+      case FRAME.RESULT:
+        return this.#own.result(stream, payload)
+      case FRAME.DATA:
+        return this.#data(stream, flags, payload)
+      case FRAME.CREDIT:
+        return this.#credit(stream, readU32(payload, 0))
+      default:
+        return this.#control(type, stream, payload)
+    }
+  }
+
+  #data(stream: number, flags: number, payload: Buffer): void {
+    if (!this.#window.take(payload.length)) {
+      return this.#fault('KOS_SESSION_PROTOCOL', 'credit: connection')
+    }
+    if (this.#own.owns(stream)) return this.#own.data(stream, flags, payload)
+    return this.#peers.data(stream, flags, payload)
+  }
+
+  #credit(stream: number, bytes: number): void {
+    const { window } = this.#output
+    const calls = this.#own.owns(stream) ? this.#own : this.#peers
+    const used = stream === 0 ? window.add(bytes) : calls.credit(stream, bytes)
+    if (stream === 0 && !used) return this.#fault('KOS_SESSION_PROTOCOL', 'credit: overflow')
+    // Large credit follows from as much DATA of ours; only small or useless ones can be sent at will.
+    const earned = used && (stream === 0 ? window.isLarge(bytes) : this.#isLargeForStream(bytes))
+    if (earned || this.#allowControl()) this.#output.wake()
+    return undefined
+  }
+
+  #isLargeForStream(bytes: number): boolean {
+    return bytes * 4 >= this.#granted.streamWindowBytes
+  }
+
+  /** PING, RESET, BUSY, REKEY, GOAWAY and useless CREDIT share one rate. */
+  #allowControl(): boolean {
+    if (this.#closed) return false
+    if (takeGcra(this.#controls, this.#limits.controls, this.#time.monotonicMs) === 0) return true
+    this.#fault('KOS_SESSION_FLOOD', 'controls')
+    return false
+  }
+
+  #control(type: number, stream: number, payload: Buffer): void {
+    if (type === FRAME.PONG) return this.#pong(payload)
+    if (!this.#allowControl()) return undefined
+    switch (type) {
+      case FRAME.RESET:
+        return this.#peers.reset(stream)
+      case FRAME.PING:
+        return this.#output.frame(FRAME.PONG, 0, payload)
+      case FRAME.GOAWAY:
+        return this.#goneAway(payload)
+      case FRAME.BUSY:
+        return this.#isBusy(payload)
+      case FRAME.REKEY:
+        return this.#rekeyed(readU32(payload, 0))
+      default:
+        // RESUME: continuing streams on a replacement connection is not in this release.
+        return this.close(refuse('KOS_SESSION_UNSUPPORTED', 'frame: resume'), 'protocol')
+    }
+  }
+
+  #pong(payload: Buffer): void {
+    const ping = this.#ping
+    if (!ping || !payload.equals(ping.payload)) {
+      return this.#fault('KOS_SESSION_PROTOCOL', 'pong: no such ping')
+    }
+    this.#ping = undefined
+    this.#roundTripMs = this.#time.monotonicMs - ping.sentMs
+    return undefined
+  }
+
+  #goneAway(payload: Buffer): void {
+    const reason = goawayReason(payload.readUInt16BE(4))
+    if (!reason) return this.#fault('KOS_SESSION_PROTOCOL', 'goaway: code')
+    const retryAfterMs = readU32(payload, 6)
+    this.#own.goaway(readU32(payload, 0), retryAfterMs)
+    this.#events.onGoaway(reason, retryAfterMs)
+    return this.#drain()
+  }
+
+  #isBusy(payload: Buffer): void {
+    const scope = busyScope(payload[0] ?? 0)
+    if (!scope) return this.#fault('KOS_SESSION_PROTOCOL', 'busy: scope')
+    const retryAfterMs = readU32(payload, 1)
+    this.#own.busy(retryAfterMs)
+    return this.#events.onBusy(scope, retryAfterMs)
+  }
+
+  #rekeyed(epoch: number): void {
+    if (epoch !== this.#reader.epoch + 1) return this.#fault('KOS_SESSION_PROTOCOL', 'rekey: epoch')
+    return this.#reader.rekey()
+  }
+
+  #drain(): void {
+    this.#drainUntilMs ??= this.#time.monotonicMs + this.#limits.drainMs
+    this.#drained()
+  }
+
+  /** After GOAWAY the session ends with its last call, or when its time is over. */
+  #drained(): void {
+    if (this.#closed || this.#drainUntilMs === undefined) return
+    if (this.#own.size === 0 && this.#peers.size === 0) {
+      this.close(refuse('KOS_SESSION_GOAWAY', 'drained'))
+    } else if (this.#time.monotonicMs >= this.#drainUntilMs) {
+      this.close(refuse('KOS_SESSION_GOAWAY', 'drain: time'))
+    }
+  }
+}
+
+function clampU32(value: number): number {
+  return Math.min(Math.max(0, Math.ceil(value)), MAX_U32)
+}

@@ -1,0 +1,113 @@
+import type { Clock, Log, Random, Refusal } from '../../foundation/base/index.ts'
+import type { CborInput } from '../../foundation/codec/index.ts'
+import type { Authenticated, CallRequest, PeerFacts } from '../../foundation/pipeline/index.ts'
+import type { SecureChannel } from '../transport/index.ts'
+import type { PeerAuthenticator } from './authenticator.ts'
+import type { CallResult, DataSink, SessionCallOutcome } from './calls.ts'
+import type { ByteBudget } from './flow.ts'
+import type { Hello, HelloState } from './hello.ts'
+import type { Role } from './key-schedule.ts'
+import type { SessionLimits } from './limits.ts'
+import type { SessionToken } from './ready.ts'
+import type { MachineStats } from './session-machine.ts'
+import type { BusyScope, GoawayReason } from './wire-codes.ts'
+
+/** A call of the peer as its handler sees it. */
+export interface SessionCall extends CallRequest {
+  /**
+   * Sends bytes of a streamed result before the outcome.
+   *
+   * @param bytes - must not change until the promise resolves
+   * @returns true once the peer's credit took all of them, false when the call ended before: stop
+   */
+  respondBytes(bytes: Uint8Array): Promise<boolean>
+}
+
+/** What a session needs. */
+export interface PeerSessionDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly authenticator: PeerAuthenticator
+  /** Bound of buffered values shared by all sessions; absent: `limits.maxReceiveBytes` for this one. */
+  readonly budget?: ByteBudget
+}
+
+/** How a session behaves. */
+export interface PeerSessionOptions {
+  readonly role: Role
+  readonly channel: SecureChannel
+  readonly limits: SessionLimits
+  /** What HELLO says about the own state. */
+  readonly state: HelloState
+  /** The last word on a peer that proved who it is; see {@link HandshakeMachine}. */
+  readonly admit?: (peer: PeerFacts) => Refusal | undefined
+  /** Answers a call of the peer, at once or later. What it throws becomes a failed call. */
+  readonly onCall: (
+    call: SessionCall,
+    authenticated: Authenticated,
+  ) => SessionCallOutcome | Promise<SessionCallOutcome>
+  /** The peer takes no more calls: dial again before it closes. */
+  readonly onGoaway?: (reason: GoawayReason, retryAfterMs: number) => void
+  /** The peer asks to wait with calls; `node`: on all its sessions. */
+  readonly onBusy?: (scope: BusyScope, retryAfterMs: number) => void
+}
+
+/** How an own call is made. */
+export interface CallOptions {
+  /** Milliseconds until the call fails; 10 s when absent. */
+  readonly deadlineMs?: number
+  /** 16 bytes as lower-case hexadecimal; the same id again gets the same result. */
+  readonly callId?: string
+  /** 16 bytes as lower-case hexadecimal, for following a request across nodes. */
+  readonly traceId?: string
+  /** Cancels the call. */
+  readonly signal?: AbortSignal
+  /** Takes the bytes of a streamed result; they are lent until it returns: copy to keep. */
+  readonly onData?: DataSink
+}
+
+/** Figures of a session. */
+export interface SessionStats extends MachineStats {
+  readonly bytesSent: number
+  /** Bytes not yet taken by the socket. */
+  readonly bytesWaiting: number
+}
+
+/** One authenticated connection to a peer; calls go both ways. */
+export interface PeerSession {
+  /** Resolves once both sides are ready, or with the reason why not; never rejects. */
+  readonly ready: Promise<Authenticated | Refusal>
+  /** Resolves with the reason once the session is over; never rejects. */
+  readonly closed: Promise<Refusal>
+  /** What the peer's HELLO said of its state; `undefined` before ready. */
+  readonly peerHello: Hello | undefined
+  /** The token the peer issued to this end; `undefined` before ready. */
+  readonly receivedToken: SessionToken | undefined
+  /** The token this end issued to the peer; `undefined` before ready. */
+  readonly issuedToken: SessionToken | undefined
+  readonly stats: SessionStats | undefined
+  /**
+   * Calls a command of the peer.
+   *
+   * @param command - name, 1 to 255 bytes
+   * @param args - the arguments; up to 1 MiB encoded
+   * @param options - deadline, id, cancellation, stream
+   * @returns how the call ended; it rejects for misuse only
+   * @throws {@link KosError} KOS_SESSION_MISUSE (rejected) for a malformed id or command,
+   *   KOS_CODEC_CBOR (rejected) for arguments without encoding
+   */
+  call(command: string, args: CborInput, options?: CallOptions): Promise<CallResult>
+  /** Takes no more calls, lets running ones end, then closes. */
+  goaway(reason: GoawayReason, retryAfterMs?: number): void
+  /** Asks the peer to wait with new calls. */
+  busy(scope: BusyScope, retryAfterMs: number): void
+  /** Replaces the MAC key of the own direction now. */
+  rekey(): void
+  /**
+   * Closes at once: running calls fail.
+   *
+   * @param reason - short and safe to log
+   */
+  close(reason: string): void
+}

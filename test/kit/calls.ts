@@ -158,7 +158,7 @@ export interface TestExecutor {
   readonly clock: TestClock
   readonly record: TestRecorder
   /** Executes a call and waits for its outcome. */
-  outcome(authenticated: Authenticated, call: CallRequest): Promise<CallOutcome>
+  readonly outcome: (authenticated: Authenticated, call: CallRequest) => Promise<CallOutcome>
 }
 
 /** What a test may choose. */

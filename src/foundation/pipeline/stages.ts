@@ -168,7 +168,14 @@ export class Recorded {
   }
 }
 
-const RECORDABLE = [Authenticated, Authorised, Validated, Executed, Filtered] as const
+/** Likeliest first. */
+const RECORDABLE = [Filtered, Authenticated, Authorised, Validated, Executed] as const
+
+// Nobody replaces what `is` answers, or gives a stage another parent.
+for (const stage of [Connected, ...RECORDABLE, Recorded]) {
+  Object.freeze(stage)
+  Object.freeze(stage.prototype)
+}
 
 /** A stage class as seen by {@link requireStage}. */
 export interface StageClass<T extends object> {
@@ -184,7 +191,9 @@ export interface StageClass<T extends object> {
  * @throws {@link KosError} KOS_PIPELINE_SKIPPED when the value is another stage or a forgery
  */
 export function requireStage<T extends object>(stage: StageClass<T>, value: object): void {
-  if (!stage.is(value)) {
+  // Types end at run time: where nothing was handed in, a stage was skipped too.
+  const given: unknown = value
+  if (typeof given !== 'object' || given === null || !stage.is(given)) {
     throw pipelineErrors.error('KOS_PIPELINE_SKIPPED', { expected: stage.name })
   }
 }

@@ -13,7 +13,7 @@ import { AUDIT_EVENT_LIMITS, type AuditEvent, type AuditOutcome } from './event.
 
 /** How one call ended, as the executor reports it. */
 export interface CallRecord {
-  readonly outcome: 'ok' | 'refused' | 'failed'
+  readonly outcome: 'ok' | 'refused' | 'failed' | 'intent'
   readonly code?: string
   readonly rule?: string
   readonly durationMs: number
@@ -21,6 +21,8 @@ export interface CallRecord {
   readonly callId: string
   /** SHA-256 of the canonical arguments; the log salts it. */
   readonly argumentDigest?: Uint8Array
+  /** Further refusals of the same kind that got no record of their own. */
+  readonly suppressed?: number
 }
 
 /** Records calls; the port of the executor has this shape. */
@@ -71,7 +73,7 @@ function eventOf(
   facts: { readonly target: string; readonly outcome: AuditOutcome },
 ): AuditEvent {
   const limits = AUDIT_EVENT_LIMITS
-  const { code, argumentDigest, durationMs } = record
+  const { code, argumentDigest, durationMs, suppressed } = record
   const rule = record.rule ?? grantedRule(last)
   return {
     type: record.outcome === 'refused' ? 'refusal' : 'call',
@@ -80,10 +82,11 @@ function eventOf(
     action: clip(record.command, limits.action),
     outcome: facts.outcome,
     ...(code !== undefined && { code }),
-    ...(rule && { rule: clip(rule, limits.rule) }),
+    ...(rule !== undefined && { rule: clip(rule, limits.rule) }),
     callId: clip(record.callId, limits.callId),
     ...(argumentDigest !== undefined && { argumentDigest }),
     durationMs: Math.max(0, durationMs),
+    ...(suppressed !== undefined && { detail: { suppressed } }),
   }
 }
 
@@ -108,6 +111,5 @@ function validatedOf(last: Validated | Executed | Filtered): Validated {
 /** The rule that allowed the call; the one on argument values, once it has decided. */
 function grantedRule(last: Recordable): string | undefined {
   if (last instanceof Authenticated) return undefined
-  const { grant } = last instanceof Authorised ? last : validatedOf(last)
-  return `${grant.layer}/${grant.rule}`
+  return (last instanceof Authorised ? last : validatedOf(last)).grant.rule
 }

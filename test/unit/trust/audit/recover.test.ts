@@ -142,6 +142,9 @@ describe('taking up a log', () => {
       ed25519: logKeyOf('Ed25519', privateKeys.ed25519),
       mlDsa44: logKeyOf('ML-DSA-44', privateKeys.mlDsa44),
     }
+    // What the dead process left is readable without taking it up.
+    const left = await verifyAuditFile(join(folder, 'audit.db'), { keys: publicKeysOf(keys) })
+    assert.ok(left.ok && left.entries > acknowledged)
     const { audit } = await openTestLog(t, { folder, keys })
     assert.ok(acknowledged >= 300 && audit.size > acknowledged)
     const result = await audit.verify()

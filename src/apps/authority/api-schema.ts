@@ -1,0 +1,225 @@
+import { z } from '../../foundation/base/index.ts'
+import { PROFILE_NAMES, type ProfileName } from '../../foundation/profiles/index.ts'
+
+/** A principal as the HTTP API shows it; MAC and UUID stay in the registry. */
+export interface PrincipalView {
+  readonly id: string
+  readonly uri: string
+  readonly kind: string
+  readonly name: string
+  readonly profile: ProfileName
+  readonly state: 'active' | 'locked' | 'removed'
+  readonly owner: string
+  readonly roles: string[]
+  readonly groups: string[]
+  readonly labels: Record<string, string>
+  readonly addresses: string[]
+  readonly generation: number
+  readonly identityKeyHash: string
+  readonly certificateNotAfter: number
+  readonly renewAfter: number
+  readonly createdAt: number
+  readonly lastSeenAt?: number | undefined
+  readonly connected: boolean
+}
+
+const name: z.ZodType<string> = z.string().min(1).max(64)
+
+export const principalView: z.ZodType<PrincipalView> = z.object({
+  id: z.string(),
+  uri: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  profile: z.enum(PROFILE_NAMES),
+  state: z.enum(['active', 'locked', 'removed']),
+  owner: z.string(),
+  roles: z.array(z.string()),
+  groups: z.array(z.string()),
+  labels: z.record(z.string(), z.string()),
+  addresses: z.array(z.string()),
+  generation: z.number(),
+  identityKeyHash: z.string(),
+  certificateNotAfter: z.number(),
+  renewAfter: z.number(),
+  createdAt: z.number(),
+  lastSeenAt: z.number().optional(),
+  connected: z.boolean(),
+})
+
+export const principalList: z.ZodType<{ principals: PrincipalView[] }> = z.object({
+  principals: z.array(principalView),
+})
+
+/** Changes an operator may make to a principal. */
+export interface PrincipalPatch {
+  readonly name?: string | undefined
+  /** Labels to set; `null` removes one. */
+  readonly labels?: Record<string, string | null> | undefined
+  readonly groups?: string[] | undefined
+}
+
+export const principalPatch: z.ZodType<PrincipalPatch> = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/)
+    .optional(),
+  labels: z
+    .record(
+      z.string().regex(/^[a-z0-9][a-z0-9._/-]{0,62}$/),
+      z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/)
+        .nullable(),
+    )
+    .refine((labels) => Object.keys(labels).length <= 32)
+    .optional(),
+  groups: z.array(name).max(32).optional(),
+})
+
+/** What `kosctl token create` sends. */
+export interface TokenRequest {
+  readonly name: string
+  readonly kind: 'device' | 'agent'
+  readonly profile: ProfileName
+  readonly lifeMs: number
+}
+
+export const tokenRequest: z.ZodType<TokenRequest> = z.strictObject({
+  name,
+  kind: z.enum(['device', 'agent']),
+  profile: z.enum(PROFILE_NAMES),
+  lifeMs: z.int().min(1),
+})
+
+/** A token as listed: never with its secret. */
+export interface TokenView {
+  readonly id: string
+  readonly name: string
+  readonly kind: string
+  readonly profile: string
+  readonly owner: string
+  readonly state: string
+  readonly expiresAt: number
+}
+
+export const tokenView: z.ZodType<TokenView> = z.object({
+  id: z.string(),
+  name: z.string(),
+  kind: z.string(),
+  profile: z.string(),
+  owner: z.string(),
+  state: z.string(),
+  expiresAt: z.number(),
+})
+
+export const tokenList: z.ZodType<{ tokens: TokenView[] }> = z.object({
+  tokens: z.array(tokenView),
+})
+
+/** The answer to a token request: the only time the secret is shown. */
+export const tokenCreated: z.ZodType<{ joinLine: string; token: TokenView }> = z.object({
+  joinLine: z.string(),
+  token: tokenView,
+})
+
+/** An entry of the audit log as it is shown. */
+export interface AuditEntryView {
+  readonly index: number
+  readonly timeMs: number
+  readonly type: string
+  readonly actor: string
+  readonly target: string
+  readonly action: string
+  readonly outcome: string
+  readonly code?: string | undefined
+  readonly rule?: string | undefined
+  readonly callId?: string | undefined
+  readonly durationMs?: number | undefined
+  readonly detail?: Record<string, string | number | boolean> | undefined
+  /** The node that forwarded the entry; absent for the authority's own. */
+  readonly source?: string | undefined
+}
+
+const auditEntryView: z.ZodType<AuditEntryView> = z.object({
+  index: z.number(),
+  timeMs: z.number(),
+  type: z.string(),
+  actor: z.string(),
+  target: z.string(),
+  action: z.string(),
+  outcome: z.string(),
+  code: z.string().optional(),
+  rule: z.string().optional(),
+  callId: z.string().optional(),
+  durationMs: z.number().optional(),
+  detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  source: z.string().optional(),
+})
+
+/** A page of the log. */
+export interface AuditPage {
+  readonly size: number
+  readonly entries: AuditEntryView[]
+}
+
+export const auditPage: z.ZodType<AuditPage> = z.object({
+  size: z.number(),
+  entries: z.array(auditEntryView),
+})
+
+/** What a verification found, and the proof that lets the caller check it against what it kept. */
+export interface AuditReport {
+  readonly ok: boolean
+  readonly entries: number
+  readonly checkpoints: number
+  readonly unsealed: number
+  readonly firstBad?: { readonly index: number; readonly reason: string } | undefined
+  /** The newest checkpoint as a signed note. */
+  readonly checkpoint: string
+  /** Consistency proof from the size asked for, base64 each. */
+  readonly consistency: string[]
+}
+
+export const auditReport: z.ZodType<AuditReport> = z.object({
+  ok: z.boolean(),
+  entries: z.number(),
+  checkpoints: z.number(),
+  unsealed: z.number(),
+  firstBad: z.object({ index: z.number(), reason: z.string() }).optional(),
+  checkpoint: z.string(),
+  consistency: z.array(z.string()),
+})
+
+/** One check of `kosctl doctor`. */
+export interface CheckView {
+  readonly name: string
+  readonly state: 'ok' | 'warning' | 'failed'
+  readonly detail: string
+}
+
+export const checkList: z.ZodType<{ checks: CheckView[] }> = z.object({
+  checks: z.array(
+    z.object({
+      name: z.string(),
+      state: z.enum(['ok', 'warning', 'failed']),
+      detail: z.string(),
+    }),
+  ),
+})
+
+/** The signed objects every member caches; base64, absent when the caller has them. */
+export interface FabricObjects {
+  readonly directory: string
+  readonly locks: string
+  readonly manifest: string
+}
+
+export const fabricObjects: z.ZodType<FabricObjects> = z.object({
+  directory: z.string(),
+  locks: z.string(),
+  manifest: z.string(),
+})
+
+export const manifestUpload: z.ZodType<{ manifest: string }> = z.strictObject({
+  manifest: z.string().max(8 * 1024 * 1024),
+})

@@ -1,0 +1,174 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  type Clock,
+  type Log,
+  type Principal,
+  principalOf,
+  type Random,
+  Secret,
+  toBase32,
+  type TrustDomain,
+} from '../../foundation/base/index.ts'
+import { pemEncode } from '../../foundation/codec/index.ts'
+import { type Profile, profileOf } from '../../foundation/profiles/index.ts'
+import { openStore, type Store } from '../../foundation/storage/index.ts'
+import type { CertificateIdentity } from '../../network/transport/index.ts'
+import { type AuditLog, auditTables, createAuditLog } from '../../trust/audit/index.ts'
+import { type KeyRef, type KeyStore, openKeyStore } from '../../trust/keys/index.ts'
+import {
+  type CertificateAuthority,
+  createCertificateAuthority,
+  type IssuedLeaf,
+} from '../../trust/pki/index.ts'
+import { auditOrigin } from './audit-service.ts'
+import { createRegistry, type Registry, registrySchema } from './registry.ts'
+import type { AuthorityTables } from './schema.ts'
+
+/** Profile of the authority itself and of its session listener. */
+export const AUTHORITY_PROFILE: Profile = profileOf('SEC-2')
+const TOKEN_ROOT = 'join-token-root'
+const AUTHORITY_LEAF_MS = 24 * 60 * 60 * 1000
+
+/** Everything an authority keeps in its state folder, open. */
+export interface AuthorityState {
+  readonly folder: string
+  readonly keys: KeyStore
+  readonly store: Store<AuthorityTables>
+  readonly registry: Registry
+  readonly ca: CertificateAuthority
+  readonly audit: AuditLog
+  readonly principal: Principal
+  readonly identity: KeyRef
+  /** The secret that join tokens are derived from. */
+  readonly tokenRoot: Secret
+  /** Whether this start made the authority. */
+  readonly isNew: boolean
+}
+
+/** What opening needs. */
+export interface AuthorityStateDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/**
+ * Opens the state folder of an authority, or makes it: keys, CA with both roots, store, audit log.
+ *
+ * @throws {@link KosError} of the rooms that refuse: a folder in use, damaged files, a newer schema
+ */
+export async function openAuthorityState(
+  deps: AuthorityStateDeps,
+  options: { readonly folder: string; readonly trustDomain: TrustDomain },
+): Promise<AuthorityState> {
+  const { folder, trustDomain } = options
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const store = openStore<AuthorityTables>(deps, {
+    path: join(folder, 'authority.sqlite'),
+    migrations: [
+      { version: 1, ...auditTables },
+      { version: 2, ...registrySchema },
+    ],
+  })
+  try {
+    const keys = openKeyStore(deps, { directory: join(folder, 'keys'), unlock: { kind: 'file' } })
+    const isNew = keys.list().length === 0
+    const ca = createCertificateAuthority({ ...deps, keys }, { trustDomain })
+    const identity = keys.get('identity') ?? keys.create('identity', 'identity', 'P-256')
+    const principal = authorityPrincipal(trustDomain, identity)
+    const audit = await createAuditLog(
+      {
+        ...deps,
+        store,
+        keys: { ed25519: ca.signers.checkpoint, mlDsa44: ca.signers.checkpointMlDsa44 },
+      },
+      { origin: auditOrigin(trustDomain, 'authority', principal.id) },
+    )
+    const registry = createRegistry(store)
+    const tokenRoot = openTokenRoot(deps, keys)
+    return { folder, keys, store, registry, ca, audit, principal, identity, tokenRoot, isNew }
+  } catch (error) {
+    store.close()
+    throw error
+  }
+}
+
+/** Ends what {@link openAuthorityState} opened; what was recorded is durable when it resolves. */
+export async function closeAuthorityState(state: AuthorityState): Promise<void> {
+  try {
+    await state.audit.close()
+  } finally {
+    state.store.close()
+    state.tokenRoot[Symbol.dispose]()
+    state.keys.close()
+  }
+}
+
+function authorityPrincipal(trustDomain: TrustDomain, identity: KeyRef): Principal {
+  const id = `kauth-${toBase32(identity.keyId.subarray(0, 10))}`
+  const principal = principalOf(trustDomain, 'authority', id)
+  if (!principal) throw new TypeError('an authority id is always well-formed')
+  return principal
+}
+
+function openTokenRoot(deps: AuthorityStateDeps, keys: KeyStore): Secret {
+  const kept = keys.openSecret(TOKEN_ROOT)
+  if (kept) return kept
+  const made = Secret.take(deps.random.bytes(32))
+  keys.sealSecret(TOKEN_ROOT, made)
+  return made
+}
+
+/** A TLS certificate of the authority with its key. */
+export interface AuthorityCertificate {
+  readonly leaf: IssuedLeaf
+  readonly identity: CertificateIdentity
+}
+
+/** Names and addresses that stand in the authority's certificate. */
+export interface AuthorityNames {
+  readonly dnsNames: readonly string[]
+  readonly ipAddresses: readonly string[]
+}
+
+/** Issues a certificate to the authority itself, for a new TLS key. */
+export function issueAuthorityCertificate(
+  state: AuthorityState,
+  names: AuthorityNames,
+): AuthorityCertificate {
+  const tls = renewTlsKey(state.keys)
+  const leaf = state.ca.issueLeaf({
+    principal: state.principal,
+    tlsSpki: tls.spki,
+    identity: {
+      floor: AUTHORITY_PROFILE.name,
+      generation: 1,
+      identityKeyHash: state.identity.keyId,
+    },
+    usage: 'authority',
+    lifeMs: AUTHORITY_LEAF_MS,
+    ...names,
+  })
+  const [intermediate, root] = state.ca.chain
+  const pem = (der: Uint8Array): string => pemEncode('CERTIFICATE', der)
+  return {
+    leaf,
+    identity: {
+      kind: 'certificate',
+      certificateChainPem: pem(leaf.der) + pem(intermediate),
+      privateKeyPem: tls.tlsPrivateKeyPem(),
+      trustedCaPem: [
+        pem(root),
+        ...state.ca.trust.intermediates.map(({ certificate }) => pem(certificate.der)),
+      ],
+    },
+  }
+}
+
+function renewTlsKey(keys: KeyStore): KeyRef {
+  if (keys.get('tls-next')) keys.remove('tls-next')
+  keys.create('tls-next', 'tls', 'P-256')
+  keys.rename('tls-next', 'tls')
+  return keys.require('tls')
+}

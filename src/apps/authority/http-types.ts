@@ -1,0 +1,62 @@
+import type { KosErrorCode, Refusal } from '../../foundation/base/index.ts'
+import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+
+/**
+ * Who may use a route. `public`: anyone; `proof`: the body proves who sends it; `member`: any active
+ * principal with a certificate; a role: a user who has it or `admin`.
+ */
+export type Guard = 'public' | 'proof' | 'member' | Role
+export const ROLES = ['admin', 'operator', 'auditor', 'viewer'] as const
+export type Role = (typeof ROLES)[number]
+
+/** One request after its guard. */
+export interface RouteCall {
+  /** The caller as the registry knows it; `undefined` behind `public` and `proof`. */
+  readonly caller: PrincipalRecord | undefined
+  readonly body: Uint8Array
+  readonly parameters: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, string>>
+  /** The caller's IP address. */
+  readonly source: string
+  /** 32 bytes of the TLS exporter of this connection. */
+  exporter(): Uint8Array
+}
+
+/** What a route answers. */
+export type RouteAnswer =
+  | { readonly kind: 'json'; readonly value: unknown; readonly status?: 200 | 201 }
+  | { readonly kind: 'cbor'; readonly bytes: Uint8Array }
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly status: 400 | 403 | 404 | 409 }
+
+/** One row of the route table. A path that has no row is refused. */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
+  readonly path: string
+  readonly guard: Guard
+  /** Upper bound of the body in bytes, checked before anything else is done with it. */
+  readonly maxBytes: number
+  handle(call: RouteCall): RouteAnswer | Promise<RouteAnswer>
+}
+
+/** A JSON answer. */
+export function json(value: unknown, status: 200 | 201 = 200): RouteAnswer {
+  return { kind: 'json', value, status }
+}
+
+/** A CBOR answer. */
+export function cbor(bytes: Uint8Array): RouteAnswer {
+  return { kind: 'cbor', bytes }
+}
+
+const STATUS: Partial<Record<KosErrorCode, 400 | 403 | 404 | 409>> = {
+  KOS_AUTHORITY_NOT_FOUND: 404,
+  KOS_AUTHORITY_REQUEST: 400,
+  KOS_BASE_INVALID: 400,
+  KOS_ENROLMENT_NAME_TAKEN: 409,
+  KOS_ENROLMENT_REQUEST: 400,
+}
+
+/** Turns a refusal into an answer; what has no status of its own is 403. */
+export function refused(refusal: Refusal): RouteAnswer {
+  return { kind: 'refused', refusal, status: STATUS[refusal.code] ?? 403 }
+}

@@ -1,0 +1,283 @@
+import {
+  type Clock,
+  isRefusal,
+  type Log,
+  type Random,
+  refuse,
+  type Refusal,
+  unixMs,
+} from '../../foundation/base/index.ts'
+import type { PeerFacts } from '../../foundation/pipeline/index.ts'
+import { createCatalog } from '../../commands/catalog/index.ts'
+import { createExecutor, DEFAULT_EXECUTOR_LIMITS } from '../../commands/execution/index.ts'
+import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import {
+  type Admission,
+  type AdmissionLimits,
+  createAdmission,
+} from '../../network/admission/index.ts'
+import { SESSION_LIMITS } from '../../network/session/index.ts'
+import type { CertificateIdentity } from '../../network/transport/index.ts'
+import { createCallRecorder } from '../../trust/audit/index.ts'
+import { createTrustState, signLockFreshness, verifyPeerLeaf } from '../../trust/pki/index.ts'
+import {
+  createAuthorisePort,
+  createManifestVerifier,
+  createPolicyEngine,
+} from '../../trust/policy/index.ts'
+import {
+  authorityFabricCommands,
+  createFabricState,
+  createPeerRuntime,
+  createPolicyFacts,
+  FABRIC,
+  type FabricState,
+  type HostPort,
+  type ObjectKind,
+  type OpenSession,
+  type PeerSelf,
+  refusalRecorder,
+  sessionRecorder,
+} from '../node/index.ts'
+import { ingestForwarded } from './audit-service.ts'
+import { AUTHORITY_PROFILE, type AuthorityState } from './authority-state.ts'
+import type { AuthorityPublisher } from './publisher.ts'
+
+/** The sessions of an authority with its members. */
+export interface Hub {
+  readonly admission: Admission
+  /** Takes over the objects that the publisher made. */
+  refresh(): void
+  listen(at: HostPort, isPortFixed: boolean): Promise<HostPort>
+  /** The active principal behind a leaf, or why there is none. */
+  identify(leafDer: Uint8Array, purpose: 'client' | 'server'): PrincipalRecord | Refusal
+  isConnected(uri: string): boolean
+  disconnect(uri: string): void
+  /** Tells every connected member that objects changed, and cuts off who is no longer welcome. */
+  notify(kinds: readonly ObjectKind[]): void
+  updateIdentity(): void
+  close(): Promise<void>
+}
+
+interface HubDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+interface HubOptions {
+  readonly state: AuthorityState
+  readonly identity: () => CertificateIdentity
+  readonly publisher: () => AuthorityPublisher
+  readonly admission?: Partial<AdmissionLimits>
+}
+
+const NOTICE_DEADLINE_MS = 10_000
+/** How old the last-seen time of a principal may get before it is written again. */
+const SEEN_INTERVAL_MS = 60_000
+
+/** Makes the hub: one gate, one session listener, the fabric commands and the notices. */
+export function createHub(deps: HubDeps, options: HubOptions): Hub {
+  const { state } = options
+  const fabric = ownFabric(state)
+  const members = createMembership(deps, state, fabric)
+  const { uri } = state.principal
+  const admission = createAdmission(
+    { clock: deps.clock, onRefusals: refusalRecorder(state.audit, uri) },
+    options.admission ? { limits: options.admission } : {},
+  )
+  const record = sessionRecorder(deps.log, state.audit, uri)
+  const executor = createHubExecutor(deps, options, fabric)
+  const runtime = createPeerRuntime(
+    {
+      ...deps,
+      admission,
+      self: hubSelf({ ...options, fabric, members }),
+      onCall: (authenticated, call) => executor.execute(authenticated, call),
+      onSession: (open, phase, reason) => {
+        record(open, phase, reason)
+        members.seen(open)
+      },
+    },
+    SESSION_LIMITS,
+  )
+  const refresh = (): void => {
+    const publisher = options.publisher()
+    fabric.apply('bundle', publisher.bundle())
+    fabric.apply('directory', publisher.directory())
+    fabric.apply('locks', publisher.locks())
+  }
+  return {
+    admission,
+    refresh,
+    listen: (at, isPortFixed) => runtime.listen(at, isPortFixed),
+    identify: (leafDer, purpose) => members.identify(leafDer, purpose),
+    isConnected: (peer) =>
+      [...runtime.sessions].some((open) => open.authenticated.peer.principal.uri === peer),
+    disconnect: (peer) => runtime.disconnect(peer, 'locked'),
+    notify: (kinds) => {
+      refresh()
+      if (kinds.includes('locks')) runtime.recheckSessions()
+      for (const { session } of runtime.sessions) {
+        void session.call(FABRIC.notice, { kinds: [...kinds] }, { deadlineMs: NOTICE_DEADLINE_MS })
+      }
+    },
+    updateIdentity: () => runtime.updateIdentity(),
+    close: async (): Promise<void> => {
+      await runtime.close()
+      await executor.close()
+    },
+  }
+}
+
+function ownFabric(state: AuthorityState): FabricState {
+  const trust = createTrustState({ pin: state.ca.pin })
+  trust.apply(state.ca.bundle)
+  return createFabricState(trust, {
+    onApplied: () => undefined,
+    acceptManifest: () => undefined,
+  })
+}
+
+function createHubExecutor(
+  deps: HubDeps,
+  options: HubOptions,
+  fabric: FabricState,
+): ReturnType<typeof createExecutor> {
+  const { state, publisher } = options
+  const engine = createPolicyEngine({
+    clock: deps.clock,
+    log: deps.log,
+    verify: createManifestVerifier(() => fabric.bundle),
+  })
+  const facts = createPolicyFacts(fabric.directory, () => ({
+    principal: state.principal,
+    floor: AUTHORITY_PROFILE,
+  }))
+  const recordOf = (uri: string): PrincipalRecord | undefined =>
+    state.registry.principals().find((record) => record.uri === uri)
+  return createExecutor(
+    {
+      catalog: createCatalog(
+        authorityFabricCommands({
+          object: (kind) => publisher()[kind](),
+          fresh: (nonce) =>
+            signLockFreshness(publisher().lockObject(), nonce, state.ca.signers.lock.coseSigner()),
+          report: async (uri, addresses) => {
+            const record = recordOf(uri)
+            if (!record) return
+            await state.registry.change(record.id, { addresses: [...addresses] })
+            publisher().refreshDirectory()
+          },
+          audit: (uri, batch) => {
+            const record = recordOf(uri)
+            const { trustDomain } = state.ca
+            return record
+              ? ingestForwarded(state.audit, { record, trustDomain }, batch)
+              : Promise.resolve(refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/unknown'))
+          },
+        }),
+      ),
+      authorise: createAuthorisePort(engine, {
+        selfFacts: () => facts.self(),
+        peerFacts: (authenticated) => facts.peer(authenticated),
+      }),
+      record: createCallRecorder(state.audit, { target: state.principal.uri }),
+      clock: deps.clock,
+      log: deps.log,
+    },
+    { profile: AUTHORITY_PROFILE, limits: DEFAULT_EXECUTOR_LIMITS },
+  )
+}
+
+/** Who is a member, as certificate, lock list and registry say together. */
+interface Members {
+  verify(leafDer: Uint8Array, purpose: 'client' | 'server'): PeerFacts | Refusal
+  identify(leafDer: Uint8Array, purpose: 'client' | 'server'): PrincipalRecord | Refusal
+  check(peer: PeerFacts): Refusal | undefined
+  seen(open: OpenSession): void
+}
+
+function createMembership(deps: HubDeps, state: AuthorityState, fabric: FabricState): Members {
+  const recordOf = (peer: PeerFacts): PrincipalRecord | Refusal => {
+    const record = state.registry.principal(peer.principal.id)
+    const isActive = record?.state === 'active' && record.uri === peer.principal.uri
+    if (!record || !isActive) return refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/inactive')
+    return record
+  }
+  const verify = (leafDer: Uint8Array, purpose: 'client' | 'server'): PeerFacts | Refusal => {
+    const nowMs = deps.clock.wallMs()
+    const verified = verifyPeerLeaf(leafDer, { bundle: fabric.bundle, purpose, nowMs })
+    if (isRefusal(verified)) return verified
+    return check(verified) ?? verified
+  }
+  const check = (peer: PeerFacts): Refusal | undefined => {
+    const locked = fabric.locks.check(peer)
+    if (locked) return locked
+    if (peer.principal.uri === state.principal.uri) return undefined
+    const record = recordOf(peer)
+    return isRefusal(record) ? record : undefined
+  }
+  return {
+    verify,
+    check,
+    identify: (leafDer, purpose) => {
+      const verified = verify(leafDer, purpose)
+      if (isRefusal(verified)) return verified
+      const record = recordOf(verified)
+      if (!isRefusal(record)) markSeen(deps, { state, record }, verified)
+      return record
+    },
+    seen: ({ authenticated }) => {
+      const record = recordOf(authenticated.peer)
+      if (!isRefusal(record)) markSeen(deps, { state, record }, authenticated.peer)
+    },
+  }
+}
+
+/** The newest generation counts as used from its first appearance on. */
+function markSeen(
+  deps: HubDeps,
+  of: { readonly state: AuthorityState; readonly record: PrincipalRecord },
+  peer: PeerFacts,
+): void {
+  const { state, record } = of
+  const now = deps.clock.wallMs()
+  const isFirstUse = peer.generation === record.generation && !record.generationUsed
+  const isStale = now - (record.lastSeenAt ?? 0) > SEEN_INTERVAL_MS
+  if (!isFirstUse && !isStale) return
+  state.registry
+    .change(record.id, {
+      lastSeenAt: unixMs(now),
+      ...(isFirstUse && { generationUsed: true }),
+    })
+    .catch((error: unknown) => {
+      deps.log.event('registry.failed', { error: String(error) }, 'error')
+    })
+}
+
+function hubSelf(
+  parts: HubOptions & { readonly fabric: FabricState; readonly members: Members },
+): PeerSelf {
+  const { state, fabric, members } = parts
+  const own = {
+    principal: state.principal,
+    floor: AUTHORITY_PROFILE,
+    identitySpki: state.identity.spki,
+    identitySigner: state.identity.coseSigner(),
+  }
+  return {
+    profile: AUTHORITY_PROFILE,
+    certificateIdentity: parts.identity,
+    authenticator: () => ({
+      own: () => own,
+      verifyPeer: (leafDer, purpose) => members.verify(leafDer, purpose),
+    }),
+    verifyPeer: (leafDer, purpose) => {
+      const verified = members.verify(leafDer, purpose)
+      return isRefusal(verified) ? verified : undefined
+    },
+    recheck: (peer) => members.check(peer),
+    helloState: () => ({ directory: fabric.directory.current?.object, updateCounter: 0 }),
+  }
+}

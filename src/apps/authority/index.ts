@@ -1,0 +1,20 @@
+/** The control plane of one trust domain: registry, CA, joining, HTTP API, audit log. */
+export {
+  type AuditEntryView,
+  auditPage,
+  type AuditPage,
+  type AuditReport,
+  auditReport,
+  checkList,
+  type CheckView,
+  fabricObjects,
+  principalList,
+  type PrincipalPatch,
+  principalView,
+  type PrincipalView,
+  tokenCreated,
+  tokenList,
+} from './api-schema.ts'
+export { auditOrigin } from './audit-service.ts'
+export { type AuthorityOptions, type RunningAuthority, startAuthority } from './authority.ts'
+export { authorityErrors } from './errors.ts'

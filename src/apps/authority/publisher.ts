@@ -1,0 +1,223 @@
+import {
+  type Clock,
+  isRefusal,
+  type Log,
+  parsePrincipal,
+  refuse,
+  type Refusal,
+  sha256,
+  unixMs,
+} from '../../foundation/base/index.ts'
+import { type CborInput, cborToPlain } from '../../foundation/codec/index.ts'
+import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import {
+  type CertificateAuthority,
+  type DirectoryEntryInput,
+  EMPTY_LOCK_LIST,
+  encodeDirectory,
+  encodeLockList,
+  type LockList,
+  type NumberedKind,
+  type NumberedObject,
+  readLockList,
+  signSuccessor,
+  type SigningRole,
+  verifyNumbered,
+} from '../../trust/pki/index.ts'
+import {
+  defaultFleetManifest,
+  encodeManifest,
+  manifestToJson,
+  parseManifest,
+  parseManifestJson,
+} from '../../trust/policy/index.ts'
+import { authorityErrors } from './errors.ts'
+import type { Registry } from './registry.ts'
+import type { Publisher } from './services.ts'
+
+/** Bounds of the authority's own objects, read back from its own store. */
+const OWN_LIMITS = { maxBytes: 32 * 1024 * 1024, maxItems: 4 * 1024 * 1024 }
+/** A manifest without a stated end counts for ten years. */
+const MANIFEST_LIFE_MS = 10 * 365 * 24 * 60 * 60 * 1000
+
+/** What a publisher tells when an object changed. */
+export type OnPublished = (kind: 'directory' | 'locks' | 'manifest') => void
+
+interface PublisherDeps {
+  readonly clock: Clock
+  readonly log: Log
+  readonly ca: CertificateAuthority
+  readonly registry: Registry
+  readonly onPublished: OnPublished
+}
+
+const ROLES: Readonly<Record<NumberedKind, SigningRole>> = {
+  'lock-list': 'lock',
+  directory: 'directory',
+  manifest: 'policy',
+}
+
+/** A publisher and what keeps its lock list fresh. */
+export interface AuthorityPublisher extends Publisher {
+  /** Signs the unchanged lock list anew: a heartbeat. */
+  resignLocks(): void
+  /** The lock list in force. */
+  lockObject(): NumberedObject
+  /** Replaces the directory entry of the authority itself. */
+  setAuthorityEntry(entry: DirectoryEntryInput): void
+}
+
+/**
+ * Makes the publisher: signs the directory, the lock list and the fleet manifest, each durable before
+ * anyone sees it, numbered and linked.
+ *
+ * @param deps - clock, log, CA with its delegated keys, registry, listener for changes
+ * @param authority - the directory entry of the authority itself
+ */
+export function createPublisher(
+  deps: PublisherDeps,
+  authority: DirectoryEntryInput,
+): AuthorityPublisher {
+  let ownEntry = authority
+  const series = createSeries(deps)
+  const locks = (): LockList => {
+    const held = series.held('lock-list')
+    const list = held ? readLockList(held) : EMPTY_LOCK_LIST
+    if (isRefusal(list)) throw authorityErrors.error('KOS_AUTHORITY_STORE', { rule: list.rule })
+    return list
+  }
+  const publishLocks = (list: LockList): void => {
+    if (series.publish('lock-list', encodeLockList(list))) deps.onPublished('locks')
+  }
+  const refreshDirectory = (): void => {
+    const entries = [ownEntry, ...deps.registry.principals().filter(isListed).map(entryOf)]
+    if (series.publish('directory', encodeDirectory(entries))) deps.onPublished('directory')
+  }
+  publishLocks(locks())
+  if (!series.held('directory')) refreshDirectory()
+  if (!series.held('manifest')) series.publish('manifest', firstManifest(deps.clock))
+  return Object.freeze({
+    bundle: () => deps.ca.bundle,
+    directory: () => series.bytes('directory'),
+    locks: () => series.bytes('lock-list'),
+    manifest: () => series.bytes('manifest'),
+    lockObject: () => series.require('lock-list'),
+    resignLocks: (): void => {
+      series.publish('lock-list', encodeLockList(locks()))
+      deps.onPublished('locks')
+    },
+    refreshDirectory,
+    setAuthorityEntry: (entry: DirectoryEntryInput): void => {
+      ownEntry = entry
+      refreshDirectory()
+    },
+    lockPrincipal: (principal: PrincipalRecord): void => {
+      const list = locks()
+      publishLocks({
+        ...list,
+        principals: [...list.principals, principal.uri],
+        spkis: [...list.spkis, sha256(principal.identitySpki)],
+      })
+    },
+    putManifest: (text: string) => putManifest(deps, series, text),
+    manifestText: () => manifestText(series.require('manifest')),
+  })
+}
+
+function isListed(record: PrincipalRecord): boolean {
+  return record.state === 'active'
+}
+
+function entryOf(record: PrincipalRecord): DirectoryEntryInput {
+  return {
+    uri: record.uri,
+    name: record.name,
+    addresses: record.addresses,
+    identityKeyHash: sha256(record.identitySpki),
+    profile: record.profile,
+    roles: record.roles,
+    groups: record.groups,
+    labels: record.labels,
+    ...(record.owner !== '' && { owner: record.owner }),
+  }
+}
+
+function firstManifest(clock: Clock): CborInput {
+  const notAfter = unixMs(clock.wallMs() + MANIFEST_LIFE_MS)
+  return encodeManifest(defaultFleetManifest({ notAfter }))
+}
+
+function putManifest(
+  deps: PublisherDeps,
+  series: Series,
+  text: string,
+): { readonly number: number } | Refusal {
+  const manifest = parseManifestJson(text, {
+    uriOf: (name) => parsePrincipal(deps.registry.principalNamed(name)?.uri ?? '')?.uri,
+  })
+  if (isRefusal(manifest)) return manifest
+  if (manifest.kind !== 'fleet') return refuse('KOS_POLICY_MANIFEST_LAYER', 'fleet manifest')
+  if (manifest.notAfter <= deps.clock.wallMs()) {
+    return refuse('KOS_POLICY_MANIFEST_EXPIRED', 'notAfter')
+  }
+  if (series.publish('manifest', encodeManifest(manifest))) {
+    deps.onPublished('manifest')
+  }
+  return { number: series.require('manifest').number }
+}
+
+function manifestText(object: NumberedObject): string {
+  const manifest = parseManifest(cborToPlain(object.body))
+  if (isRefusal(manifest)) {
+    throw authorityErrors.error('KOS_AUTHORITY_STORE', { kind: 'manifest', rule: manifest.rule })
+  }
+  return manifestToJson(manifest)
+}
+
+/** The newest object of each kind, in memory and in the store. */
+interface Series {
+  held(kind: NumberedKind): NumberedObject | undefined
+  require(kind: NumberedKind): NumberedObject
+  bytes(kind: NumberedKind): Uint8Array
+  /** Signs and stores what follows; `true` when it says something new. */
+  publish(kind: NumberedKind, body: CborInput): boolean
+}
+
+function createSeries(deps: PublisherDeps): Series {
+  const objects = new Map<NumberedKind, { bytes: Uint8Array; object: NumberedObject }>()
+  for (const kind of ['lock-list', 'directory', 'manifest'] as const) {
+    const stored = deps.registry.signedObject(kind)
+    if (stored)
+      objects.set(kind, { bytes: stored.bytes, object: verifyOwn(deps, kind, stored.bytes) })
+  }
+  const require = (kind: NumberedKind): { bytes: Uint8Array; object: NumberedObject } => {
+    const found = objects.get(kind)
+    if (!found) throw authorityErrors.error('KOS_AUTHORITY_STORE', { rule: kind })
+    return found
+  }
+  return {
+    held: (kind) => objects.get(kind)?.object,
+    require: (kind) => require(kind).object,
+    bytes: (kind) => require(kind).bytes,
+    publish: (kind, body) => {
+      const held = objects.get(kind)?.object
+      const next = { held, era: deps.ca.era, body, issuedAt: deps.clock.wallMs() }
+      const signed = signSuccessor(kind, next, deps.ca.signers[ROLES[kind]].coseSigner())
+      const { era, number } = signed.object
+      deps.registry.putSignedObject({ kind, era, number, bytes: signed.bytes })
+      objects.set(kind, signed)
+      const isNew = !held || number !== held.number || era !== held.era
+      if (isNew) deps.log.event('object.published', { kind, era, number })
+      return isNew
+    },
+  }
+}
+
+function verifyOwn(deps: PublisherDeps, kind: NumberedKind, bytes: Uint8Array): NumberedObject {
+  const verifiers = deps.ca.trust.signingKeys[ROLES[kind]]
+  const object = verifyNumbered(kind, bytes, { ...OWN_LIMITS, verifiers })
+  if (isRefusal(object)) {
+    throw authorityErrors.error('KOS_AUTHORITY_STORE', { kind, rule: object.rule })
+  }
+  return object
+}

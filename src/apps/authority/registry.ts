@@ -1,0 +1,272 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { sha256, toHex } from '../../foundation/base/index.ts'
+import type { SchemaStep, Store } from '../../foundation/storage/index.ts'
+import type {
+  EnrolmentStore,
+  EnrolmentTransaction,
+  KeyUse,
+  PrincipalChange,
+  PrincipalRecord,
+  TokenRecord,
+} from '../../lifecycle/enrolment/index.ts'
+import { authorityErrors } from './errors.ts'
+import {
+  toCertificateRecord,
+  toCertificateRow,
+  toKeyUse,
+  toPrincipalRecord,
+  toPrincipalRow,
+  toTokenRecord,
+  toTokenRow,
+} from './rows.ts'
+import {
+  AUTHORITY_SCHEMA,
+  type AuthorityTables,
+  type PrincipalRow,
+  type TokenRow,
+} from './schema.ts'
+
+/** Changes to a principal beyond those that enrolment makes. */
+export type RegistryChange = PrincipalChange &
+  Partial<Pick<PrincipalRecord, 'name' | 'labels' | 'groups' | 'roles' | 'lastSeenAt' | 'profile'>>
+
+/** A signed object as stored. */
+export interface StoredObject {
+  readonly kind: string
+  readonly era: number
+  readonly number: number
+  readonly bytes: Uint8Array
+}
+
+/** The authority's registry: principals, their keys, tokens, certificates, signed objects. */
+export interface Registry extends EnrolmentStore {
+  /** All principals that were not removed, by name. */
+  principals(): PrincipalRecord[]
+  /** A principal by its id, also a removed one. */
+  principal(id: string): PrincipalRecord | undefined
+  /** The principal of a name, unless it was removed. */
+  principalNamed(name: string): PrincipalRecord | undefined
+  /** All tokens, the oldest first. */
+  tokens(): TokenRecord[]
+  /** Revokes an open token; `false` when there is none. Durable when it resolves. */
+  revokeToken(id: string): Promise<boolean>
+  /** Changes a principal; durable when it resolves. */
+  change(id: string, change: RegistryChange): Promise<void>
+  signedObject(kind: string): StoredObject | undefined
+  /**
+   * Stores a signed object in place of the one of its kind; durable on return.
+   *
+   * @throws KosError KOS_AUTHORITY_STORE when its era and number are below those of the stored one
+   */
+  putSignedObject(object: StoredObject): void
+}
+
+/** The schema step of the registry. */
+export const registrySchema: SchemaStep = Object.freeze({
+  name: 'authority registry',
+  up: (raw: DatabaseSync): void => {
+    for (const statement of AUTHORITY_SCHEMA) raw.exec(statement)
+  },
+})
+
+type RegistryStore = Store<AuthorityTables>
+
+/**
+ * Makes the registry over an open store.
+ *
+ * @param store - a store whose migrations contain {@link registrySchema}
+ */
+export function createRegistry(store: RegistryStore): Registry {
+  const { db } = store
+  const transaction: EnrolmentTransaction = Object.freeze({
+    ...tokenSteps(store),
+    ...principalSteps(store),
+    ...certificateSteps(store),
+  })
+  return Object.freeze({
+    transaction: <T>(work: (transaction: EnrolmentTransaction) => T): Promise<T> =>
+      store.group.enqueue(() => work(transaction)),
+    principals: (): PrincipalRecord[] =>
+      store
+        .rows(
+          db.selectFrom('principal').selectAll().where('state', '<>', 'removed').orderBy('name'),
+        )
+        .map(toPrincipalRecord),
+    principal: (id: string): PrincipalRecord | undefined => transaction.principal(id),
+    principalNamed: (name: string): PrincipalRecord | undefined => transaction.principalNamed(name),
+    tokens: (): TokenRecord[] =>
+      store
+        .rows(db.selectFrom('token').selectAll().orderBy('created_at').orderBy('id'))
+        .map(toTokenRecord),
+    revokeToken: (id: string): Promise<boolean> =>
+      store.group.enqueue(() => changeOpenToken(store, id, { state: 'revoked' })),
+    change: (id: string, change: RegistryChange): Promise<void> =>
+      store.group.enqueue(() => changePrincipal(store, id, change)),
+    signedObject: (kind: string): StoredObject | undefined => signedObject(store, kind),
+    putSignedObject: (object: StoredObject): void =>
+      store.transaction(() => putSignedObject(store, object)),
+  })
+}
+
+type Steps<Name extends keyof EnrolmentTransaction> = Pick<EnrolmentTransaction, Name>
+
+function tokenSteps(
+  store: RegistryStore,
+): Steps<'token' | 'openTokenNamed' | 'insertToken' | 'spendToken'> {
+  const { db } = store
+  return {
+    token: (id) =>
+      store.rows(db.selectFrom('token').selectAll().where('id', '=', id)).map(toTokenRecord)[0],
+    openTokenNamed: (name) =>
+      store
+        .rows(
+          db
+            .selectFrom('token')
+            .selectAll()
+            .where('name', '=', name)
+            .where('state', '=', 'open')
+            .orderBy('expires_at', 'desc')
+            .limit(1),
+        )
+        .map(toTokenRecord)[0],
+    insertToken: (record) => {
+      store.rows(db.insertInto('token').values(toTokenRow(record)))
+    },
+    spendToken: (id, spent) =>
+      changeOpenToken(store, id, {
+        state: 'spent',
+        spent_tls_key_hash: spent.tlsKeyHash,
+        principal_id: spent.principalId,
+      }),
+  }
+}
+
+/** One statement decides and changes: no token is spent and revoked, or spent twice. */
+function changeOpenToken(store: RegistryStore, id: string, change: Partial<TokenRow>): boolean {
+  const changed = store.db
+    .updateTable('token')
+    .set(change)
+    .where('id', '=', id)
+    .where('state', '=', 'open')
+    .returning('id')
+  return store.rows(changed).length === 1
+}
+
+function principalSteps(
+  store: RegistryStore,
+): Steps<'principal' | 'principalNamed' | 'insertPrincipal' | 'changePrincipal' | 'keyUse'> {
+  const { db } = store
+  return {
+    principal: (id: string): PrincipalRecord | undefined =>
+      store
+        .rows(db.selectFrom('principal').selectAll().where('id', '=', id))
+        .map(toPrincipalRecord)[0],
+    principalNamed: (name: string): PrincipalRecord | undefined =>
+      store
+        .rows(
+          db
+            .selectFrom('principal')
+            .selectAll()
+            .where('name', '=', name)
+            .where('state', '<>', 'removed'),
+        )
+        .map(toPrincipalRecord)[0],
+    insertPrincipal: (record) => {
+      store.rows(db.insertInto('principal').values(toPrincipalRow(record)))
+      const { id, identitySpki, kemSpki, logSpkis } = record
+      insertKey(store, identitySpki, { principalId: id, purpose: 'identity' })
+      if (kemSpki) insertKey(store, kemSpki, { principalId: id, purpose: 'kem' })
+      for (const spki of logSpkis) insertKey(store, spki, { principalId: id, purpose: 'log' })
+    },
+    changePrincipal: (id, change) => changePrincipal(store, id, change),
+    keyUse: (keyHash) => keyUse(store, keyHash),
+  }
+}
+
+function keyUse(store: RegistryStore, keyHash: string): KeyUse | undefined {
+  const query = store.db.selectFrom('key_use').selectAll().where('key_hash', '=', keyHash)
+  return store.rows(query).map(toKeyUse)[0]
+}
+
+function insertKey(store: RegistryStore, spki: Uint8Array, use: KeyUse): void {
+  insertKeyHash(store, toHex(sha256(spki)), use)
+}
+
+/** The primary key refuses a key that is in use already. */
+function insertKeyHash(store: RegistryStore, keyHash: string, use: KeyUse): void {
+  const row = { key_hash: keyHash, principal_id: use.principalId, purpose: use.purpose }
+  store.rows(store.db.insertInto('key_use').values(row))
+}
+
+function certificateSteps(store: RegistryStore): Steps<'certificate' | 'insertCertificate'> {
+  const { db } = store
+  return {
+    certificate: (principalId, generation, tlsKeyHash) =>
+      store
+        .rows(
+          db
+            .selectFrom('certificate')
+            .selectAll()
+            .where('principal_id', '=', principalId)
+            .where('generation', '=', generation)
+            .where('tls_key_hash', '=', tlsKeyHash)
+            .orderBy('not_after', 'desc')
+            .limit(1),
+        )
+        .map(toCertificateRecord)[0],
+    insertCertificate: (certificate) => {
+      store.rows(db.insertInto('certificate').values(toCertificateRow(certificate)))
+      const { principalId, tlsKeyHash } = certificate
+      const use = keyUse(store, tlsKeyHash)
+      // The same key again after its certificate ended; any other use breaks the primary key.
+      if (use?.principalId === principalId && use.purpose === 'tls') return
+      insertKeyHash(store, tlsKeyHash, { principalId, purpose: 'tls' })
+    },
+  }
+}
+
+function signedObject(store: RegistryStore, kind: string): StoredObject | undefined {
+  return store.rows(store.db.selectFrom('signed_object').selectAll().where('kind', '=', kind))[0]
+}
+
+function putSignedObject(store: RegistryStore, object: StoredObject): void {
+  const stored = signedObject(store, object.kind)
+  // Numbers never fall: nodes refuse what is older than what they hold.
+  const isOlder =
+    stored &&
+    (object.era < stored.era || (object.era === stored.era && object.number < stored.number))
+  if (isOlder) throw authorityErrors.error('KOS_AUTHORITY_STORE', { rule: `older ${object.kind}` })
+  store.rows(
+    store.db
+      .insertInto('signed_object')
+      .values(object)
+      .onConflict((conflict) => conflict.column('kind').doUpdateSet(object)),
+  )
+}
+
+function changePrincipal(store: RegistryStore, id: string, change: RegistryChange): void {
+  const row = changedColumns(change)
+  if (Object.keys(row).length === 0) return
+  store.rows(store.db.updateTable('principal').set(row).where('id', '=', id))
+}
+
+function changedColumns(change: RegistryChange): Partial<PrincipalRow> {
+  return {
+    ...(change.state !== undefined && { state: change.state }),
+    ...(change.name !== undefined && { name: change.name }),
+    ...(change.profile !== undefined && { profile: change.profile }),
+    ...(change.generation !== undefined && { generation: change.generation }),
+    ...(change.generationUsed !== undefined && { generation_used: change.generationUsed ? 1 : 0 }),
+    ...(change.roles && { roles: JSON.stringify(change.roles) }),
+    ...(change.groups && { groups: JSON.stringify(change.groups) }),
+    ...(change.labels && { labels: JSON.stringify(change.labels) }),
+    ...(change.addresses && { addresses: JSON.stringify(change.addresses) }),
+    ...(change.lastSeenAt !== undefined && { last_seen_at: change.lastSeenAt }),
+    ...(change.certificateNotBefore !== undefined && {
+      certificate_not_before: change.certificateNotBefore,
+    }),
+    ...(change.certificateNotAfter !== undefined && {
+      certificate_not_after: change.certificateNotAfter,
+    }),
+  }
+}

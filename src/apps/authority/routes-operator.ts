@@ -1,0 +1,291 @@
+import { isRefusal, refuse, type Refusal, validate, type z } from '../../foundation/base/index.ts'
+import { formatJoinLine, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import {
+  manifestUpload,
+  type PrincipalPatch,
+  principalPatch,
+  type TokenRequest,
+  tokenRequest,
+} from './api-schema.ts'
+import { json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
+import type { AuthorityServices } from './services.ts'
+import { principalViewOf, tokenViewOf } from './views.ts'
+
+const SMALL_BODY = 16 * 1024
+const MANIFEST_BODY = 9 * 1024 * 1024
+const MAX_AUDIT_PAGE = 1000
+
+/** Routes of operators and members: what `kosctl` needs, and nothing else. */
+export function operatorRoutes(services: AuthorityServices): readonly Route[] {
+  return [
+    ...principalRoutes(services),
+    ...tokenRoutes(services),
+    ...policyRoutes(services),
+    ...auditRoutes(services),
+  ]
+}
+
+function principalRoutes(services: AuthorityServices): readonly Route[] {
+  const path = '/v1/principals/:name'
+  return [
+    {
+      method: 'GET',
+      path: '/v1/principals',
+      guard: 'viewer',
+      maxBytes: 0,
+      handle: () => json({ principals: services.registry.principals().map(view(services)) }),
+    },
+    {
+      method: 'GET',
+      path,
+      guard: 'viewer',
+      maxBytes: 0,
+      handle: (call) => {
+        const principal = named(services, call)
+        return isRefusal(principal) ? refused(principal) : json(view(services)(principal))
+      },
+    },
+    {
+      method: 'PATCH',
+      path,
+      guard: 'operator',
+      maxBytes: SMALL_BODY,
+      handle: (call) => changePrincipal(services, call),
+    },
+    {
+      method: 'DELETE',
+      path,
+      guard: 'operator',
+      maxBytes: 0,
+      handle: (call) => removePrincipal(services, call),
+    },
+    {
+      method: 'GET',
+      path: '/v1/objects',
+      guard: 'member',
+      maxBytes: 0,
+      handle: () =>
+        json({
+          directory: base64(services.publisher.directory()),
+          locks: base64(services.publisher.locks()),
+          manifest: base64(services.publisher.manifest()),
+        }),
+    },
+  ]
+}
+
+function tokenRoutes(services: AuthorityServices): readonly Route[] {
+  return [
+    {
+      method: 'POST',
+      path: '/v1/tokens',
+      guard: 'operator',
+      maxBytes: SMALL_BODY,
+      handle: (call) => createToken(services, call),
+    },
+    {
+      method: 'GET',
+      path: '/v1/tokens',
+      guard: 'viewer',
+      maxBytes: 0,
+      handle: () => {
+        const now = services.clock.wallMs()
+        return json({ tokens: services.registry.tokens().map((token) => tokenViewOf(token, now)) })
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/tokens/:id',
+      guard: 'operator',
+      maxBytes: 0,
+      handle: async (call) => {
+        const id = call.parameters['id'] ?? ''
+        const revoked = await services.registry.revokeToken(id)
+        if (!revoked) return refused(refuse('KOS_AUTHORITY_NOT_FOUND', 'token/open'))
+        await recordChange(services, call, { action: 'token.revoke', target: id })
+        return json({ revoked: true })
+      },
+    },
+  ]
+}
+
+function policyRoutes(services: AuthorityServices): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/v1/manifest',
+      guard: 'viewer',
+      maxBytes: 0,
+      handle: () => json({ manifest: services.publisher.manifestText() }),
+    },
+    {
+      method: 'PUT',
+      path: '/v1/manifest',
+      guard: 'admin',
+      maxBytes: MANIFEST_BODY,
+      handle: async (call) => {
+        const upload = parseBody(manifestUpload, call.body)
+        if (isRefusal(upload)) return refused(upload)
+        const stored = services.publisher.putManifest(upload.manifest)
+        if (isRefusal(stored)) return refused(stored)
+        const action = 'manifest.put'
+        await recordChange(services, call, { action, target: `fleet/${stored.number}` })
+        return json(stored)
+      },
+    },
+  ]
+}
+
+function auditRoutes(services: AuthorityServices): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/v1/audit',
+      guard: 'auditor',
+      maxBytes: 0,
+      handle: async (call) => {
+        const from = Number(call.query['from'] ?? '0')
+        const limit = Number(call.query['limit'] ?? '100')
+        const fits = Number.isSafeInteger(from) && Number.isSafeInteger(limit) && limit > 0
+        if (!fits) return refused(refuse('KOS_AUTHORITY_REQUEST', 'audit/range'))
+        return json(await services.auditPage(from, Math.min(limit, MAX_AUDIT_PAGE)))
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/audit/verify',
+      guard: 'auditor',
+      maxBytes: 0,
+      handle: async (call) => {
+        const fromSize = Number(call.query['from'] ?? '0')
+        if (!(Number.isSafeInteger(fromSize) && fromSize >= 0)) {
+          return refused(refuse('KOS_AUTHORITY_REQUEST', 'audit/range'))
+        }
+        return json(await services.auditVerify(fromSize))
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/checks',
+      guard: 'viewer',
+      maxBytes: 0,
+      handle: () => json({ checks: services.checks() }),
+    },
+  ]
+}
+
+async function createToken(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
+  const request = parseBody<TokenRequest>(tokenRequest, call.body)
+  if (isRefusal(request)) return refused(request)
+  const owner = call.caller?.uri ?? '-'
+  const created = await services.tokens.create({ ...request, owner })
+  if (isRefusal(created)) return refused(created)
+  const { record } = created
+  await recordChange(services, call, {
+    action: 'token.create',
+    target: record.name,
+    detail: { token: record.id, profile: record.profile },
+  })
+  const [, host = '', port = ''] = /^(.*):([0-9]+)$/.exec(services.settings.advertised) ?? []
+  using secret = created.secret
+  const joinLine = formatJoinLine({
+    host,
+    port: Number(port),
+    pin: services.settings.pin,
+    tokenId: record.id,
+    secret,
+  })
+  return json({ joinLine, token: tokenViewOf(record, services.clock.wallMs()) }, 201)
+}
+
+async function changePrincipal(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
+  const principal = named(services, call)
+  if (isRefusal(principal)) return refused(principal)
+  const patch = parseBody<PrincipalPatch>(principalPatch, call.body)
+  if (isRefusal(patch)) return refused(patch)
+  const taken = patch.name === undefined ? undefined : services.registry.principalNamed(patch.name)
+  if (taken && taken.id !== principal.id) {
+    return refused(refuse('KOS_ENROLMENT_NAME_TAKEN', 'name/principal'))
+  }
+  await services.registry.change(principal.id, {
+    ...(patch.name !== undefined && { name: patch.name }),
+    ...(patch.groups && { groups: patch.groups }),
+    ...(patch.labels && { labels: mergeLabels(principal.labels, patch.labels) }),
+  })
+  services.publisher.refreshDirectory()
+  await recordChange(services, call, { action: 'device.change', target: principal.uri })
+  const changed = services.registry.principal(principal.id) ?? principal
+  return json(view(services)(changed))
+}
+
+function mergeLabels(
+  labels: Readonly<Record<string, string>>,
+  changes: Readonly<Record<string, string | null>>,
+): Record<string, string> {
+  const merged = new Map(Object.entries(labels))
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === null) merged.delete(key)
+    else merged.set(key, value)
+  }
+  return Object.fromEntries(merged)
+}
+
+/** Removal locks the principal first: its certificate must be refused before its record is gone. */
+async function removePrincipal(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
+  const principal = named(services, call)
+  if (isRefusal(principal)) return refused(principal)
+  if (principal.id === call.caller?.id) {
+    return refused(
+      refuse('KOS_AUTHORITY_GUARD', 'remove/self', {
+        remedy: 'Ask another operator to remove this credential.',
+      }),
+    )
+  }
+  services.publisher.lockPrincipal(principal)
+  await services.registry.change(principal.id, { state: 'removed' })
+  services.publisher.refreshDirectory()
+  services.disconnect(principal.uri)
+  await recordChange(services, call, { action: 'device.remove', target: principal.uri })
+  return json({ removed: true })
+}
+
+function named(services: AuthorityServices, call: RouteCall): PrincipalRecord | Refusal {
+  const name = call.parameters['name'] ?? ''
+  const found = services.registry.principalNamed(name) ?? services.registry.principal(name)
+  return found && found.state !== 'removed'
+    ? found
+    : refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/unknown', {
+        remedy: 'List the names with "kosctl devices".',
+      })
+}
+
+function view(services: AuthorityServices): (record: PrincipalRecord) => unknown {
+  return (record) => principalViewOf(record, services.isConnected(record.uri))
+}
+
+function parseBody<T>(schema: z.ZodType<T>, body: Uint8Array): T | Refusal {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(body).toString('utf8'))
+    const checked = validate(schema, value)
+    return checked.allow ? checked.value : checked
+  } catch {
+    return refuse('KOS_AUTHORITY_REQUEST', 'body/json')
+  }
+}
+
+async function recordChange(
+  services: AuthorityServices,
+  call: RouteCall,
+  change: {
+    readonly action: string
+    readonly target: string
+    readonly detail?: Readonly<Record<string, string | number | boolean>>
+  },
+): Promise<void> {
+  const actor = call.caller?.uri ?? '-'
+  await services.record({ type: 'admin', actor, outcome: 'ok', ...change })
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64')
+}

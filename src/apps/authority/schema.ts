@@ -1,0 +1,103 @@
+/** Rows of the authority's tables; times are wall-clock milliseconds, lists are JSON texts. */
+export interface PrincipalRow {
+  id: string
+  uri: string
+  kind: string
+  name: string
+  profile: string
+  state: string
+  owner: string
+  mac: string
+  uuid: string
+  identity_spki: Uint8Array
+  kem_spki: Uint8Array | null
+  log_spkis: string
+  generation: number
+  generation_used: number
+  roles: string
+  groups: string
+  labels: string
+  addresses: string
+  created_at: number
+  last_seen_at: number | null
+  certificate_not_before: number
+  certificate_not_after: number
+}
+
+export interface TokenRow {
+  id: string
+  name: string
+  kind: string
+  profile: string
+  owner: string
+  created_at: number
+  expires_at: number
+  state: string
+  spent_tls_key_hash: string | null
+  principal_id: string | null
+}
+
+export interface CertificateRow {
+  serial: string
+  principal_id: string
+  generation: number
+  tls_key_hash: string
+  der: Uint8Array
+  not_before: number
+  not_after: number
+}
+
+/** A key and whose it is; kept after removal, so that no key comes back as somebody else's. */
+export interface KeyUseRow {
+  key_hash: string
+  principal_id: string
+  purpose: string
+}
+
+export interface SignedObjectRow {
+  kind: string
+  era: number
+  number: number
+  bytes: Uint8Array
+}
+
+/** The authority's own tables. */
+export interface AuthorityTables {
+  principal: PrincipalRow
+  token: TokenRow
+  certificate: CertificateRow
+  key_use: KeyUseRow
+  signed_object: SignedObjectRow
+}
+
+/** First version of the authority's tables, as SQL statements. */
+export const AUTHORITY_SCHEMA: readonly string[] = Object.freeze([
+  `CREATE TABLE principal (
+    id TEXT PRIMARY KEY, uri TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL,
+    profile TEXT NOT NULL, state TEXT NOT NULL, owner TEXT NOT NULL, mac TEXT NOT NULL,
+    uuid TEXT NOT NULL, identity_spki BLOB NOT NULL, kem_spki BLOB, log_spkis TEXT NOT NULL,
+    generation INTEGER NOT NULL, generation_used INTEGER NOT NULL, roles TEXT NOT NULL,
+    groups TEXT NOT NULL, labels TEXT NOT NULL, addresses TEXT NOT NULL,
+    created_at INTEGER NOT NULL, last_seen_at INTEGER,
+    certificate_not_before INTEGER NOT NULL, certificate_not_after INTEGER NOT NULL
+  ) STRICT`,
+  `CREATE UNIQUE INDEX principal_name ON principal (name) WHERE state <> 'removed'`,
+  `CREATE TABLE token (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, profile TEXT NOT NULL,
+    owner TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+    state TEXT NOT NULL, spent_tls_key_hash TEXT, principal_id TEXT
+  ) STRICT`,
+  `CREATE INDEX token_name ON token (name, state)`,
+  `CREATE TABLE certificate (
+    serial TEXT PRIMARY KEY, principal_id TEXT NOT NULL, generation INTEGER NOT NULL,
+    tls_key_hash TEXT NOT NULL, der BLOB NOT NULL, not_before INTEGER NOT NULL,
+    not_after INTEGER NOT NULL
+  ) STRICT`,
+  `CREATE TABLE key_use (
+    key_hash TEXT PRIMARY KEY, principal_id TEXT NOT NULL, purpose TEXT NOT NULL
+  ) STRICT`,
+  `CREATE INDEX certificate_of ON certificate (principal_id, generation, tls_key_hash)`,
+  `CREATE TABLE signed_object (
+    kind TEXT PRIMARY KEY, era INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL
+  ) STRICT`,
+])

@@ -1,0 +1,59 @@
+import type { Clock, Refusal, TrustDomain } from '../../foundation/base/index.ts'
+import type {
+  JoinService,
+  PrincipalRecord,
+  RenewService,
+  TokenService,
+} from '../../lifecycle/enrolment/index.ts'
+import type { AuditEvent } from '../../trust/audit/index.ts'
+import type { AuditPage, AuditReport, CheckView } from './api-schema.ts'
+import type { Registry } from './registry.ts'
+
+/** The signed objects an authority serves, each made anew when what it says changes. */
+export interface Publisher {
+  bundle(): Uint8Array
+  directory(): Uint8Array
+  locks(): Uint8Array
+  manifest(): Uint8Array
+  /** Signs a new directory when the registry says something new; durable on return. */
+  refreshDirectory(): void
+  /** Signs a lock list that names one more principal; durable on return. */
+  lockPrincipal(principal: PrincipalRecord): void
+  /**
+   * Signs and stores a new fleet manifest.
+   *
+   * @param text - the manifest as the operator wrote it, JSON
+   */
+  putManifest(text: string): { readonly number: number } | Refusal
+  /** The fleet manifest in force, as JSON for people. */
+  manifestText(): string
+}
+
+/** Everything the routes act on. */
+export interface AuthorityServices {
+  readonly clock: Clock
+  readonly registry: Registry
+  readonly tokens: TokenService
+  readonly joins: JoinService
+  readonly renewals: RenewService
+  readonly publisher: Publisher
+  readonly settings: {
+    readonly trustDomain: TrustDomain
+    readonly pin: string
+    /** host:port of this API, as devices reach it. */
+    readonly advertised: string
+    /** host:port of the session listener, as devices reach it. */
+    readonly session: string
+  }
+  /** Writes an event to the audit log; resolves when it is durable. */
+  record(event: AuditEvent): Promise<void>
+  /** Entries of the log from an index on; a negative index counts from the end. */
+  auditPage(from: number, limit: number): Promise<AuditPage>
+  /** Reads the whole log, and proves that it continues a tree of `fromSize` entries. */
+  auditVerify(fromSize: number): Promise<AuditReport>
+  /** Whether a principal has an open session with this authority. */
+  isConnected(uri: string): boolean
+  /** Ends the open sessions of a principal. */
+  disconnect(uri: string): void
+  checks(): CheckView[]
+}

@@ -1,0 +1,43 @@
+import { sha256, toHex } from '../../foundation/base/index.ts'
+import type { PrincipalRecord, TokenRecord } from '../../lifecycle/enrolment/index.ts'
+import type { PrincipalView, TokenView } from './api-schema.ts'
+
+/** A principal as the API shows it. */
+export function principalViewOf(record: PrincipalRecord, isConnected: boolean): PrincipalView {
+  const { certificateNotBefore, certificateNotAfter } = record
+  return {
+    id: record.id,
+    uri: record.uri,
+    kind: record.kind,
+    name: record.name,
+    profile: record.profile,
+    state: record.state,
+    owner: record.owner,
+    roles: [...record.roles],
+    groups: [...record.groups],
+    labels: { ...record.labels },
+    addresses: [...record.addresses],
+    generation: record.generation,
+    identityKeyHash: toHex(sha256(record.identitySpki)),
+    certificateNotAfter,
+    // Renewal is due at half life; each principal adds a jitter of its own.
+    renewAfter: certificateNotBefore + (certificateNotAfter - certificateNotBefore) / 2,
+    createdAt: record.createdAt,
+    lastSeenAt: record.lastSeenAt,
+    connected: isConnected,
+  }
+}
+
+/** A token as listed. */
+export function tokenViewOf(record: TokenRecord, nowMs: number): TokenView {
+  const hasEnded = record.state === 'open' && record.expiresAt <= nowMs
+  return {
+    id: record.id,
+    name: record.name,
+    kind: record.kind,
+    profile: record.profile,
+    owner: record.owner,
+    state: hasEnded ? 'expired' : record.state,
+    expiresAt: record.expiresAt,
+  }
+}

@@ -1,0 +1,138 @@
+import { parseArgs } from 'node:util'
+import { cliErrors } from './errors.ts'
+
+/** One option of a command. */
+export interface OptionSpecification {
+  readonly type: 'string' | 'boolean'
+  readonly summary: string
+  /** Placeholder of the value in the help text. */
+  readonly value?: string
+  readonly multiple?: boolean
+}
+
+/** What a command gets after parsing. */
+export interface CommandInput {
+  readonly positionals: readonly string[]
+  text(name: string): string | undefined
+  texts(name: string): readonly string[]
+  flag(name: string): boolean
+}
+
+/** A command of the command line as data. */
+export interface CliCommand<Context> {
+  /** For example `['devices', 'show']`. */
+  readonly path: readonly string[]
+  readonly summary: string
+  /** Positional arguments as the usage line shows them. */
+  readonly usage: string
+  readonly minPositionals: number
+  readonly maxPositionals: number
+  readonly options: Readonly<Record<string, OptionSpecification>>
+  readonly examples: readonly string[]
+  run(context: Context, input: CommandInput): Promise<number>
+}
+
+/** A command found on the command line, with what is left of the arguments. */
+export interface FoundCommand<Context> {
+  readonly command: CliCommand<Context>
+  readonly rest: readonly string[]
+}
+
+/**
+ * Finds the command with the longest path that the arguments begin with. Options before the
+ * command are not supported: the command comes first.
+ */
+export function findCommand<Context>(
+  commands: readonly CliCommand<Context>[],
+  argv: readonly string[],
+): FoundCommand<Context> | undefined {
+  const fitting = commands
+    .filter(({ path }) => path.every((word, index) => argv[index] === word))
+    .toSorted((a, b) => b.path.length - a.path.length)
+  const command = fitting[0]
+  return command && { command, rest: argv.slice(command.path.length) }
+}
+
+/**
+ * Parses the arguments of a command strictly.
+ *
+ * @throws {@link KosError} KOS_CLI_USAGE naming what is wrong
+ */
+export function parseInput<Context>(
+  command: CliCommand<Context>,
+  rest: readonly string[],
+): CommandInput {
+  const parsed = parse(command, rest)
+  const { values, positionals } = parsed
+  if (positionals.length < command.minPositionals || positionals.length > command.maxPositionals) {
+    throw cliErrors.error('KOS_CLI_USAGE', { usage: usageLine(command) })
+  }
+  return {
+    positionals,
+    text: (name) => {
+      const value = values[name]
+      return typeof value === 'string' ? value : undefined
+    },
+    texts: (name) => {
+      const value = values[name]
+      return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+    },
+    flag: (name) => values[name] === true,
+  }
+}
+
+function parse<Context>(
+  command: CliCommand<Context>,
+  rest: readonly string[],
+): { values: Record<string, unknown>; positionals: string[] } {
+  const options = Object.fromEntries(
+    Object.entries(command.options).map(([name, { type, multiple }]) => [
+      name,
+      { type, multiple: multiple ?? false },
+    ]),
+  )
+  try {
+    return parseArgs({ args: [...rest], options, allowPositionals: true, strict: true })
+  } catch (error) {
+    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'options'
+    throw cliErrors.error('KOS_CLI_USAGE', { reason, usage: usageLine(command) })
+  }
+}
+
+/** The usage line of a command. */
+export function usageLine<Context>(command: CliCommand<Context>, program = 'kosctl'): string {
+  return [program, ...command.path, command.usage].filter((part) => part !== '').join(' ')
+}
+
+/** The help text of one command. */
+export function commandHelp<Context>(command: CliCommand<Context>, program: string): string {
+  const lines = [command.summary, '', `usage: ${usageLine(command, program)}`]
+  const options = Object.entries(command.options)
+  if (options.length > 0) {
+    lines.push('', 'options:')
+    const names = options.map(([name, { value }]) => `--${name}${value ? ` ${value}` : ''}`)
+    const width = Math.max(...names.map((name) => name.length))
+    options.forEach(([, { summary }], index) =>
+      lines.push(`  ${(names[index] ?? '').padEnd(width)}  ${summary}`),
+    )
+  }
+  if (command.examples.length > 0) {
+    lines.push('', 'examples:', ...command.examples.map((example) => `  ${example}`))
+  }
+  return lines.join('\n')
+}
+
+/** The list of commands with their summaries. */
+export function programHelp<Context>(
+  commands: readonly CliCommand<Context>[],
+  head: { readonly program: string; readonly summary: string; readonly foot: readonly string[] },
+): string {
+  const names = commands.map((command) => [...command.path, command.usage].join(' ').trim())
+  const width = Math.min(48, Math.max(...names.map((name) => name.length)))
+  const rows = commands.map(
+    (command, index) => `  ${(names[index] ?? '').padEnd(width)}  ${command.summary}`,
+  )
+  return [head.summary, '', `usage: ${head.program} COMMAND`, '', ...rows, '', ...head.foot].join(
+    '\n',
+  )
+}

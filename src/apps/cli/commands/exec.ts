@@ -1,0 +1,102 @@
+import type { CallResult } from '../../../network/session/index.ts'
+import { builtinCatalog, callArguments } from '../call-arguments.ts'
+import type { CliCommand } from '../command-line.ts'
+import { type CliContext, openCredential } from '../context.ts'
+import { cliErrors } from '../errors.ts'
+import { EXIT, paint, parseDuration, printable, printJson } from '../output.ts'
+import { connectPeer } from '../peers.ts'
+
+const DEFAULT_DEADLINE_MS = 10_000
+
+const exec: CliCommand<CliContext> = {
+  path: ['exec'],
+  summary: 'run a command on a peer, straight over mutual TLS 1.3',
+  usage: 'PEER COMMAND [ARGUMENT …]',
+  minPositionals: 2,
+  maxPositionals: 34,
+  options: {
+    args: { type: 'string', value: 'JSON', summary: 'the arguments as a JSON object' },
+    deadline: { type: 'string', value: 'DURATION', summary: 'longest wait, at most 5m (10s)' },
+    identity: {
+      type: 'string',
+      value: 'FOLDER',
+      summary: 'act as the principal of another state folder, for example a node’s',
+    },
+    json: { type: 'boolean', summary: 'print JSON' },
+  },
+  examples: [
+    "kosctl exec camera-1 calc '1+2'",
+    'kosctl exec camera-1 files.read /etc/shadow',
+    'kosctl exec camera-1 echo --args \'{"text":"hello"}\' --json',
+  ],
+  run: async (context, input) => {
+    const [peer = '', name = '', ...words] = input.positionals
+    const deadlineMs = parseDuration(input.text('deadline') ?? '') ?? DEFAULT_DEADLINE_MS
+    if (input.text('deadline') !== undefined && !parseDuration(input.text('deadline') ?? '')) {
+      throw cliErrors.error('KOS_CLI_USAGE', { reason: '--deadline is a duration such as 10s' })
+    }
+    const args = callArguments(builtinCatalog().get(name), words, input.text('args'))
+    const member = openCredential(context, input.text('identity'))
+    try {
+      const connection = await connectPeer(context, member, peer)
+      try {
+        const result = await connection.open.session.call(name, args, { deadlineMs })
+        return printResult(context, {
+          what: `${name} on ${peer}`,
+          result,
+          isJson: input.flag('json'),
+        })
+      } finally {
+        await connection.close()
+      }
+    } finally {
+      member.close()
+    }
+  },
+}
+
+function printResult(
+  context: CliContext,
+  call: { readonly what: string; readonly result: CallResult; readonly isJson: boolean },
+): number {
+  const { result } = call
+  if (call.isJson) printJson(context.terminal, result)
+  else if (result.status === 'ok') printValue(context, result.value)
+  else printFailure(context, call.what, result)
+  if (result.status === 'ok') return EXIT.ok
+  if (result.status === 'refused') return EXIT.refused
+  return result.origin === 'local' ? EXIT.unreachable : EXIT.failed
+}
+
+function printFailure(
+  context: CliContext,
+  what: string,
+  failure: Exclude<CallResult, { status: 'ok' }>,
+): void {
+  const { terminal } = context
+  terminal.err(`${paint(terminal, 'red', failure.status.padEnd(7))}  ${printable(what)}`)
+  if (failure.rule !== undefined) terminal.err(`  rule    ${printable(failure.rule)}`)
+  terminal.err(`  code    ${printable(failure.code)}`)
+  if (failure.remedy !== undefined) terminal.err(`  remedy  ${printable(failure.remedy)}`)
+  if (failure.retryAfterMs !== undefined) terminal.err(`  retry   in ${failure.retryAfterMs} ms`)
+}
+
+/** A result with one field is that field; a text keeps its lines, others are JSON. */
+function printValue(context: CliContext, value: unknown): void {
+  const { terminal } = context
+  const fields: readonly (readonly [string, unknown])[] =
+    typeof value === 'object' && value !== null ? Object.entries(value) : []
+  const only = fields.length === 1 ? fields[0]?.[1] : undefined
+  const content = fields.find(([name]) => name === 'content' || name === 'text')?.[1]
+  if (typeof content === 'string') printLines(context, content)
+  else if (only instanceof Uint8Array) printJson(terminal, only)
+  else if (typeof only === 'object' || only === undefined) printJson(terminal, value)
+  else printLines(context, String(only))
+}
+
+function printLines(context: CliContext, text: string): void {
+  for (const line of text.replace(/\n$/, '').split('\n')) context.terminal.out(printable(line))
+}
+
+/** `kosctl exec …` */
+export const execCommands: readonly CliCommand<CliContext>[] = [exec]

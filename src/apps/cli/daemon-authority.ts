@@ -1,0 +1,84 @@
+import { hostname } from 'node:os'
+import { isIP } from 'node:net'
+import { parseTrustDomain } from '../../foundation/base/index.ts'
+import { type RunningAuthority, startAuthority } from '../authority/index.ts'
+import { formatHostPort } from '../node/index.ts'
+import type { CliCommand, CommandInput } from './command-line.ts'
+import { type CliContext, configFolder, stateFolder } from './context.ts'
+import { DAEMON_OPTIONS, daemonLog, hostPortOption, serveUntilSignal } from './daemon.ts'
+import { cliErrors } from './errors.ts'
+import { paint, printFields } from './output.ts'
+
+const DEFAULT_HOST = '127.0.0.1'
+
+/** `kosd authority` */
+export const authorityCommand: CliCommand<CliContext> = {
+  path: ['authority'],
+  summary: 'run the authority of a fabric; the first start makes it',
+  usage: '[--listen HOST:PORT] [--state FOLDER]',
+  minPositionals: 0,
+  maxPositionals: 0,
+  options: {
+    ...DAEMON_OPTIONS,
+    listen: { type: 'string', value: 'HOST:PORT', summary: 'HTTP API (127.0.0.1:7400)' },
+    session: { type: 'string', value: 'HOST:PORT', summary: 'session listener (127.0.0.1:7402)' },
+    advertise: { type: 'string', value: 'HOST', summary: 'name or address that devices are told' },
+    'trust-domain': { type: 'string', value: 'NAME', summary: 'trust domain (kos.internal)' },
+  },
+  examples: ['kosd authority', 'kosd authority --listen 0.0.0.0:7400 --advertise fabric.example'],
+  run: async (context, input) => {
+    const running = await start(context, input)
+    printStart(context, running)
+    await serveUntilSignal(context.terminal, () => running.stop())
+    return 0
+  },
+}
+
+function start(context: CliContext, input: CommandInput): Promise<RunningAuthority> {
+  const listen = hostPortOption(input, 'listen', { host: DEFAULT_HOST, port: 7400 })
+  const sessionListen = hostPortOption(input, 'session', { host: listen.host, port: 7402 })
+  const trustDomain = parseTrustDomain(input.text('trust-domain') ?? 'kos.internal')
+  if (!trustDomain)
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: '--trust-domain is a DNS name' })
+  const advertiseHost = input.text('advertise')
+  const hosts = [listen.host, advertiseHost ?? listen.host, DEFAULT_HOST]
+  return startAuthority(
+    { clock: context.clock, random: context.random, log: daemonLog(input, 'authority') },
+    {
+      folder: input.text('state') ?? stateFolder(context.environment, 'authority'),
+      trustDomain,
+      listen,
+      sessionListen,
+      arePortsFixed: input.text('listen') !== undefined,
+      advertiseHost,
+      names: namesOf(hosts),
+      operator: { folder: configFolder(context.environment), name: context.environment.user },
+    },
+  )
+}
+
+/** Names and addresses for the authority's certificate, each once. */
+function namesOf(hosts: readonly string[]): { dnsNames: string[]; ipAddresses: string[] } {
+  const plain = hosts.map((host) => host.replace(/^\[|\]$/g, ''))
+  const names = [...plain, 'localhost', hostname()].filter((host) => isIP(host) === 0)
+  const addresses = plain.filter((host) => isIP(host) !== 0)
+  return { dnsNames: [...new Set(names)], ipAddresses: [...new Set(addresses)] }
+}
+
+function printStart(context: CliContext, running: RunningAuthority): void {
+  const { terminal } = context
+  printFields(terminal, [
+    ['authority', formatHostPort(running.api)],
+    ['session', formatHostPort(running.session)],
+    ['pin', running.pin],
+    ...(running.operator === 'created'
+      ? ([['operator', `credential written to ${configFolder(context.environment)}`]] as const)
+      : []),
+  ])
+  for (const warning of running.warnings) {
+    terminal.err(`${paint(terminal, 'yellow', 'warning')}  ${warning}`)
+  }
+  if (running.isNew) {
+    terminal.out('next       kosctl token create --name NAME | kosd node --join -')
+  }
+}

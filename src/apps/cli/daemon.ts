@@ -1,0 +1,58 @@
+import { createLog, type Log, type LogLevel } from '../../foundation/base/index.ts'
+import { formatHostPort, type HostPort, parseHostPort } from '../node/index.ts'
+import type { CommandInput, OptionSpecification } from './command-line.ts'
+import { cliErrors } from './errors.ts'
+import type { Terminal } from './output.ts'
+
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
+
+/** Options that both daemons have. */
+export const DAEMON_OPTIONS: Readonly<Record<string, OptionSpecification>> = {
+  state: { type: 'string', value: 'FOLDER', summary: 'state folder' },
+  'log-level': { type: 'string', value: 'LEVEL', summary: 'debug, info, warn or error (warn)' },
+}
+
+/** The log of a daemon: JSON lines on standard error. */
+export function daemonLog(input: CommandInput, name: string): Log {
+  const level = LEVELS.find((known) => known === (input.text('log-level') ?? 'warn'))
+  if (!level) throw cliErrors.error('KOS_CLI_USAGE', { reason: '--log-level is debug to error' })
+  const destination = { write: (line: string): void => void process.stderr.write(line) }
+  return createLog({ level, destination, base: { name } })
+}
+
+/** The host and port of an option, or the default. */
+export function hostPortOption(input: CommandInput, name: string, fallback: HostPort): HostPort {
+  const text = input.text(name)
+  if (text === undefined) return fallback
+  const parsed = parseHostPort(text)
+  if (!parsed) {
+    const example = formatHostPort(fallback)
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: `--${name} is host:port, such as ${example}` })
+  }
+  return parsed
+}
+
+/**
+ * Waits for SIGTERM or SIGINT, then stops once; a second signal ends the process at once.
+ *
+ * @param terminal - says what happens
+ * @param stop - graceful shutdown
+ */
+export async function serveUntilSignal(
+  terminal: Terminal,
+  stop: () => Promise<void>,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  // Signal handlers alone do not keep a process alive.
+  const alive = setInterval(() => undefined, 1 << 30)
+  const onSignal = (): void => {
+    process.once('SIGINT', () => process.exit(130))
+    resolve()
+  }
+  process.once('SIGTERM', onSignal)
+  process.once('SIGINT', onSignal)
+  await promise
+  clearInterval(alive)
+  await stop()
+  terminal.out('stopped')
+}

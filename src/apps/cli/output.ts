@@ -1,0 +1,141 @@
+import { styleText } from 'node:util'
+import { isRefusal, KosError, type Refusal } from '../../foundation/base/index.ts'
+
+/** Where a command writes; handed in so that tests can read it. */
+export interface Terminal {
+  readonly colour: boolean
+  readonly interactive: boolean
+  out(text: string): void
+  err(text: string): void
+}
+
+/** The exit codes of `kosctl` and `kosd`; a test holds `docs/cli.md` equal to them. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  refused: 3,
+  unreachable: 4,
+  unverified: 5,
+} as const
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
+
+/** Colours a text, on a terminal only. */
+export function paint(terminal: Terminal, style: Style, text: string): string {
+  return terminal.colour ? styleText(style, text, { validateStream: false }) : text
+}
+
+/**
+ * Prints rows as aligned columns.
+ *
+ * @param terminal - where to
+ * @param head - column titles
+ * @param rows - cells as texts; control characters are shown as `?`
+ */
+export function printTable(
+  terminal: Terminal,
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): void {
+  const clean = rows.map((row) => row.map(printable))
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...clean.map((row) => (row[column] ?? '').length)),
+  )
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd()
+  terminal.out(paint(terminal, 'bold', line(head)))
+  for (const row of clean) terminal.out(line(row))
+}
+
+/** Prints names and values as two aligned columns. */
+export function printFields(
+  terminal: Terminal,
+  fields: readonly (readonly [string, string])[],
+): void {
+  const width = Math.max(...fields.map(([name]) => name.length))
+  for (const [name, value] of fields) {
+    terminal.out(`${paint(terminal, 'dim', name.padEnd(width))}  ${printable(value)}`)
+  }
+}
+
+/** Prints one JSON document. */
+export function printJson(terminal: Terminal, value: unknown): void {
+  terminal.out(JSON.stringify(value, jsonReplacer, 2))
+}
+
+function jsonReplacer(_key: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
+  if (typeof value === 'bigint') return value.toString()
+  if (value instanceof Map) return Object.fromEntries(value) as unknown
+  return value
+}
+
+/** Makes a text of a peer harmless for a terminal: control characters and escapes become `?`. */
+export function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what this removes
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '?')
+}
+
+/** Prints an expected "no": what, which rule, what would allow it. */
+export function printRefusal(terminal: Terminal, what: string, refusal: Refusal): void {
+  terminal.err(`${paint(terminal, 'red', 'refused')}  ${printable(what)}`)
+  terminal.err(`  rule    ${printable(refusal.rule)}`)
+  terminal.err(`  code    ${refusal.code}`)
+  if (refusal.remedy !== undefined) terminal.err(`  remedy  ${printable(refusal.remedy)}`)
+  if (refusal.retryAfterMs !== undefined) terminal.err(`  retry   in ${refusal.retryAfterMs} ms`)
+}
+
+/** Prints an error as one sentence and the next step. */
+export function printError(terminal: Terminal, error: unknown): void {
+  if (error instanceof KosError) {
+    terminal.err(`${paint(terminal, 'red', 'error')}  ${error.message} (${error.code})`)
+    const details = Object.entries(error.details)
+    for (const [name, value] of details) terminal.err(`  ${name}  ${printable(String(value))}`)
+    terminal.err(`  ${error.hint}`)
+    return
+  }
+  const text = error instanceof Error ? error.message : String(error)
+  terminal.err(`${paint(terminal, 'red', 'error')}  ${printable(text)}`)
+}
+
+/** Exit code of a thrown value. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (isRefusal(error)) return EXIT.refused
+  if (error instanceof KosError && error.code === 'KOS_CLI_UNREACHABLE') return EXIT.unreachable
+  if (error instanceof KosError && error.code === 'KOS_CLI_USAGE') return EXIT.usage
+  return EXIT.failed
+}
+
+/** A time as people read it: `in 11 h`, `3 min ago`; `-` when absent. */
+export function relativeTime(atMs: number | undefined, nowMs: number): string {
+  if (atMs === undefined) return '-'
+  const distanceMs = Math.abs(atMs - nowMs)
+  const text = duration(distanceMs)
+  return atMs >= nowMs ? `in ${text}` : `${text} ago`
+}
+
+/** A duration in its largest fitting unit. */
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 120_000) return `${Math.round(ms / 1000)} s`
+  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`
+  if (ms < 172_800_000) return `${Math.round(ms / 3_600_000)} h`
+  return `${Math.round(ms / 86_400_000)} d`
+}
+
+/**
+ * Parses `90s`, `10m`, `24h` or `30d`.
+ *
+ * @returns milliseconds, or `undefined` when the text is no duration
+ */
+export function parseDuration(text: string): number | undefined {
+  const match = /^([0-9]{1,6})(ms|s|m|h|d)$/.exec(text)
+  if (!match) return undefined
+  const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match[2] ?? ''] ?? 0
+  return Number(match[1]) * unit
+}

@@ -1,0 +1,117 @@
+import { isRefusal, type Refusal, refuse, silentLog } from '../../foundation/base/index.ts'
+import { createAdmission } from '../../network/admission/index.ts'
+import { SESSION_LIMITS } from '../../network/session/index.ts'
+import type { DirectoryEntry } from '../../trust/pki/index.ts'
+import { fabricObjects } from '../authority/index.ts'
+import {
+  createPeerRuntime,
+  type Member,
+  memberSelf,
+  type OpenSession,
+  parseHostPort,
+  type PeerRuntime,
+} from '../node/index.ts'
+import { type CliContext, readAnswer } from './context.ts'
+import { cliErrors } from './errors.ts'
+
+const AUTHORITY_TIMEOUT_MS = 5000
+
+/** An open session with a peer, straight to it. */
+export interface PeerConnection {
+  readonly open: OpenSession
+  readonly entry: DirectoryEntry
+  close(): Promise<void>
+}
+
+/**
+ * Connects straight to a peer by its name in the signed directory. The cached directory is enough;
+ * the authority is asked only when the name or the address does not work any more.
+ *
+ * @throws {@link KosError} KOS_CLI_UNKNOWN_PEER, KOS_CLI_UNREACHABLE
+ */
+export async function connectPeer(
+  context: CliContext,
+  member: Member,
+  name: string,
+): Promise<PeerConnection> {
+  const runtime = createPeerRuntime(
+    {
+      clock: context.clock,
+      random: context.random,
+      log: silentLog,
+      admission: createAdmission({ clock: context.clock, onRefusals: () => undefined }),
+      self: memberSelf(member),
+    },
+    SESSION_LIMITS,
+  )
+  const cached = findEntry(member, name)
+  const first = cached ? await dialEntry(runtime, cached) : undefined
+  if (cached && first && !isRefusal(first)) return connection(runtime, cached, first)
+  const isFresh = await refreshObjects(member)
+  const entry = findEntry(member, name)
+  if (!entry) {
+    throw isFresh
+      ? cliErrors.error('KOS_CLI_UNKNOWN_PEER', { name })
+      : cliErrors.error('KOS_CLI_UNREACHABLE', { name, rule: 'directory' })
+  }
+  const open = await dialEntry(runtime, entry)
+  if (!isRefusal(open)) return connection(runtime, entry, open)
+  const address = entry.addresses[0] ?? '-'
+  throw cliErrors.error('KOS_CLI_UNREACHABLE', { name, address, rule: open.rule })
+}
+
+function connection(
+  runtime: PeerRuntime,
+  entry: DirectoryEntry,
+  open: OpenSession,
+): PeerConnection {
+  return {
+    open,
+    entry,
+    close: (): Promise<void> => {
+      // Nothing of ours runs any more: there is nothing to drain.
+      open.session.close('done')
+      return runtime.close()
+    },
+  }
+}
+
+function findEntry(member: Member, name: string): DirectoryEntry | undefined {
+  const { directory } = member.fabric
+  return directory.byName(name) ?? directory.byId(name)
+}
+
+async function dialEntry(
+  runtime: PeerRuntime,
+  entry: DirectoryEntry,
+): Promise<OpenSession | Refusal> {
+  let last: Refusal = refuse('KOS_CLI_UNREACHABLE', 'no-address')
+  for (const address of entry.addresses) {
+    const at = parseHostPort(address)
+    if (!at) continue
+    const open = await runtime.dial(at, entry.uri)
+    if (!isRefusal(open)) return open
+    last = open
+  }
+  return last
+}
+
+/** Fetches the signed objects from the authority; `false` when it cannot be reached or refuses. */
+export async function refreshObjects(member: Member): Promise<boolean> {
+  try {
+    const client = await member.connectAuthority(AUTHORITY_TIMEOUT_MS)
+    try {
+      member.fabric.apply('bundle', client.bundleBytes)
+      const objects = readAnswer(await client.request('GET', '/v1/objects'), fabricObjects)
+      if (isRefusal(objects)) return false
+      for (const kind of ['directory', 'locks', 'manifest'] as const) {
+        member.fabric.apply(kind, Buffer.from(objects[kind], 'base64'))
+      }
+      return true
+    } finally {
+      client.close()
+    }
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,216 @@
+import {
+  type CancelTimer,
+  type Clock,
+  isRefusal,
+  type Log,
+  type Random,
+  type Refusal,
+} from '../../foundation/base/index.ts'
+import type { CborInput } from '../../foundation/codec/index.ts'
+import { createBackoff } from '../../network/transport/index.ts'
+import type { AuditLog, ForwardBatch } from '../../trust/audit/index.ts'
+import { parseHostPort } from './addresses.ts'
+import { FABRIC, FORWARD_BOUNDS } from './fabric-commands.ts'
+import type { FabricState } from './fabric-state.ts'
+import { OBJECT_KINDS, type ObjectKind } from './object-files.ts'
+import type { OpenSession, PeerRuntime } from './peer-runtime.ts'
+
+/** How often audit entries are forwarded and the lock list's age is measured. */
+const FORWARD_INTERVAL_MS = 2000
+const FRESH_INTERVAL_MS = 10_000
+const CALL_DEADLINE_MS = 10_000
+const NONCE_BYTES = 32
+
+/** What the link needs. */
+export interface AuthorityLinkDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly runtime: PeerRuntime
+  readonly fabric: FabricState
+  readonly audit: AuditLog
+  /** host:port under which peers reach this member. */
+  addresses(): readonly string[]
+  /** Told when objects took effect. */
+  onApplied(kinds: readonly ObjectKind[]): void
+}
+
+/** Keeps a session with the authority: objects in, audit entries out, again after every loss. */
+export interface AuthorityLink {
+  /** Whether a session with the authority is open. */
+  readonly isConnected: boolean
+  start(): void
+  /** The authority has newer objects. */
+  fetch(kinds: readonly ObjectKind[]): Promise<void>
+  /** Sends what is recorded and not yet forwarded; resolves when all is sent or the session ends. */
+  forward(): Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * Makes the link of a member to its authority.
+ *
+ * @param deps - see {@link AuthorityLinkDeps}
+ * @param target - host:port of the authority's session listener
+ */
+export function createAuthorityLink(deps: AuthorityLinkDeps, target: () => string): AuthorityLink {
+  return new Link(deps, target)
+}
+
+class Link implements AuthorityLink {
+  readonly #deps: AuthorityLinkDeps
+  readonly #target: () => string
+  readonly #timers = new Set<CancelTimer>()
+  #open: OpenSession | undefined
+  #isStopped = false
+  #forwarding: Promise<void> | undefined
+
+  constructor(deps: AuthorityLinkDeps, target: () => string) {
+    this.#deps = deps
+    this.#target = target
+  }
+
+  get isConnected(): boolean {
+    return this.#open !== undefined
+  }
+
+  start(): void {
+    void this.#keepConnected()
+    this.#every(FORWARD_INTERVAL_MS, () => this.forward())
+    this.#every(FRESH_INTERVAL_MS, () => this.#measureAge())
+  }
+
+  async #keepConnected(): Promise<void> {
+    const backoff = createBackoff(this.#deps)
+    while (!this.#isStopped) {
+      const opened = await this.#dial()
+      if (isRefusal(opened)) {
+        const pauseMs = backoff.next(opened.retryAfterMs)
+        this.#deps.log.event('authority.unreachable', { rule: opened.rule, retryAfterMs: pauseMs })
+        await this.#pause(pauseMs)
+        continue
+      }
+      backoff.reset()
+      this.#open = opened
+      this.#deps.log.event('authority.connected', {})
+      await this.#catchUp()
+      const close = await opened.session.closed
+      this.#open = undefined
+      this.#deps.log.event('authority.lost', { rule: close.rule })
+    }
+  }
+
+  async #dial(): Promise<OpenSession | Refusal> {
+    const at = parseHostPort(this.#target())
+    const authority = this.#deps.fabric.directory.current?.value.entries.find(
+      ({ kind }) => kind === 'authority',
+    )
+    const missing = { allow: false, code: 'KOS_NODE_STATE', rule: 'authority-address' } as const
+    if (!at || !authority) return missing
+    return this.#deps.runtime.dial(at, authority.uri)
+  }
+
+  /** After every connect: what changed meanwhile, where we are, what was recorded. */
+  async #catchUp(): Promise<void> {
+    await this.fetch(OBJECT_KINDS)
+    await this.#call(FABRIC.report, { addresses: [...this.#deps.addresses()] })
+    await this.#measureAge()
+    await this.forward()
+  }
+
+  async fetch(kinds: readonly ObjectKind[]): Promise<void> {
+    const changed: ObjectKind[] = []
+    for (const kind of kinds) {
+      const value = await this.#call(FABRIC.object, { kind })
+      const signed = value?.['signed']
+      if (!(signed instanceof Uint8Array)) continue
+      const applied = this.#deps.fabric.apply(kind, signed)
+      if (applied === 'newer') changed.push(kind)
+      if (isRefusal(applied)) {
+        const { code, rule } = applied
+        this.#deps.log.event('object.refused', { kind, code, rule }, 'warn')
+      }
+    }
+    if (changed.length > 0) this.#deps.onApplied(changed)
+  }
+
+  /** The age of the lock list counts from the own question, on the own monotonic clock. */
+  async #measureAge(): Promise<void> {
+    if (!this.#open) return
+    const question = {
+      nonce: this.#deps.random.bytes(NONCE_BYTES),
+      askedAt: this.#deps.clock.monotonicMs(),
+    }
+    const value = await this.#call(FABRIC.fresh, { nonce: question.nonce })
+    const answer = value?.['answer']
+    if (!(answer instanceof Uint8Array)) return
+    const refusal = this.#deps.fabric.locks.confirm(answer, question)
+    if (refusal) await this.fetch(['locks'])
+  }
+
+  forward(): Promise<void> {
+    this.#forwarding ??= this.#forwardAll().finally(() => {
+      this.#forwarding = undefined
+    })
+    return this.#forwarding
+  }
+
+  async #forwardAll(): Promise<void> {
+    const { audit, log } = this.#deps
+    try {
+      while (this.#open && !this.#isStopped) {
+        const batch = await audit.unforwarded(FORWARD_BOUNDS)
+        if (batch.entries.length === 0) return
+        const value = await this.#call(FABRIC.audit, batchArguments(batch))
+        const nextIndex = value?.['nextIndex']
+        if (typeof nextIndex !== 'number') return
+        await audit.markForwarded(nextIndex)
+      }
+    } catch (error) {
+      log.event('audit.forward-failed', { error: String(error) }, 'warn')
+    }
+  }
+
+  async #call(command: string, args: CborInput): Promise<Record<string, unknown> | undefined> {
+    const open = this.#open
+    if (!open) return undefined
+    const result = await open.session.call(command, args, { deadlineMs: CALL_DEADLINE_MS })
+    if (result.status === 'ok') return result.value as Record<string, unknown>
+    this.#deps.log.event(
+      'fabric.refused',
+      { command, code: result.code, rule: result.rule },
+      'warn',
+    )
+    return undefined
+  }
+
+  #every(intervalMs: number, run: () => Promise<void>): void {
+    const cancel = this.#deps.clock.after(intervalMs, () => {
+      this.#timers.delete(cancel)
+      if (this.#isStopped) return
+      void run().finally(() => this.#every(intervalMs, run))
+    })
+    this.#timers.add(cancel)
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#deps.clock.after(ms, () => {
+      this.#timers.delete(cancel)
+      resolve()
+    })
+    this.#timers.add(cancel)
+    return promise
+  }
+
+  async stop(): Promise<void> {
+    await this.#deps.audit.flush().catch(() => undefined)
+    await this.forward()
+    this.#isStopped = true
+    for (const cancel of this.#timers) cancel()
+  }
+}
+
+function batchArguments(batch: ForwardBatch): CborInput {
+  return { first: batch.first, entries: [...batch.entries], checkpoint: batch.checkpoint }
+}

@@ -1,0 +1,267 @@
+import {
+  type Clock,
+  isRefusal,
+  parsePrincipal,
+  type Random,
+  type Refusal,
+  validate,
+  z,
+} from '../../foundation/base/index.ts'
+import {
+  cborToPlain,
+  type CoseSigner,
+  decodeCbor,
+  parseCertificate,
+} from '../../foundation/codec/index.ts'
+import { parseProfileName } from '../../foundation/profiles/index.ts'
+import {
+  createJoinRequest,
+  createRenewRequest,
+  encodeMessage,
+  type EnrolmentGrant,
+  type JoinLine,
+  type JoinRequest,
+  type RenewRequest,
+  type RequestKeys,
+} from '../../lifecycle/enrolment/index.ts'
+import type { KeyRef, KeyStore } from '../../trust/keys/index.ts'
+import { verifyPeerLeaf } from '../../trust/pki/index.ts'
+import {
+  type AuthorityClient,
+  connectAuthority,
+  refusalOf,
+  type RequestBody,
+} from './authority-client.ts'
+import { nodeErrors } from './errors.ts'
+import type { Member } from './member.ts'
+import { type Membership, storeMembership } from './membership.ts'
+import { type ObjectKind, writeObject } from './object-files.ts'
+import { ensurePrincipalKeys, ensureTlsKey, tlsKeyName } from './principal-keys.ts'
+
+const MAX_ANSWER = { maxBytes: 32 * 1024 * 1024, maxItems: 4096 }
+/** How far the clock of this machine may be ahead of the authority. @see protocol: Limits */
+const MAX_CLOCK_SKEW_MS = 30_000
+const TIMEOUT_MS = 10_000
+
+interface EnrolDeps {
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** What a device gives to join. */
+export interface JoinOptions {
+  readonly folder: string
+  readonly keys: KeyStore
+  readonly line: JoinLine
+  /** 6 bytes. */
+  readonly mac: Uint8Array
+  /** host:port under which peers reach this device. */
+  readonly addresses: readonly string[]
+}
+
+interface EnrolmentAnswer {
+  readonly grant: EnrolmentGrant
+  readonly bundle: Uint8Array
+  readonly directory: Uint8Array
+  readonly locks: Uint8Array
+  readonly manifest: Uint8Array
+  readonly session: Uint8Array
+  readonly timeMs: number
+}
+
+const bytes = z.instanceof(Uint8Array)
+const answerSchema: z.ZodType<EnrolmentAnswer> = z.strictObject({
+  grant: z.strictObject({
+    principalId: z.string().max(64),
+    uri: z.string().max(512),
+    name: z.string().max(64),
+    profile: z.string().max(16),
+    generation: z.int().min(1),
+    leaf: bytes,
+  }),
+  bundle: bytes,
+  directory: bytes,
+  locks: bytes,
+  manifest: bytes,
+  session: bytes,
+  timeMs: z.int(),
+})
+
+/**
+ * Joins an authority with a join line: proves the token's secret and the own keys over one verified
+ * connection, checks the certificate it gets, and keeps everything. A repeated call after a crash
+ * uses the same keys and gets the same certificate.
+ *
+ * @returns the membership, durable; or the authority's refusal
+ * @throws {@link KosError} KOS_NODE_AUTHORITY_UNREACHABLE, KOS_NODE_AUTHORITY_UNTRUSTED,
+ * KOS_NODE_RESPONSE, KOS_NODE_CLOCK
+ * @see identity: Joining
+ */
+export async function joinAuthority(
+  deps: EnrolDeps,
+  options: JoinOptions,
+): Promise<Membership | Refusal> {
+  const { keys, line } = options
+  ensurePrincipalKeys(keys)
+  const tls = ensureTlsKey(keys, 1)
+  const { host, port, pin } = line
+  const client = await connectAuthority(deps, {
+    host,
+    port,
+    pin,
+    identity: undefined,
+    timeoutMs: TIMEOUT_MS,
+  })
+  try {
+    const facts = {
+      tokenId: line.tokenId,
+      secret: line.secret,
+      mac: options.mac,
+      kemSpki: keys.require('kem').spki,
+      logSpkis: [keys.require('log-ed25519').spki, keys.require('log-ml-dsa-44').spki],
+      addresses: options.addresses,
+    }
+    const request = createJoinRequest(requestKeys(keys, tls), facts, client.exporter())
+    const answer = await send(client, '/v1/join', request)
+    if (isRefusal(answer)) return answer
+    checkClock(deps.clock, answer)
+    const membership = membershipOf(deps, { client, answer, keys, at: { host, port, pin } })
+    keepObjects(options.folder, answer)
+    storeMembership(keys, membership)
+    return membership
+  } finally {
+    client.close()
+  }
+}
+
+/**
+ * Renews the certificate of a member for a new TLS key. The key of the next generation is kept
+ * before it is sent, so that a lost answer is repeated, not replaced.
+ *
+ * @param deps - clock and randomness
+ * @param member - who renews; its membership is updated, durably
+ * @param addresses - under which peers reach it now
+ * @returns `undefined` when renewed, else the authority's refusal
+ * @see identity: Renewal and absence
+ */
+export async function renewMembership(
+  deps: EnrolDeps,
+  member: Member,
+  addresses: readonly string[],
+): Promise<Refusal | undefined> {
+  const { keys, membership } = member
+  const tls = ensureTlsKey(keys, membership.generation + 1)
+  const { host, port, pin } = membership
+  // Without a client certificate: the own one may have ended, the identity key proves who asks.
+  const client = await connectAuthority(deps, {
+    host,
+    port,
+    pin,
+    identity: undefined,
+    timeoutMs: TIMEOUT_MS,
+  })
+  try {
+    const facts = {
+      principalId: membership.principal.id,
+      generation: membership.generation,
+      addresses,
+    }
+    const request = createRenewRequest(requestKeys(keys, tls), facts, client.exporter())
+    const answer = await send(client, '/v1/renew', request)
+    if (isRefusal(answer)) return answer
+    const next = membershipOf(deps, { client, answer, keys, at: { host, port, pin } })
+    if (next.principal.uri !== membership.principal.uri) throw response('principal')
+    const former = membership.tlsKey
+    for (const kind of ['bundle', 'locks', 'directory', 'manifest'] as const) {
+      member.fabric.apply(kind, answer[kind])
+    }
+    member.update(next)
+    if (former !== next.tlsKey && keys.get(former)) keys.remove(former)
+    return undefined
+  } finally {
+    client.close()
+  }
+}
+
+function requestKeys(keys: KeyStore, tls: KeyRef): RequestKeys {
+  const identity = keys.require('identity')
+  const signer: CoseSigner = identity.coseSigner()
+  return {
+    identitySpki: identity.spki,
+    identity: signer,
+    tlsSpki: tls.spki,
+    tlsSigner: tls.certificateSigner(),
+  }
+}
+
+async function send(
+  client: AuthorityClient,
+  path: string,
+  request: JoinRequest | RenewRequest,
+): Promise<EnrolmentAnswer | Refusal> {
+  const body: RequestBody = { type: 'application/cbor', bytes: encodeMessage(request) }
+  const answer = await client.request('POST', path, body)
+  if (answer.status !== 200) return refusalOf(answer)
+  try {
+    const checked = validate(answerSchema, cborToPlain(decodeCbor(answer.body, MAX_ANSWER)))
+    if (isRefusal(checked)) throw response(checked.rule)
+    return checked.value
+  } catch (cause) {
+    throw nodeErrors.has(cause) ? cause : response('encoding', cause)
+  }
+}
+
+/** A clock that is ahead would refuse every peer; one that is behind is moved by what is signed. */
+function checkClock(clock: Clock, answer: EnrolmentAnswer): void {
+  const aheadMs = clock.wallMs() - answer.timeMs
+  if (aheadMs > MAX_CLOCK_SKEW_MS) {
+    throw nodeErrors.error('KOS_NODE_CLOCK', { aheadSeconds: Math.round(aheadMs / 1000) })
+  }
+}
+
+/** The leaf must name us, hold our TLS key and our identity key, under the verified bundle. */
+function membershipOf(
+  deps: EnrolDeps,
+  made: {
+    readonly client: AuthorityClient
+    readonly answer: EnrolmentAnswer
+    readonly keys: KeyStore
+    readonly at: Pick<Membership, 'host' | 'port' | 'pin'>
+  },
+): Membership {
+  const { client, answer, keys } = made
+  const { grant } = answer
+  const { bundle } = client
+  const nowMs = deps.clock.wallMs()
+  const verified = verifyPeerLeaf(grant.leaf, { bundle, purpose: 'client', nowMs })
+  if (isRefusal(verified)) throw response(`leaf/${verified.rule}`)
+  const tlsKey = tlsKeyName(grant.generation)
+  const own = keys.get(tlsKey)
+  const certified = parseCertificate(grant.leaf).spki
+  if (!own || Buffer.compare(own.spki, certified) !== 0) throw response('leaf/key')
+  const identityHash = keys.require('identity').keyId
+  if (Buffer.compare(verified.identityKeyHash, identityHash) !== 0) throw response('leaf/identity')
+  const principal = parsePrincipal(grant.uri)
+  const profile = parseProfileName(grant.profile)
+  const fits = principal && principal.uri === verified.principal.uri && profile
+  if (!fits || verified.generation !== grant.generation) throw response('grant')
+  return Object.freeze({
+    ...made.at,
+    principal,
+    name: grant.name,
+    profile,
+    generation: grant.generation,
+    tlsKey,
+    leaf: grant.leaf,
+    session: Buffer.from(answer.session).toString('utf8'),
+  })
+}
+
+function keepObjects(folder: string, answer: EnrolmentAnswer): void {
+  const kinds: readonly ObjectKind[] = ['bundle', 'directory', 'locks', 'manifest']
+  for (const kind of kinds) writeObject(folder, kind, answer[kind])
+}
+
+function response(rule: string, cause?: unknown): Error {
+  return nodeErrors.error('KOS_NODE_RESPONSE', { rule }, cause)
+}

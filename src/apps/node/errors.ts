@@ -1,0 +1,73 @@
+import { defineErrors, type ErrorTable } from '../../foundation/base/index.ts'
+
+type NodeErrorCode =
+  | 'KOS_NODE_AUTHORITY_UNREACHABLE'
+  | 'KOS_NODE_AUTHORITY_UNTRUSTED'
+  | 'KOS_NODE_CLOCK'
+  | 'KOS_NODE_IN_USE'
+  | 'KOS_NODE_JOINED'
+  | 'KOS_NODE_NOT_JOINED'
+  | 'KOS_NODE_PEER_UNREACHABLE'
+  | 'KOS_NODE_REFUSED'
+  | 'KOS_NODE_RESPONSE'
+  | 'KOS_NODE_SELF_TEST'
+  | 'KOS_NODE_STATE'
+
+/** The errors of this room. */
+export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
+  KOS_NODE_AUTHORITY_UNREACHABLE: {
+    message: 'The authority cannot be reached.',
+    hint: 'Check that "kosd authority" runs and that host and port are right.',
+    retry: 'later',
+  },
+  KOS_NODE_AUTHORITY_UNTRUSTED: {
+    message: 'The server is not the authority that the pin or the trust bundle names.',
+    hint: 'Check the join line and the address; a machine in the middle shows up like this too.',
+    retry: 'never',
+  },
+  KOS_NODE_CLOCK: {
+    message: 'The clock of this machine is ahead of the authority.',
+    hint: 'Set the clock, then start again.',
+    retry: 'never',
+  },
+  KOS_NODE_IN_USE: {
+    message: 'Another kosd already uses this state folder.',
+    hint: 'Stop it, or choose another folder with --state.',
+    retry: 'later',
+  },
+  KOS_NODE_JOINED: {
+    message: 'This node has joined an authority already.',
+    hint: 'Start it without --join, or choose an empty folder with --state.',
+    retry: 'never',
+  },
+  KOS_NODE_NOT_JOINED: {
+    message: 'This node has not joined an authority yet.',
+    hint: 'Start it with a join line: kosctl token create --name NAME | kosd node --join -',
+    retry: 'never',
+  },
+  KOS_NODE_PEER_UNREACHABLE: {
+    message: 'The peer cannot be reached or did not prove who it is.',
+    hint: 'Check that its kosd runs and its address in the directory: kosctl devices show NAME.',
+    retry: 'later',
+  },
+  KOS_NODE_REFUSED: {
+    message: 'The authority refused the request.',
+    hint: 'Read the rule it names.',
+    retry: 'never',
+  },
+  KOS_NODE_RESPONSE: {
+    message: 'The authority answered with something that is not understood.',
+    hint: 'Use a kosd of a version that fits the authority.',
+    retry: 'never',
+  },
+  KOS_NODE_SELF_TEST: {
+    message: 'The node failed its start-up self-test and does not serve.',
+    hint: 'Read the named check; correct it and start again.',
+    retry: 'never',
+  },
+  KOS_NODE_STATE: {
+    message: 'The state folder of this node is damaged.',
+    hint: 'Keep it as evidence, and join again in an empty folder.',
+    retry: 'never',
+  },
+})

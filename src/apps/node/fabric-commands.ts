@@ -1,0 +1,156 @@
+import { type Refusal, refuse, z } from '../../foundation/base/index.ts'
+import { type Command, defineCommand } from '../../commands/catalog/index.ts'
+import { type ForwardBatch, forwardBatchSchema } from '../../trust/audit/index.ts'
+import { OBJECT_KINDS, type ObjectKind } from './object-files.ts'
+
+/** Bounds of what one forwarded batch carries, so that it fits into one call. */
+export const FORWARD_BOUNDS: { readonly maxEntries: number; readonly maxBytes: number } =
+  Object.freeze({ maxEntries: 48, maxBytes: 8 * 1024 })
+
+/** Name of every command that holds the fabric together. */
+export const FABRIC = {
+  object: 'fabric.node.object',
+  fresh: 'fabric.node.fresh',
+  report: 'fabric.node.report',
+  audit: 'fabric.node.audit',
+  notice: 'fabric.push.notice',
+} as const
+
+/** What the authority answers to its members. */
+export interface AuthorityPort {
+  /** The signed object in force. */
+  object(kind: ObjectKind): Uint8Array
+  /** Says that the lock list in force is the newest, for a member's nonce. */
+  fresh(nonce: Uint8Array): Uint8Array
+  /** Takes the addresses under which a member is reached. */
+  report(uri: string, addresses: readonly string[]): Promise<void>
+  /** Takes entries of a member's audit log; says which index it expects next. */
+  audit(uri: string, batch: ForwardBatch): Promise<{ readonly nextIndex: number } | Refusal>
+}
+
+/** What a member does with a notice of the authority. */
+export interface MemberPort {
+  /** The authority has newer objects of these kinds. */
+  notice(kinds: readonly ObjectKind[]): void
+}
+
+const bytes = (max: number): z.ZodType<Uint8Array> =>
+  z.instanceof(Uint8Array).refine((value) => value.length <= max)
+
+const SMALL = { maxArgumentBytes: 4096, maxResultBytes: 4096, timeoutMs: 10_000, concurrency: 4096 }
+const MAX_OBJECT_BYTES = 16 * 1024 * 1024
+
+/**
+ * The commands an authority offers to its members.
+ *
+ * @param port - the authority's registry, publisher and audit log
+ */
+export function authorityFabricCommands(port: AuthorityPort): readonly Command[] {
+  return [objectCommand(port), freshCommand(port), reportCommand(port), auditCommand(port)]
+}
+
+function objectCommand(port: AuthorityPort): Command {
+  return defineCommand({
+    name: FABRIC.object,
+    domain: 'fabric',
+    summary: 'Gives a signed object of the fabric',
+    description: 'Returns the trust bundle, directory, lock list or fleet manifest in force.',
+    argumentSchema: z.strictObject({ kind: z.enum(OBJECT_KINDS) }),
+    resultSchema: z.strictObject({ signed: bytes(MAX_OBJECT_BYTES) }),
+    positional: ['kind'],
+    permission: FABRIC.object,
+    effects: 'read',
+    limits: { ...SMALL, maxResultBytes: MAX_OBJECT_BYTES },
+    examples: [{ purpose: 'Fetch the lock list.', arguments: { kind: 'locks' } }],
+    run: (_context, { kind }) => ({ signed: port.object(kind) }),
+  })
+}
+
+function freshCommand(port: AuthorityPort): Command {
+  return defineCommand({
+    name: FABRIC.fresh,
+    domain: 'fabric',
+    summary: 'Says that the lock list is the newest',
+    description:
+      'Signs the number and hash of the lock list in force with the nonce of the caller.',
+    argumentSchema: z.strictObject({ nonce: bytes(64) }),
+    resultSchema: z.strictObject({ answer: bytes(1024) }),
+    positional: [],
+    permission: FABRIC.fresh,
+    effects: 'read',
+    limits: SMALL,
+    examples: [{ purpose: 'Ask with a nonce.', arguments: { nonce: new Uint8Array(32) } }],
+    run: (_context, { nonce }) => ({ answer: port.fresh(nonce) }),
+  })
+}
+
+function reportCommand(port: AuthorityPort): Command {
+  return defineCommand({
+    name: FABRIC.report,
+    domain: 'fabric',
+    summary: 'Takes the addresses of a member',
+    description: 'Keeps the addresses under which the caller is reached, for the directory.',
+    argumentSchema: z.strictObject({ addresses: z.array(z.string().max(262)).max(8) }),
+    resultSchema: z.strictObject({}),
+    positional: [],
+    permission: FABRIC.report,
+    effects: 'change',
+    limits: SMALL,
+    examples: [
+      { purpose: 'Report one address.', arguments: { addresses: ['192.0.2.7:7402'] }, result: {} },
+    ],
+    run: async (context, { addresses }) => {
+      await port.report(context.peer.principal.uri, addresses)
+      return {}
+    },
+  })
+}
+
+function auditCommand(port: AuthorityPort): Command {
+  return defineCommand<ForwardBatch, { nextIndex: number }>({
+    name: FABRIC.audit,
+    domain: 'fabric',
+    summary: 'Takes entries of a member’s audit log',
+    description: 'Adds forwarded entries, each once, and answers with the index expected next.',
+    argumentSchema: forwardBatchSchema,
+    resultSchema: z.strictObject({ nextIndex: z.int().min(0) }),
+    positional: [],
+    permission: FABRIC.audit,
+    // The entries are durable before the answer; a record of each batch would double the log.
+    effects: 'read',
+    limits: { ...SMALL, maxArgumentBytes: 16_384 },
+    examples: [
+      {
+        purpose: 'Forward nothing, to learn which index is expected.',
+        arguments: { first: 0, entries: [], checkpoint: '' },
+      },
+    ],
+    run: async (context, batch) => port.audit(context.peer.principal.uri, batch),
+  })
+}
+
+/** The commands a member offers to its authority. */
+export function memberFabricCommands(port: MemberPort): readonly Command[] {
+  return [
+    defineCommand({
+      name: FABRIC.notice,
+      domain: 'fabric',
+      summary: 'Says that signed objects changed',
+      description: 'Makes the member fetch the named objects from its authority.',
+      argumentSchema: z.strictObject({ kinds: z.array(z.enum(OBJECT_KINDS)).max(8) }),
+      resultSchema: z.strictObject({}),
+      positional: [],
+      permission: FABRIC.notice,
+      effects: 'read',
+      limits: SMALL,
+      examples: [
+        { purpose: 'The lock list changed.', arguments: { kinds: ['locks'] }, result: {} },
+      ],
+      run: (context, { kinds }) => {
+        if (context.peer.principal.kind !== 'authority') return refuse('KOS_NODE_REFUSED', 'notice')
+        port.notice(kinds)
+        return {}
+      },
+    }),
+  ]
+}

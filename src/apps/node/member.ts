@@ -1,0 +1,196 @@
+import { mkdirSync } from 'node:fs'
+import {
+  type Clock,
+  isRefusal,
+  type Random,
+  type Refusal,
+  type UnixMs,
+} from '../../foundation/base/index.ts'
+import { parseCertificate, pemEncode } from '../../foundation/codec/index.ts'
+import type { PeerFacts } from '../../foundation/pipeline/index.ts'
+import { profileOf } from '../../foundation/profiles/index.ts'
+import type { OwnIdentity, PeerAuthenticator } from '../../network/session/index.ts'
+import type { CertificateIdentity, VerifyPeer } from '../../network/transport/index.ts'
+import { type KeyStore, openKeyStore } from '../../trust/keys/index.ts'
+import { createTrustState, type NumberedObject, verifyPeerLeaf } from '../../trust/pki/index.ts'
+import { type AuthorityClient, type ClientIdentity, connectAuthority } from './authority-client.ts'
+import { nodeErrors } from './errors.ts'
+import { createFabricState, type FabricState } from './fabric-state.ts'
+import { loadMembership, type Membership, storeMembership } from './membership.ts'
+import { OBJECT_KINDS, readObject, writeObject } from './object-files.ts'
+
+/** A principal that has joined: its keys, its certificate and what it believes of its fabric. */
+export interface Member {
+  readonly folder: string
+  readonly keys: KeyStore
+  readonly membership: Membership
+  readonly fabric: FabricState
+  /** Start and end of the leaf in use. */
+  readonly validity: { readonly notBefore: UnixMs; readonly notAfter: UnixMs }
+  /** Replaces the membership after a renewal; durable on return. */
+  update(membership: Membership): void
+  /** What TLS authenticates with. */
+  certificateIdentity(): CertificateIdentity
+  /** What the session asks about identities. */
+  authenticator(): PeerAuthenticator
+  /** The own check of a peer's leaf, for the transport. */
+  verifyPeer: VerifyPeer
+  /** A verified connection to the authority with the own certificate. */
+  connectAuthority(timeoutMs: number): Promise<AuthorityClient>
+  close(): void
+}
+
+interface MemberDeps {
+  readonly clock: Clock
+  readonly random: Random
+}
+
+interface MemberOptions {
+  readonly folder: string
+  /** Loads a genuine, newer manifest; accepted as it is when absent. */
+  readonly acceptManifest?: (manifest: NumberedObject) => Refusal | undefined
+}
+
+/** Opens or makes the key store of a state folder. */
+export function openMemberKeys(deps: MemberDeps, folder: string): KeyStore {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  return openKeyStore(deps, { directory: `${folder}/keys`, unlock: { kind: 'file' } })
+}
+
+/**
+ * Opens a joined principal.
+ *
+ * @param deps - clock and randomness
+ * @param options - its state folder, and who takes manifests
+ * @returns the member, or `undefined` when the folder holds none
+ * @throws {@link KosError} KOS_NODE_STATE when kept objects are missing or do not verify
+ */
+export function openMember(deps: MemberDeps, options: MemberOptions): Member | undefined {
+  const keys = openMemberKeys(deps, options.folder)
+  const membership = loadMembership(keys)
+  if (!membership) {
+    keys.close()
+    return undefined
+  }
+  try {
+    return assemble(deps, { ...options, keys, membership })
+  } catch (error) {
+    keys.close()
+    throw error
+  }
+}
+
+function assemble(
+  deps: MemberDeps,
+  opened: MemberOptions & { readonly keys: KeyStore; readonly membership: Membership },
+): Member {
+  const { folder, keys } = opened
+  let membership = opened.membership
+  let leaf = parseCertificate(membership.leaf)
+  const fabric = loadFabric(opened)
+  const identity = (): ClientIdentity => ({
+    certificateChainPem: chainPem(membership.leaf, fabric),
+    privateKeyPem: keys.require(membership.tlsKey).tlsPrivateKeyPem(),
+  })
+  return {
+    folder,
+    keys,
+    fabric,
+    get membership(): Membership {
+      return membership
+    },
+    get validity(): { notBefore: UnixMs; notAfter: UnixMs } {
+      return { notBefore: leaf.notBefore, notAfter: leaf.notAfter }
+    },
+    update: (next): void => {
+      storeMembership(keys, next)
+      membership = next
+      leaf = parseCertificate(next.leaf)
+    },
+    certificateIdentity: () => ({
+      kind: 'certificate',
+      ...identity(),
+      trustedCaPem: trusted(fabric),
+    }),
+    authenticator: () => authenticatorOf({ fabric, keys, membership: () => membership }),
+    verifyPeer: (leafDer, purpose) => {
+      const verified = verifyPeerFacts(fabric, { leafDer, purpose, nowMs: deps.clock.wallMs() })
+      return isRefusal(verified) ? verified : undefined
+    },
+    connectAuthority: (timeoutMs) => {
+      const { host, port, pin } = membership
+      return connectAuthority(deps, { host, port, pin, timeoutMs, identity: identity() })
+    },
+    close: () => keys.close(),
+  }
+}
+
+function loadFabric(opened: MemberOptions & { readonly membership: Membership }): FabricState {
+  const { folder, membership } = opened
+  const trust = createTrustState({ pin: membership.pin })
+  const kept = readObject(folder, 'bundle')
+  const taken = kept && trust.apply(kept)
+  if (isRefusal(taken)) throw nodeErrors.error('KOS_NODE_STATE', { rule: taken.rule })
+  let isLoading = true
+  const fabric = createFabricState(trust, {
+    onApplied: (kind, signed) => {
+      if (!isLoading) writeObject(folder, kind, signed)
+    },
+    acceptManifest: (manifest) => opened.acceptManifest?.(manifest),
+  })
+  for (const kind of OBJECT_KINDS) {
+    const signed = kind === 'bundle' ? undefined : readObject(folder, kind)
+    const applied = signed && fabric.apply(kind, signed)
+    if (isRefusal(applied)) throw nodeErrors.error('KOS_NODE_STATE', { kind, rule: applied.rule })
+  }
+  isLoading = false
+  return fabric
+}
+
+function chainPem(leaf: Uint8Array, fabric: FabricState): string {
+  const intermediates = fabric.bundle.intermediates.map(({ certificate }) => certificate.der)
+  return [leaf, ...intermediates].map((der) => pemEncode('CERTIFICATE', der)).join('')
+}
+
+function trusted(fabric: FabricState): readonly string[] {
+  const { rootP256Certificate, intermediates } = fabric.bundle
+  return [rootP256Certificate, ...intermediates.map(({ certificate }) => certificate)].map(
+    ({ der }) => pemEncode('CERTIFICATE', der),
+  )
+}
+
+interface LeafQuestion {
+  readonly leafDer: Uint8Array
+  readonly purpose: 'client' | 'server'
+  readonly nowMs: UnixMs
+}
+
+/** Trust bundle first, lock list second: both at every accept and dial. */
+function verifyPeerFacts(fabric: FabricState, question: LeafQuestion): PeerFacts | Refusal {
+  const { leafDer, purpose, nowMs } = question
+  const verified = verifyPeerLeaf(leafDer, { bundle: fabric.bundle, purpose, nowMs })
+  if (isRefusal(verified)) return verified
+  return fabric.locks.check(verified) ?? verified
+}
+
+function authenticatorOf(parts: {
+  readonly fabric: FabricState
+  readonly keys: KeyStore
+  readonly membership: () => Membership
+}): PeerAuthenticator {
+  const identity = parts.keys.require('identity')
+  const identitySigner = identity.coseSigner()
+  return {
+    own: (): OwnIdentity => {
+      const { principal, profile } = parts.membership()
+      return {
+        principal,
+        floor: profileOf(profile),
+        identitySpki: identity.spki,
+        identitySigner,
+      }
+    },
+    verifyPeer: (leafDer, purpose, nowMs) =>
+      verifyPeerFacts(parts.fabric, { leafDer, purpose, nowMs }),
+  }
+}

@@ -1,0 +1,83 @@
+import {
+  isRefusal,
+  parsePrincipal,
+  type Principal,
+  Secret,
+  validate,
+  z,
+} from '../../foundation/base/index.ts'
+import { cborToPlain, decodeCbor, encodeCbor } from '../../foundation/codec/index.ts'
+import { PROFILE_NAMES, type ProfileName } from '../../foundation/profiles/index.ts'
+import type { KeyStore } from '../../trust/keys/index.ts'
+import { nodeErrors } from './errors.ts'
+
+/** Name under which the membership is sealed in the key store. */
+const SECRET_NAME = 'membership'
+
+/** What a principal keeps of its enrolment; changed as a whole, sealed in its key store. */
+export interface Membership {
+  readonly principal: Principal
+  readonly name: string
+  readonly profile: ProfileName
+  readonly generation: number
+  /** Name of the TLS key that the leaf certifies. */
+  readonly tlsKey: string
+  readonly leaf: Uint8Array
+  /** Host and port of the authority's HTTP API. */
+  readonly host: string
+  readonly port: number
+  /** host:port of the authority's session listener. */
+  readonly session: string
+  readonly pin: string
+}
+
+interface StoredMembership {
+  readonly uri: string
+  readonly name: string
+  readonly profile: ProfileName
+  readonly generation: number
+  readonly tlsKey: string
+  readonly leaf: Uint8Array
+  readonly host: string
+  readonly port: number
+  readonly session: string
+  readonly pin: string
+}
+
+const schema: z.ZodType<StoredMembership> = z.strictObject({
+  uri: z.string().max(512),
+  name: z.string().max(64),
+  profile: z.enum(PROFILE_NAMES),
+  generation: z.int().min(1),
+  tlsKey: z.string().max(64),
+  leaf: z.instanceof(Uint8Array),
+  host: z.string().max(262),
+  port: z.int().min(1).max(65_535),
+  session: z.string().max(270),
+  pin: z.string().max(64),
+})
+
+/** Keeps a membership; durable on return. */
+export function storeMembership(keys: KeyStore, membership: Membership): void {
+  const { principal, ...rest } = membership
+  const stored: StoredMembership = { ...rest, uri: principal.uri }
+  keys.sealSecret(SECRET_NAME, Secret.take(encodeCbor({ ...stored })))
+}
+
+/**
+ * Reads the membership.
+ *
+ * @returns the membership, or `undefined` when the principal has not joined
+ * @throws {@link KosError} KOS_NODE_STATE when what is stored does not fit
+ */
+export function loadMembership(keys: KeyStore): Membership | undefined {
+  using secret = keys.openSecret(SECRET_NAME)
+  if (!secret) return undefined
+  const plain = secret.use((bytes) => cborToPlain(decodeCbor(Uint8Array.from(bytes))))
+  const checked = validate(schema, plain)
+  if (isRefusal(checked)) throw nodeErrors.error('KOS_NODE_STATE', { rule: checked.rule })
+  const { uri, ...rest } = checked.value
+  const principal = parsePrincipal(uri)
+  if (!principal) throw nodeErrors.error('KOS_NODE_STATE', { rule: 'uri' })
+  return Object.freeze({ ...rest, principal })
+}

@@ -1,0 +1,262 @@
+import {
+  type CancelTimer,
+  type Clock,
+  isRefusal,
+  type Log,
+  type Random,
+  refuse,
+  type Refusal,
+} from '../../foundation/base/index.ts'
+import type { Authenticated, CallRequest, PeerFacts } from '../../foundation/pipeline/index.ts'
+import type { Profile } from '../../foundation/profiles/index.ts'
+import type { CallOutcome } from '../../commands/execution/index.ts'
+import type { Admission, AdmissionTicket } from '../../network/admission/index.ts'
+import {
+  createPeerSession,
+  type HelloState,
+  type PeerAuthenticator,
+  type PeerSession,
+  type SessionLimits,
+} from '../../network/session/index.ts'
+import {
+  type CertificateIdentity,
+  createDialler,
+  createListener,
+  type Dialler,
+  type Listener,
+  type SecureChannel,
+  type VerifyPeer,
+} from '../../network/transport/index.ts'
+import { formatHostPort, type HostPort } from './addresses.ts'
+import { nodeErrors } from './errors.ts'
+
+/** Who this end is to its peers. */
+export interface PeerSelf {
+  readonly profile: Profile
+  certificateIdentity(): CertificateIdentity
+  authenticator(): PeerAuthenticator
+  readonly verifyPeer: VerifyPeer
+  /** Refuses a peer whose session is open, after locks, directory or bundle changed. */
+  recheck(peer: PeerFacts): Refusal | undefined
+  helloState(): HelloState
+}
+
+/** What a runtime needs. */
+export interface PeerRuntimeDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly admission: Admission
+  readonly self: PeerSelf
+  /** Answers the calls of peers; absent: this end only calls. */
+  readonly onCall?: (
+    authenticated: Authenticated,
+    call: CallRequest,
+  ) => CallOutcome | Promise<CallOutcome>
+  /** Told of every session that reached READY, and of its end. */
+  readonly onSession?: (session: OpenSession, state: 'opened' | 'closed', reason: string) => void
+}
+
+/** A session that reached READY. */
+export interface OpenSession {
+  readonly session: PeerSession
+  readonly authenticated: Authenticated
+  readonly direction: 'inbound' | 'outbound'
+}
+
+/** The listener and all sessions of one principal. */
+export interface PeerRuntime {
+  readonly sessions: ReadonlySet<OpenSession>
+  /** Self-tests and opens the listener. */
+  listen(at: HostPort, isPortFixed: boolean): Promise<HostPort>
+  /**
+   * Connects to a peer and waits for READY.
+   *
+   * @param at - where to go; not whom to trust
+   * @param expectedUri - who must be there
+   */
+  dial(at: HostPort, expectedUri: string): Promise<OpenSession | Refusal>
+  /** Closes the sessions of peers that are no longer welcome; returns how many. */
+  recheckSessions(): number
+  /** Ends the sessions of one principal. */
+  disconnect(uri: string, code: 'locked' | 'removed'): void
+  /** Takes a renewed certificate into use for new connections. */
+  updateIdentity(): void
+  /** Says goodbye to peers, lets running calls end, closes everything. */
+  close(): Promise<void>
+}
+
+const DIAL_TIMEOUT_MS = 5000
+const DRAIN_MS = 2000
+
+/**
+ * Makes the runtime through which one principal talks to its peers, in both directions.
+ *
+ * @param deps - see {@link PeerRuntimeDeps}
+ * @param limits - bounds of every session
+ */
+export function createPeerRuntime(deps: PeerRuntimeDeps, limits: SessionLimits): PeerRuntime {
+  return new Runtime(deps, limits)
+}
+
+class Runtime implements PeerRuntime {
+  readonly #deps: PeerRuntimeDeps
+  readonly #limits: SessionLimits
+  readonly #sessions = new Set<OpenSession>()
+  readonly #dialler: Dialler
+  #listener: Listener | undefined
+
+  constructor(deps: PeerRuntimeDeps, limits: SessionLimits) {
+    this.#deps = deps
+    this.#limits = limits
+    const { self } = deps
+    const dialler = createDialler(
+      { admission: deps.admission, clock: deps.clock, verifyPeer: self.verifyPeer },
+      { profile: self.profile, identity: () => self.certificateIdentity() },
+    )
+    if (isRefusal(dialler)) throw nodeErrors.error('KOS_NODE_SELF_TEST', { check: dialler.rule })
+    this.#dialler = dialler
+  }
+
+  get sessions(): ReadonlySet<OpenSession> {
+    return this.#sessions
+  }
+
+  async listen(at: HostPort, isPortFixed: boolean): Promise<HostPort> {
+    const first = await this.#open(at)
+    const taken = isRefusal(first) && first.rule === 'EADDRINUSE' && !isPortFixed
+    const address = taken ? await this.#open({ host: at.host, port: 0 }) : first
+    if (isRefusal(address)) {
+      const where = formatHostPort(at)
+      throw nodeErrors.error('KOS_NODE_SELF_TEST', { check: address.rule, address: where })
+    }
+    return address
+  }
+
+  async #open(at: HostPort): Promise<HostPort | Refusal> {
+    const { deps } = { deps: this.#deps }
+    const listener = createListener(
+      {
+        admission: deps.admission,
+        clock: deps.clock,
+        log: deps.log,
+        verifyPeer: deps.self.verifyPeer,
+      },
+      {
+        host: at.host.replace(/^\[|\]$/g, ''),
+        port: at.port,
+        profile: deps.self.profile,
+        identity: () => deps.self.certificateIdentity(),
+        onChannel: (channel, ticket) => this.#accept(channel, ticket),
+      },
+    )
+    if (isRefusal(listener)) return listener
+    const weak = await listener.selfTest()
+    if (weak) return weak
+    const address = await listener.listen()
+    if (isRefusal(address)) return address
+    this.#listener = listener
+    return { host: address.host, port: address.port }
+  }
+
+  #accept(channel: SecureChannel, ticket: AdmissionTicket): void {
+    const session = this.#start(channel, 'listener', (peer) => ticket.ready(peer.principal.uri))
+    session.ready.then(
+      (authenticated) => {
+        if (isRefusal(authenticated)) ticket.failed('authentication', authenticated.code)
+        else this.#enter({ session, authenticated, direction: 'inbound' })
+      },
+      () => ticket.failed('authentication', 'KOS_SESSION_CLOSED'),
+    )
+  }
+
+  async dial(at: HostPort, expectedUri: string): Promise<OpenSession | Refusal> {
+    const channel = await this.#dialler.dial({
+      host: at.host.replace(/^\[|\]$/g, ''),
+      port: at.port,
+      timeoutMs: DIAL_TIMEOUT_MS,
+    })
+    if (isRefusal(channel)) return channel
+    const session = this.#start(channel, 'dialler', (peer) =>
+      peer.principal.uri === expectedUri
+        ? undefined
+        : refuse('KOS_NODE_PEER_UNREACHABLE', 'peer/other-principal'),
+    )
+    const authenticated = await session.ready
+    if (isRefusal(authenticated)) return authenticated
+    return this.#enter({ session, authenticated, direction: 'outbound' })
+  }
+
+  #start(
+    channel: SecureChannel,
+    role: 'dialler' | 'listener',
+    admit: (peer: PeerFacts) => Refusal | undefined,
+  ): PeerSession {
+    const { clock, random, log, self, onCall } = this.#deps
+    return createPeerSession(
+      { clock, random, log, authenticator: self.authenticator() },
+      {
+        role,
+        channel,
+        limits: this.#limits,
+        state: self.helloState(),
+        admit,
+        onCall: (call: CallRequest, authenticated: Authenticated) =>
+          onCall?.(authenticated, call) ?? {
+            status: 'refused',
+            code: 'KOS_CATALOG_UNKNOWN',
+            rule: 'no-commands',
+          },
+      },
+    )
+  }
+
+  #enter(open: OpenSession): OpenSession {
+    this.#sessions.add(open)
+    this.#deps.onSession?.(open, 'opened', '')
+    void open.session.closed.then((close) => {
+      this.#sessions.delete(open)
+      this.#deps.onSession?.(open, 'closed', close.rule)
+    })
+    return open
+  }
+
+  recheckSessions(): number {
+    let closed = 0
+    for (const open of this.#sessions) {
+      const refusal = this.#deps.self.recheck(open.authenticated.peer)
+      if (!refusal) continue
+      closed++
+      open.session.close(refusal.rule)
+    }
+    return closed
+  }
+
+  disconnect(uri: string, code: 'locked' | 'removed'): void {
+    for (const open of this.#sessions) {
+      if (open.authenticated.peer.principal.uri === uri) open.session.close(code)
+    }
+  }
+
+  updateIdentity(): void {
+    this.#dialler.updateIdentity()
+    this.#listener?.updateIdentity()
+  }
+
+  async close(): Promise<void> {
+    this.#listener?.drain()
+    const ended = [...this.#sessions].map(async (open) => {
+      open.session.goaway('shutdown')
+      await Promise.race([open.session.closed, delay(this.#deps.clock, DRAIN_MS)])
+      open.session.close('shutdown')
+    })
+    await Promise.all(ended)
+    await this.#listener?.close()
+  }
+}
+
+function delay(clock: Clock, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const cancel: CancelTimer = clock.after(ms, resolve)
+  return promise.finally(cancel)
+}

@@ -1,0 +1,60 @@
+import type { Principal } from '../../foundation/base/index.ts'
+import type { Authenticated } from '../../foundation/pipeline/index.ts'
+import { type Profile, profileOf } from '../../foundation/profiles/index.ts'
+import type { DirectoryEntry, DirectoryState } from '../../trust/pki/index.ts'
+import { type SubjectFacts, subjectFacts } from '../../trust/policy/index.ts'
+
+/** Most peers whose facts are kept between two directories. */
+const MAX_KEPT = 10_000
+
+/** What policy knows of this end and of its peers. */
+export interface PolicyFacts {
+  self(): SubjectFacts
+  peer(authenticated: Authenticated): SubjectFacts
+}
+
+/**
+ * Joins what a certificate proves with what the signed directory says. Facts are kept until the
+ * directory changes, so that decisions on them can be remembered.
+ *
+ * @param directory - the directory in force
+ * @param self - the own name and profile
+ */
+export function createPolicyFacts(
+  directory: DirectoryState,
+  self: () => { readonly principal: Principal; readonly floor: Profile },
+): PolicyFacts {
+  let seen = directory.current
+  const kept = new Map<string, SubjectFacts>()
+  const factsOf = (principal: Principal, floor: Profile): SubjectFacts => {
+    if (seen !== directory.current || kept.size > MAX_KEPT) {
+      kept.clear()
+      seen = directory.current
+    }
+    const key = `${floor.name} ${principal.uri}`
+    const known = kept.get(key)
+    if (known) return known
+    const facts = subjectFacts(principal, floor, entryFacts(directory.byUri(principal.uri)))
+    kept.set(key, facts)
+    return facts
+  }
+  return {
+    self: () => {
+      const { principal, floor } = self()
+      return factsOf(principal, floor)
+    },
+    peer: ({ peer }) => factsOf(peer.principal, peer.floor),
+  }
+}
+
+/** What the directory adds to a proven principal; nothing when it does not list it. */
+function entryFacts(entry: DirectoryEntry | undefined): Parameters<typeof subjectFacts>[2] {
+  if (!entry) return {}
+  const { name, roles, groups, labels, owner } = entry
+  return { name, roles, groups, labels, ...(owner !== undefined && { owner }) }
+}
+
+/** Facts of a directory entry, for explaining a decision about a principal that is not connected. */
+export function factsOfEntry(entry: DirectoryEntry, principal: Principal): SubjectFacts {
+  return subjectFacts(principal, profileOf(entry.profile), entryFacts(entry))
+}

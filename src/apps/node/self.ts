@@ -1,0 +1,20 @@
+import { profileOf } from '../../foundation/profiles/index.ts'
+import type { Member } from './member.ts'
+import type { PeerSelf } from './peer-runtime.ts'
+
+/** A member as its peers see it. */
+export function memberSelf(member: Member): PeerSelf {
+  const { fabric } = member
+  return {
+    profile: profileOf(member.membership.profile),
+    certificateIdentity: () => member.certificateIdentity(),
+    authenticator: () => member.authenticator(),
+    verifyPeer: member.verifyPeer,
+    recheck: (peer) => fabric.locks.check(peer),
+    helloState: () => ({
+      directory: fabric.directory.current?.object,
+      manifest: fabric.manifest,
+      updateCounter: 0,
+    }),
+  }
+}

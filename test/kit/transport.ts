@@ -210,7 +210,7 @@ export function closed(socket: Socket): Promise<void> {
 
 /** Waits until a condition holds, one turn of the event loop at a time. */
 export async function until(holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 20_000 && !holds(); turn++) {
+  for (let turn = 0; turn < 500_000 && !holds(); turn++) {
     await new Promise((resolve) => setImmediate(resolve))
   }
   if (!holds()) throw new Error('the condition never held')

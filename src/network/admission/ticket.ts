@@ -112,6 +112,9 @@ export class Ticket implements AdmissionTicket {
     this.failed('abandoned', 'KOS_ADMISSION_ABANDONED')
     this.#state = 'closed'
     const device = this.#device
-    this.#gate.leave(this.#source, { halfOpen: this.#halfOpen, ...(device && { device }) })
+    this.#gate.leave(this.#source, {
+      halfOpen: this.#halfOpen,
+      ...(device !== undefined && { device }),
+    })
   }
 }

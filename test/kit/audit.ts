@@ -110,8 +110,11 @@ export async function makeClosedLog(t: TestContext, entries: number): Promise<Te
   const log = await openTestLog(t)
   for (let index = 0; index < entries; index += 1) {
     log.audit.appendSoon(testEvent({ callId: `call-${index}` }))
-    // A checkpoint in the middle of the log.
-    if (index === Math.floor(entries / 2)) await log.audit.flush()
+    if (index === Math.floor(entries / 2)) {
+      // A checkpoint in the middle of the log, kept because an hour has passed.
+      log.clock.advance(3_600_000)
+      await log.audit.flush()
+    }
   }
   await log.close()
   return log

@@ -13,10 +13,12 @@ export const AUDIT_TYPES = [
   'alert',
   'system',
 ] as const
+/** One of {@link AUDIT_TYPES}. */
 export type AuditType = (typeof AUDIT_TYPES)[number]
 
 /** How the recorded thing ended; `intent`: it is about to begin. */
 export const AUDIT_OUTCOMES = ['ok', 'allowed', 'refused', 'failed', 'intent'] as const
+/** One of {@link AUDIT_OUTCOMES}. */
 export type AuditOutcome = (typeof AUDIT_OUTCOMES)[number]
 
 /** Further facts: flat, small, never a secret and never the arguments of a command. */
@@ -55,6 +57,7 @@ export interface AuditEventLimits {
   readonly detailText: number
 }
 
+/** The limits of every event; what exceeds one is refused when it is appended. */
 export const AUDIT_EVENT_LIMITS: AuditEventLimits = Object.freeze({
   name: 512,
   action: 128,

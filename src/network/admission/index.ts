@@ -1,12 +1,5 @@
 /** The gate before TLS: address lists, rates, half-open limits, penalties. */
-export {
-  type Admission,
-  type AdmissionDependencies,
-  type AdmissionOptions,
-  type AdmissionStats,
-  createAdmission,
-  type Endpoint,
-} from './admission.ts'
+export { type Admission, type AdmissionOptions, createAdmission } from './admission.ts'
 export { admissionErrors } from './errors.ts'
 export { type AdmissionFailure, type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from './limits.ts'
 export { type AddressLists, NO_LISTS } from './lists.ts'

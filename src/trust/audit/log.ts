@@ -97,10 +97,15 @@ export class LogWriter {
     return this.#checkpoint
   }
 
+  /** Whether what is appended now becomes durable. */
   get healthy(): boolean {
     return this.#outage === undefined && !this.#isClosed
   }
 
+  /**
+   * Takes an event that must be durable when the promise resolves. During an outage it is refused at
+   * once: the caller must not run what cannot be recorded, and must not wait for it either.
+   */
   append(event: AuditEvent): Promise<AuditReceipt> {
     if (this.#isClosed) return Promise.reject(auditErrors.error('KOS_AUDIT_CLOSED'))
     const { promise, resolve, reject } = Promise.withResolvers<AuditReceipt>()
@@ -120,6 +125,7 @@ export class LogWriter {
     return promise
   }
 
+  /** Takes an event that may wait: for the delay, and during an outage for its end. */
   appendSoon(event: AuditEvent): void {
     if (this.#isClosed) throw auditErrors.error('KOS_AUDIT_CLOSED')
     requireEvent(event)
@@ -163,6 +169,7 @@ export class LogWriter {
     return this.exclusive(() => this.#sign())
   }
 
+  /** Flushes and takes nothing more; what cannot be written then is lost, counted and reported. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -231,12 +238,14 @@ export class LogWriter {
     return true
   }
 
+  /** The frontier moves only when its entries are durable: a failure leaves the log as it was. */
   async #write(drafts: readonly Draft[], source?: SourceState): Promise<void> {
     const batch: Batch = this.#builder.build(drafts, this.#frontier, source)
     await this.#deps.storage.append(batch.change)
     this.#frontier = batch.frontier
   }
 
+  /** At most one signature per second: ML-DSA-44 costs more than a hundred entries. */
   async #signWhenDue(): Promise<void> {
     if (this.#checkpoint?.size === this.size) return
     const waitMs = this.#signedAtMs + CHECKPOINT_INTERVAL_MS - this.#deps.clock.monotonicMs()

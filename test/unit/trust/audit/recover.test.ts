@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import type { Log } from '../../../../src/foundation/base/index.ts'
 import { verifyAuditFile } from '../../../../src/trust/audit/index.ts'
 import {
@@ -127,7 +128,7 @@ describe('taking up a log', () => {
     for (const [name, key] of Object.entries(privateKeys)) {
       writeFileSync(join(folder, `${name}.pem`), key.export({ type: 'pkcs8', format: 'pem' }))
     }
-    const program = join(import.meta.dirname, '../../../kit/audit-writer.ts')
+    const program = fileURLToPath(import.meta.resolve('../../../kit/audit-writer.ts'))
     const child = spawn(process.execPath, [program, folder], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import {
   type CborKey,
   CborReader,
+  cborToPlain,
   type CborValue,
   codecErrors,
   compareCborKeys,
@@ -65,6 +66,20 @@ function refusedOrSame(bytes: Uint8Array): void {
   }
   assert.deepEqual(Buffer.from(encodeCbor(decoded)), Buffer.from(bytes))
   assert.equal(new CborReader(bytes, LIMITS).raw().length, bytes.length)
+  assert.deepEqual(
+    attempt(() => new CborReader(bytes, LIMITS).plain()),
+    attempt(() => cborToPlain(decoded)),
+  )
+}
+
+/** A value, or that the room's error came instead. */
+function attempt(decode: () => unknown): unknown {
+  try {
+    return decode()
+  } catch (error) {
+    assert.ok(codecErrors.has(error))
+    return 'refused'
+  }
 }
 
 test('any value is read back equal, and its keys are in order', () => {

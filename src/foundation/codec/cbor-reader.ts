@@ -172,6 +172,16 @@ export class CborReader {
     return this.#any(0)
   }
 
+  /**
+   * Any value as plain data: what `cborToPlain` makes of `value`, without maps in between.
+   *
+   * @throws KOS_CODEC_CBOR with a rule `plain: …` when it has no plain form; then the rest of the
+   *   value was not checked
+   */
+  plain(): unknown {
+    return this.#plain(0)
+  }
+
   /** The encoding of the next item, whatever it is, checked as by `value`, as a view. */
   raw(): Uint8Array {
     const start = this.#at
@@ -230,6 +240,35 @@ export class CborReader {
       previousAt = keyAt
     }
     return map
+  }
+
+  #plain(depth: number): unknown {
+    const major = (this.#buffer[this.#at] ?? 0) >> 5
+    if (major === TAG) throw this.#error('plain: tag')
+    if (major !== ARRAY && major !== MAP) return this.#any(depth)
+    this.#head()
+    this.#deeper(depth + 1)
+    if (major === MAP) return this.#plainMap(depth + 1)
+    const length = this.#count(1)
+    const items: unknown[] = []
+    for (let index = 0; index < length; index += 1) items.push(this.#plain(depth + 1))
+    return items
+  }
+
+  #plainMap(depth: number): Record<string, unknown> {
+    const pairs = this.#count(2)
+    const object = Object.create(null) as Record<string, unknown>
+    let previousAt = -1
+    for (let index = 0; index < pairs; index += 1) {
+      const keyAt = this.#at
+      const key = this.nextKey(undefined)
+      this.#checkOrder(previousAt, keyAt)
+      if (typeof key !== 'string') throw this.#error('plain: key is not text')
+      if (key === '__proto__') throw this.#error('plain: forbidden key')
+      object[key] = this.#plain(depth)
+      previousAt = keyAt
+    }
+    return object
   }
 
   #skip(depth: number): void {

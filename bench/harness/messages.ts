@@ -1,0 +1,29 @@
+/** How hard a client drives: one measurement. */
+export interface Load {
+  readonly durationMs: number
+  /** Operations that wait for their answer at any time. */
+  readonly inFlight: number
+}
+
+/** What a client saw in one measurement. */
+export interface Measured {
+  readonly operations: number
+  readonly elapsedMs: number
+  /** Only where few operations are in flight. */
+  readonly p50Us?: number | undefined
+  readonly p99Us?: number | undefined
+}
+
+/** What the bench asks of a child process. */
+export type ChildRequest = { readonly id: number } & (
+  | { readonly kind: 'start'; readonly port: number }
+  | { readonly kind: 'measure'; readonly load: Load }
+  /** User and system time so far, in microseconds. */
+  | { readonly kind: 'cpu' }
+  | { readonly kind: 'stop' }
+)
+
+/** The answer of a child process. */
+export type ChildAnswer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: string }

@@ -1,0 +1,121 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { MemberRole } from './fleet.ts'
+import type { ChildAnswer, ChildRequest, Load, Measured } from './messages.ts'
+
+const CHILD = new URL('child.ts', import.meta.url)
+/** The server may still write its audit log and free memory when the client is done. */
+const SETTLE_MS = 120
+
+/** One measurement of one contender. */
+export interface Sample extends Measured {
+  readonly operationsPerSecond: number
+  /** User and system time per operation. */
+  readonly clientCpuUs: number
+  readonly serverCpuUs: number
+  readonly cpuUs: number
+}
+
+/** A contender that runs: one server process, one client process. */
+export interface RunningContender {
+  readonly name: string
+  measure(load: Load): Promise<Sample>
+  stop(): Promise<void>
+}
+
+/** How contenders are started. */
+export interface ProcessOptions {
+  /** Folder made by `createFleet`. */
+  readonly fleet: string
+  /** Where CPU profiles of both processes go; absent: none are taken. */
+  readonly profileDirectory?: string | undefined
+}
+
+type Ask = ChildRequest extends infer R ? (R extends { id: number } ? Omit<R, 'id'> : never) : never
+
+class Child {
+  readonly #process: ChildProcess
+  readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>()
+  #next = 0
+
+  constructor(name: string, role: MemberRole, options: ProcessOptions) {
+    const { fleet, profileDirectory } = options
+    const profile = profileDirectory && [
+      '--cpu-prof',
+      `--cpu-prof-dir=${profileDirectory}`,
+      `--cpu-prof-name=${name}-${role}.cpuprofile`,
+    ]
+    this.#process = fork(CHILD, [name, role, fleet], { execArgv: profile || [], stdio: 'inherit' })
+    this.#process.on('message', (answer: ChildAnswer) => this.#answered(answer))
+    this.#process.on('exit', (code, signal) => {
+      const error = new Error(`${name} ${role} ended early: ${code ?? signal}`)
+      for (const { reject } of this.#waiting.values()) reject(error)
+      this.#waiting.clear()
+    })
+  }
+
+  async ask<T>(request: Ask): Promise<T> {
+    const id = this.#next++
+    const waiting = Promise.withResolvers<unknown>()
+    this.#waiting.set(id, waiting)
+    this.#process.send({ ...request, id })
+    return (await waiting.promise) as T
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    const gone = new Promise((resolve) => this.#process.once('exit', resolve))
+    await this.ask({ kind: 'stop' }).catch(() => this.#process.kill('SIGKILL'))
+    await gone
+  }
+
+  #answered(answer: ChildAnswer): void {
+    const waiting = this.#waiting.get(answer.id)
+    this.#waiting.delete(answer.id)
+    if ('error' in answer) waiting?.reject(new Error(answer.error))
+    else waiting?.resolve(answer.value)
+  }
+}
+
+/** Starts both ends of a contender of `contenders/` and connects them. */
+export async function startContender(
+  name: string,
+  options: ProcessOptions,
+): Promise<RunningContender> {
+  const server = new Child(name, 'server', options)
+  const client = new Child(name, 'client', options)
+  const stop = async (): Promise<void> => {
+    await client.stop()
+    await server.stop()
+  }
+  try {
+    const port = await server.ask<number>({ kind: 'start', port: 0 })
+    await client.ask<number>({ kind: 'start', port })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { name, stop, measure: (load) => measure(server, client, load) }
+}
+
+async function measure(server: Child, client: Child, load: Load): Promise<Sample> {
+  const cpu = async (): Promise<readonly [number, number]> => [
+    await server.ask<number>({ kind: 'cpu' }),
+    await client.ask<number>({ kind: 'cpu' }),
+  ]
+  const [serverBefore, clientBefore] = await cpu()
+  const measured = await client.ask<Measured>({ kind: 'measure', load })
+  await sleep(SETTLE_MS)
+  const [serverAfter, clientAfter] = await cpu()
+  const { operations, elapsedMs } = measured
+  if (operations === 0) throw new Error('not one operation was done')
+  const serverCpuUs = (serverAfter - serverBefore) / operations
+  const clientCpuUs = (clientAfter - clientBefore) / operations
+  return {
+    ...measured,
+    operationsPerSecond: (operations * 1000) / elapsedMs,
+    serverCpuUs,
+    clientCpuUs,
+    cpuUs: serverCpuUs + clientCpuUs,
+  }
+}

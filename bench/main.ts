@@ -1,0 +1,66 @@
+/**
+ * What kOS costs beside what users would pick instead: `npm run bench -- [suite …] [options]`.
+ * `docs/performance.md` says what each row means.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ensureModules } from '../tools/boot/modules.js'
+import { createFleet } from './harness/fleet.ts'
+import type { ProcessOptions } from './harness/processes.ts'
+import { type Report, renderReport } from './harness/report.ts'
+import type { Effort } from './harness/rounds.ts'
+import { measureAdmission } from './suites/admission.ts'
+import { measureEcho } from './suites/echo.ts'
+
+type Suite = (processes: ProcessOptions, effort: Effort) => Promise<Report>
+
+const SUITES: Readonly<Record<string, Suite>> = {
+  echo: measureEcho,
+  admission: measureAdmission,
+}
+
+const USAGE = `usage: npm run bench -- [${Object.keys(SUITES).join(' | ')}] [--rounds 5] [--ms 400] [--json] [--profile <folder>]`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '5' },
+    ms: { type: 'string', default: '400' },
+    json: { type: 'boolean', default: false },
+    profile: { type: 'string' },
+  },
+})
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (!(Number.isSafeInteger(value) && value > 0)) throw new Error(USAGE)
+  return value
+}
+
+async function main(): Promise<void> {
+  const effort = { rounds: positive(values.rounds), durationMs: positive(values.ms) }
+  const names = positionals.length > 0 ? positionals : Object.keys(SUITES)
+  const suites = names.map((name) => {
+    const suite = SUITES[name]
+    if (!suite) throw new Error(USAGE)
+    return suite
+  })
+  await ensureModules(import.meta.dirname)
+  const fleet = mkdtempSync(join(tmpdir(), 'kos-bench-'))
+  try {
+    createFleet(fleet)
+    const reports: Report[] = []
+    for (const suite of suites) {
+      const report = await suite({ fleet, profileDirectory: values.profile }, effort)
+      reports.push(report)
+      if (!values.json) console.log(renderReport(report))
+    }
+    if (values.json) console.log(JSON.stringify(reports, undefined, 2))
+  } finally {
+    rmSync(fleet, { recursive: true, force: true })
+  }
+}
+
+await main()

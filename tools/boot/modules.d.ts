@@ -1,0 +1,1 @@
+export function ensureModules(root: string): Promise<void>

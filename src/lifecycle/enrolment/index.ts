@@ -1,0 +1,38 @@
+/** Joining and renewal: tokens, proofs of possession, certificates, idempotence. */
+export { enrolmentErrors } from './errors.ts'
+export { issue, type IssueFacts, OPERATOR_LIFE_MS } from './issue.ts'
+export { createJoinService, type JoinResult, type JoinService } from './join.ts'
+export { formatJoinLine, type JoinLine, parseJoinLine } from './join-line.ts'
+export {
+  decodeJoinRequest,
+  decodeRenewRequest,
+  encodeMessage,
+  ENROLMENT_EXPORTER_LABEL,
+  type EnrolmentGrant,
+  type JoinRequest,
+  MAX_ENROLMENT_BYTES,
+  type RenewRequest,
+} from './messages.ts'
+export type {
+  CertificateRecord,
+  EnrolmentStore,
+  EnrolmentTransaction,
+  KeyUse,
+  PrincipalChange,
+  PrincipalRecord,
+  TokenRecord,
+} from './records.ts'
+export { createRenewService, type RenewResult, type RenewService } from './renew.ts'
+export {
+  createJoinRequest,
+  createRenewRequest,
+  type JoinFacts,
+  type RequestKeys,
+} from './requests.ts'
+export {
+  type CreatedToken,
+  createTokenService,
+  MAX_TOKEN_LIFE_MS,
+  type TokenService,
+  type TokenSpecification,
+} from './tokens.ts'

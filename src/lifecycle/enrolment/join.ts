@@ -1,0 +1,243 @@
+import {
+  type Clock,
+  equalBytes,
+  equalConstantTime,
+  isRefusal,
+  type Principal,
+  principalOf,
+  type Random,
+  refuse,
+  type Refusal,
+  toHex,
+  type TrustDomain,
+} from '../../foundation/base/index.ts'
+import { profileOf } from '../../foundation/profiles/index.ts'
+import { type CertificateAuthority, deriveDeviceId } from '../../trust/pki/index.ts'
+import { isAbsentTooLong, issue, keyHashOf, profileProblem, reissue, toGrant } from './issue.ts'
+import type { EnrolmentGrant, JoinRequest } from './messages.ts'
+import { joinAuthenticator, verifyJoinProofs } from './proofs.ts'
+import type {
+  CertificateRecord,
+  EnrolmentStore,
+  EnrolmentTransaction,
+  PrincipalRecord,
+  TokenRecord,
+} from './records.ts'
+import { nameProblem, ownerProblem, type TokenService } from './tokens.ts'
+
+/**
+ * How a join ended, with what the audit log needs to know of it. `copyOf` is the id of the principal
+ * that was locked because somebody else has its token too.
+ */
+export type JoinResult =
+  | { readonly grant: EnrolmentGrant; readonly repeated: boolean; readonly token: TokenRecord }
+  | (Refusal & { readonly copyOf?: string })
+
+/** Decides join requests. */
+export interface JoinService {
+  /**
+   * Joins a device: spends the token, computes the device id, issues the first certificate, in one
+   * durable transaction. The same request again gets the same certificate, after a restart too.
+   *
+   * @param request - decoded, not yet trusted
+   * @param exporter - 32 bytes of {@link ENROLMENT_EXPORTER_LABEL} of the connection it came on
+   * @returns the grant, or a refusal `KOS_ENROLMENT_TOKEN` (which looks the same for an unknown id
+   *   and a wrong secret), `KOS_ENROLMENT_PROOF`, `KOS_ENROLMENT_PROFILE`,
+   *   `KOS_ENROLMENT_NAME_TAKEN`, `KOS_ENROLMENT_REQUEST`, `KOS_ENROLMENT_LOCKED`,
+   *   `KOS_ENROLMENT_EXPIRED` or `KOS_ENROLMENT_COPY`
+   * @throws KosError of storage or of the CA; nothing is changed then
+   */
+  join(request: JoinRequest, exporter: Uint8Array): Promise<JoinResult>
+}
+
+interface JoinDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly store: EnrolmentStore
+  readonly ca: CertificateAuthority
+  readonly tokens: TokenService
+}
+
+/**
+ * Makes the join service.
+ *
+ * **Security:** the caller limits the rate and size of requests before authentication, records
+ * every result, and puts the principal of `copyOf` on the lock list.
+ *
+ * @param deps - clock, randomness, the registry, the CA and the token service
+ * @param options - the trust domain of new principals
+ * @see identity: Joining
+ */
+export function createJoinService(
+  deps: JoinDeps,
+  options: { readonly trustDomain: TrustDomain },
+): JoinService {
+  return Object.freeze({
+    join: async (request: JoinRequest, exporter: Uint8Array): Promise<JoinResult> => {
+      // Before the signatures: who does not know a secret costs the authority a few hashes.
+      if (!knowsSecret(deps.tokens, request, exporter)) return tokenRefused('secret')
+      const proofs = verifyJoinProofs(request, exporter)
+      if (isRefusal(proofs)) return proofs
+      return deps.store.transaction((transaction) =>
+        decide(deps, { transaction, request, tlsSpki: proofs.tlsSpki, ...options }),
+      )
+    },
+  })
+}
+
+function knowsSecret(tokens: TokenService, request: JoinRequest, exporter: Uint8Array): boolean {
+  using secret = tokens.secretOf(request.tokenId)
+  const expected = joinAuthenticator(secret, exporter, request.csr)
+  return equalConstantTime(expected, request.authenticator)
+}
+
+interface JoinCase {
+  readonly transaction: EnrolmentTransaction
+  readonly request: JoinRequest
+  readonly tlsSpki: Uint8Array
+  readonly trustDomain: TrustDomain
+}
+
+function decide(deps: JoinDeps, join: JoinCase): JoinResult {
+  const token = join.transaction.token(join.request.tokenId)
+  if (!token) return tokenRefused('unknown')
+  if (token.state === 'revoked') return tokenRefused('revoked')
+  if (token.state === 'spent') return spentBefore(deps, join, token)
+  if (token.expiresAt <= deps.clock.wallMs()) return tokenRefused('expired')
+  return admissionProblem(join, token) ?? admit(deps, join, token)
+}
+
+/** Idempotence by (token, public keys): the same request again, or somebody else with the line. */
+function spentBefore(deps: JoinDeps, join: JoinCase, token: TokenRecord): JoinResult {
+  const { transaction, request, tlsSpki } = join
+  const principal = token.principalId && transaction.principal(token.principalId)
+  if (!principal) return tokenRefused('spent')
+  const isSame =
+    token.spentTlsKeyHash === keyHashOf(tlsSpki) &&
+    equalBytes(principal.identitySpki, request.identitySpki)
+  if (!isSame) return otherKey(deps, { transaction, token, principal })
+  if (principal.state !== 'active') return refuse('KOS_ENROLMENT_LOCKED', 'principal/state')
+  const certificate = transaction.certificate(principal.id, 1, keyHashOf(tlsSpki))
+  if (!certificate) return tokenRefused('spent')
+  const grant = repeat(deps, join, { principal, certificate })
+  return isRefusal(grant) ? grant : { grant, repeated: true, token }
+}
+
+/** The same certificate again; one that ended meanwhile would be of no use to who asks. */
+function repeat(
+  deps: JoinDeps,
+  join: JoinCase,
+  before: { readonly principal: PrincipalRecord; readonly certificate: CertificateRecord },
+): EnrolmentGrant | Refusal {
+  const { principal, certificate } = before
+  const now = deps.clock.wallMs()
+  if (certificate.notAfter > now) return toGrant(principal, certificate)
+  // Whoever has renewed since knows its generation and does not join.
+  if (principal.generation > 1) return tokenRefused('spent')
+  if (isAbsentTooLong(principal, now)) return refuse('KOS_ENROLMENT_EXPIRED', 'certificate/absence')
+  const { tlsSpki } = join
+  return reissue(deps.ca, join.transaction, { principal, tlsSpki, generation: 1, addresses: [] })
+}
+
+/**
+ * The secret is in other hands too. Once the first certificate is in use nobody can say whose device
+ * it is, so it is locked. A line older than its token proves nothing and locks nobody out.
+ */
+function otherKey(
+  deps: JoinDeps,
+  spent: {
+    readonly transaction: EnrolmentTransaction
+    readonly token: TokenRecord
+    readonly principal: PrincipalRecord
+  },
+): JoinResult {
+  const { transaction, token, principal } = spent
+  const isUsed = principal.generationUsed || principal.generation > 1
+  const isOld = token.expiresAt <= deps.clock.wallMs()
+  if (isOld || !isUsed || principal.state !== 'active') return tokenRefused('spent')
+  transaction.changePrincipal(principal.id, { state: 'locked' })
+  return { ...refuse('KOS_ENROLMENT_COPY', 'token/other-key'), copyOf: principal.id }
+}
+
+/** What stands against a join although token and proofs hold; the token stays open. */
+function admissionProblem(join: JoinCase, token: TokenRecord): Refusal | undefined {
+  const { transaction } = join
+  return (
+    profileProblem(profileOf(token.profile)) ??
+    ownerProblem(transaction, token) ??
+    nameProblem(transaction, token) ??
+    keysProblem(join)
+  )
+}
+
+/** A key belongs to one principal and one purpose for ever, also after the principal's removal. */
+function keysProblem({ transaction, request, tlsSpki }: JoinCase): Refusal | undefined {
+  const { identitySpki, kemSpki, logSpkis } = request
+  for (const spki of [identitySpki, tlsSpki, kemSpki, ...logSpkis]) {
+    const use = transaction.keyUse(keyHashOf(spki))
+    if (use) {
+      return refuse('KOS_ENROLMENT_COPY', `keys/registered-${use.purpose}`, {
+        remedy: 'Join from an empty state folder: its keys belong to another registration.',
+      })
+    }
+  }
+  return undefined
+}
+
+function admit(deps: JoinDeps, join: JoinCase, token: TokenRecord): JoinResult {
+  const { transaction, request, tlsSpki } = join
+  const uuid = deps.random.uuidv7()
+  const named = namePrincipal(join, token, uuid)
+  if (!named) return refuse('KOS_ENROLMENT_REQUEST', 'token/name')
+  const certificate = issue(deps.ca, {
+    principal: named,
+    identitySpki: request.identitySpki,
+    tlsSpki,
+    profile: profileOf(token.profile),
+    generation: 1,
+    lifeMs: undefined,
+  })
+  const spent = { tlsKeyHash: certificate.tlsKeyHash, principalId: named.id }
+  if (!transaction.spendToken(token.id, spent)) return tokenRefused('spent')
+  const now = deps.clock.wallMs()
+  const principal: PrincipalRecord = {
+    id: named.id,
+    uri: named.uri,
+    kind: token.kind,
+    name: token.name,
+    profile: token.profile,
+    state: 'active',
+    owner: token.owner,
+    mac: toHex(request.mac),
+    uuid,
+    identitySpki: request.identitySpki,
+    kemSpki: request.kemSpki,
+    logSpkis: request.logSpkis,
+    generation: 1,
+    generationUsed: false,
+    roles: [],
+    groups: [],
+    labels: {},
+    addresses: request.addresses,
+    createdAt: now,
+    lastSeenAt: now,
+    certificateNotBefore: certificate.notBefore,
+    certificateNotAfter: certificate.notAfter,
+  }
+  transaction.insertPrincipal(principal)
+  transaction.insertCertificate(certificate)
+  return { grant: toGrant(principal, certificate), repeated: false, token }
+}
+
+function namePrincipal(join: JoinCase, token: TokenRecord, uuid: string): Principal | undefined {
+  if (token.kind === 'agent') return principalOf(join.trustDomain, 'agent', token.name)
+  const { mac, identitySpki } = join.request
+  return principalOf(join.trustDomain, 'device', deriveDeviceId({ mac, uuid, identitySpki }))
+}
+
+/** From outside every token failure looks alike; the rule is for the log. */
+function tokenRefused(check: string): Refusal {
+  return refuse('KOS_ENROLMENT_TOKEN', `token/${check}`, {
+    remedy: 'Ask the operator for a new join line.',
+  })
+}

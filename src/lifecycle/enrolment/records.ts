@@ -1,0 +1,118 @@
+import type { PrincipalKind, UnixMs } from '../../foundation/base/index.ts'
+import type { ProfileName } from '../../foundation/profiles/index.ts'
+
+/** A join token as stored. The secret is derived from the authority's token root, never stored. */
+export interface TokenRecord {
+  readonly id: string
+  readonly name: string
+  readonly kind: 'device' | 'agent'
+  readonly profile: ProfileName
+  /** URI of the owning user. */
+  readonly owner: string
+  readonly createdAt: UnixMs
+  readonly expiresAt: UnixMs
+  readonly state: 'open' | 'spent' | 'revoked'
+  /** Hexadecimal SHA-256 of the TLS key that spent the token. */
+  readonly spentTlsKeyHash: string | undefined
+  readonly principalId: string | undefined
+}
+
+/** A principal as the authority's registry knows it. MAC and UUID never leave the registry. */
+export interface PrincipalRecord {
+  readonly id: string
+  readonly uri: string
+  readonly kind: PrincipalKind
+  readonly name: string
+  readonly profile: ProfileName
+  readonly state: 'active' | 'locked' | 'removed'
+  readonly owner: string
+  readonly mac: string
+  readonly uuid: string
+  readonly identitySpki: Uint8Array
+  readonly kemSpki: Uint8Array | undefined
+  readonly logSpkis: readonly Uint8Array[]
+  /** Generation of the newest certificate. */
+  readonly generation: number
+  /** Whether the newest generation was seen in use. */
+  readonly generationUsed: boolean
+  readonly roles: readonly string[]
+  readonly groups: readonly string[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly addresses: readonly string[]
+  readonly createdAt: UnixMs
+  readonly lastSeenAt: UnixMs | undefined
+  readonly certificateNotBefore: UnixMs
+  readonly certificateNotAfter: UnixMs
+}
+
+/** A certificate as issued; kept so that a repeated request gets the same one. */
+export interface CertificateRecord {
+  readonly serial: string
+  readonly principalId: string
+  readonly generation: number
+  /** Hexadecimal SHA-256 of the certified TLS key. */
+  readonly tlsKeyHash: string
+  readonly der: Uint8Array
+  readonly notBefore: UnixMs
+  readonly notAfter: UnixMs
+}
+
+/** What a registered key is for. @see identity: Keys of a principal */
+export type KeyUsePurpose = 'identity' | 'tls' | 'kem' | 'log'
+
+/** Whose key it is, and for what: one principal, one purpose, for ever. */
+export interface KeyUse {
+  readonly principalId: string
+  readonly purpose: KeyUsePurpose
+}
+
+/** Changes to a principal's record made by enrolment. */
+export type PrincipalChange = Partial<
+  Pick<
+    PrincipalRecord,
+    | 'state'
+    | 'generation'
+    | 'generationUsed'
+    | 'addresses'
+    | 'certificateNotBefore'
+    | 'certificateNotAfter'
+  >
+>
+
+/** What enrolment needs of the registry inside one transaction. */
+export interface EnrolmentTransaction {
+  token(id: string): TokenRecord | undefined
+  /** The open token of a name that ends last. */
+  openTokenNamed(name: string): TokenRecord | undefined
+  insertToken(token: TokenRecord): void
+  /** Marks an open token as spent; `false` when it is no longer open. */
+  spendToken(id: string, spent: { tlsKeyHash: string; principalId: string }): boolean
+  /** A principal by its id, also a removed one. */
+  principal(id: string): PrincipalRecord | undefined
+  /** The principal of a name, unless it was removed. */
+  principalNamed(name: string): PrincipalRecord | undefined
+  /** Stores a principal and registers its identity, KEM and log keys; throws when one is taken. */
+  insertPrincipal(record: PrincipalRecord): void
+  changePrincipal(id: string, change: PrincipalChange): void
+  /** Who has a key, also after removal; `keyHash` is the hexadecimal SHA-256 of its SPKI. */
+  keyUse(keyHash: string): KeyUse | undefined
+  /** The newest certificate of a principal for a generation and TLS key. */
+  certificate(
+    principalId: string,
+    generation: number,
+    tlsKeyHash: string,
+  ): CertificateRecord | undefined
+  /**
+   * Stores a certificate and registers its TLS key; throws when the key is anything but a TLS key of
+   * the same principal.
+   */
+  insertCertificate(certificate: CertificateRecord): void
+}
+
+/**
+ * The registry as enrolment sees it. `transaction` resolves when the work is durable; it must run
+ * the work alone, and undo all of it when the work throws.
+ */
+export interface EnrolmentStore {
+  transaction<T>(work: (transaction: EnrolmentTransaction) => T): Promise<T>
+}

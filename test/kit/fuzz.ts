@@ -1,4 +1,4 @@
-import fc, { type IProperty } from 'fast-check'
+import fc, { type IAsyncProperty, type IProperty } from 'fast-check'
 
 /** Longest time one property may take. */
 const TIME_BOX_MS = 4000
@@ -8,6 +8,14 @@ const RUNS = 2000
 /** Checks a property within a time box; a failure prints its seed and path. */
 export function fuzz<T>(property: IProperty<T>): void {
   fc.assert(property, {
+    numRuns: RUNS,
+    plugins: [fc.interruptAfterTimeLimit(TIME_BOX_MS)],
+  })
+}
+
+/** As {@link fuzz}, for a property that awaits. */
+export async function fuzzAsync<T>(property: IAsyncProperty<T>): Promise<void> {
+  await fc.assert(property, {
     numRuns: RUNS,
     plugins: [fc.interruptAfterTimeLimit(TIME_BOX_MS)],
   })

@@ -69,19 +69,14 @@ export interface EnrolmentPlace {
 }
 
 /** Opens the enrolment of a folder; a second time, after closing its store, is a restart. */
-export function openEnrolment(
-  place: EnrolmentPlace,
-  wrapCa: (ca: CertificateAuthority) => CertificateAuthority = (ca) => ca,
-): TestEnrolment {
+export function openEnrolment(place: EnrolmentPlace): TestEnrolment {
   const { folder, keys, clock, random } = place
   const store = openStore<AuthorityTables>(
     { clock, log: silentLog },
     { path: join(folder, 'registry.db'), migrations: [{ version: 1, ...registrySchema }] },
   )
   const registry = createRegistry(store)
-  const ca = wrapCa(
-    createCertificateAuthority({ clock, random, keys }, { trustDomain: TRUST_DOMAIN }),
-  )
+  const ca = createCertificateAuthority({ clock, random, keys }, { trustDomain: TRUST_DOMAIN })
   const tokenRoot = Secret.copy(sha256(utf8('token root of the tests')))
   const tokens = createTokenService({ clock, random, store: registry, tokenRoot })
   const joins = createJoinService(

@@ -75,6 +75,8 @@ export interface RunningAuthority {
 
 /** The lock list is signed anew this often even when unchanged. @see identity: Lock list */
 const HEARTBEAT_MS = 10_000
+/** Refusals before authentication are recorded once per minute. */
+const REFUSALS_MS = 60_000
 const CLOCK_SANITY_MS = 60_000
 const REQUEST_RATE = { perSecond: 50, burst: 200 }
 const MAX_RATE_KEYS = 65_536
@@ -132,6 +134,7 @@ export async function startAuthority(
     const stopTimers = startTimers(deps, {
       publisher,
       renewCertificate,
+      flushRefusals: () => hub.admission.flush(),
       leaf: () => certificate.leaf,
     })
     await state.audit.append(systemEvent(state, 'authority.start'))
@@ -293,6 +296,7 @@ function startTimers(
   work: {
     readonly publisher: AuthorityPublisher
     readonly renewCertificate: () => void
+    readonly flushRefusals: () => void
     readonly leaf: () => Parameters<typeof renewAtMs>[0] extends infer T
       ? { readonly notBefore: T; readonly notAfter: T }
       : never
@@ -322,6 +326,11 @@ function startTimers(
     return Math.max(1000, renewAtMs(notBefore, notAfter, deps.random) - deps.clock.wallMs())
   }
   every('certificate', untilRenewal, work.renewCertificate)
+  every(
+    'refusals',
+    () => REFUSALS_MS,
+    () => work.flushRefusals(),
+  )
   return () => {
     for (const cancel of cancels.values()) cancel()
   }

@@ -140,7 +140,7 @@ function secured(open: OpenConnections, socket: TLSSocket): void {
   open.tickets.delete(key)
   if (!ticket) return
   ticket.secured()
-  if (ticket.ready(`https:${key}`)) socket.destroy()
+  ticket.anonymous()
 }
 
 function endpointKey(socket: Socket | TLSSocket): string {

@@ -1,5 +1,6 @@
 /** The names of the profiles, weakest first. @see device-security-profiles.md section 1 */
 export const PROFILE_NAMES = ['SEC-0', 'SEC-1', 'SEC-2', 'SEC-3', 'SEC-4'] as const
+/** One of {@link PROFILE_NAMES}. */
 export type ProfileName = (typeof PROFILE_NAMES)[number]
 
 /** A position in the order of profiles: 0 to 4. */

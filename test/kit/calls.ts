@@ -3,6 +3,7 @@ import {
   type Clock,
   parseTrustDomain,
   principalOf,
+  type RateLimit,
   refuse,
   type Refusal,
   silentLog,
@@ -70,6 +71,9 @@ export function authenticatedPeer(
   })
   return mintAuthenticated(connected, { peer, sessionId: '00' })
 }
+
+/** A rate that no test reaches. */
+export const UNLIMITED_RATE: RateLimit = Object.freeze({ perSecond: 1e6, burst: 1e6 })
 
 let callCount = 0
 
@@ -170,7 +174,7 @@ export interface TestExecutorOptions {
   readonly callRateOf?: Parameters<typeof createExecutor>[1]['callRateOf']
 }
 
-/** Makes an executor of the given commands that allows everything unless told otherwise. */
+/** Makes an executor that allows everything, at any rate, unless told otherwise. */
 export function createTestExecutor(
   commands: readonly Command[],
   options: TestExecutorOptions = {},
@@ -186,7 +190,7 @@ export function createTestExecutor(
   }
   const executor = createExecutor(deps, {
     profile: profileOf(options.profile ?? 'SEC-2'),
-    limits: { ...DEFAULT_EXECUTOR_LIMITS, ...options.limits },
+    limits: { ...DEFAULT_EXECUTOR_LIMITS, callRate: UNLIMITED_RATE, ...options.limits },
     ...(options.callRateOf && { callRateOf: options.callRateOf }),
   })
   return {

@@ -1,5 +1,5 @@
 /** Runs single commands and validations without an executor. */
-import { isRefusal, type Refusal } from '../../src/foundation/base/index.ts'
+import { isRefusal, type Refusal, z } from '../../src/foundation/base/index.ts'
 import {
   type ArgumentDecision,
   mintAuthorised,
@@ -9,7 +9,9 @@ import {
   type Catalog,
   type Command,
   type CommandContext,
+  type CommandDefinition,
   createCatalog,
+  defineCommand,
   type FileRoot,
   createBuiltins,
   readHostInfo,
@@ -74,4 +76,64 @@ export function builtin(name: string, fileRoots: readonly FileRoot[] = []): Comm
   )
   if (!command) throw new TypeError('no such built-in')
   return command
+}
+
+/** Arguments and results of {@link testCommand}. */
+export interface TestData {
+  readonly value?: unknown
+}
+
+/** A command that takes and returns any `value`; parts can be replaced. */
+export function testCommand(
+  run: CommandDefinition<TestData, TestData>['run'],
+  parts: Partial<CommandDefinition<TestData, TestData>> = {},
+): Command {
+  return defineCommand<TestData, TestData>({
+    name: 'test.run',
+    domain: 'rpc',
+    summary: 'Runs a test',
+    description: 'Does what the test wants.',
+    argumentSchema: z.strictObject({ value: z.unknown().optional() }),
+    resultSchema: z.strictObject({ value: z.unknown().optional() }),
+    positional: ['value'],
+    permission: 'test',
+    effects: 'read',
+    limits: {
+      maxArgumentBytes: 16_384,
+      maxResultBytes: 65_536,
+      timeoutMs: 60_000,
+      concurrency: 100,
+    },
+    examples: [{ purpose: 'Run it.', arguments: {} }],
+    run,
+    ...parts,
+  })
+}
+
+/** A command whose runs end when the test says so. */
+export interface HeldCommand {
+  readonly command: Command
+  /** The runs in the order in which they began. */
+  readonly runs: readonly HeldRun[]
+}
+
+/** One run of a {@link HeldCommand}. */
+export interface HeldRun {
+  readonly context: CommandContext
+  readonly args: TestData
+  readonly resolve: (result: TestData) => void
+  readonly reject: (error: Error) => void
+}
+
+/** Makes a command whose runs end when the test says so. */
+export function heldCommand(
+  parts: Partial<CommandDefinition<TestData, TestData>> = {},
+): HeldCommand {
+  const runs: HeldRun[] = []
+  const command = testCommand((context, args) => {
+    const { promise, resolve, reject } = Promise.withResolvers<TestData>()
+    runs.push({ context, args, resolve, reject })
+    return promise
+  }, parts)
+  return { command, runs }
 }

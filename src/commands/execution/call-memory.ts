@@ -29,8 +29,14 @@ export class StoreBudget {
     this.#maxBytes = maxBytes
   }
 
+  /** Whether there is no room for another entry. */
   get full(): boolean {
-    return this.#entries >= this.#maxEntries || this.#bytes >= this.#maxBytes
+    return this.#entries >= this.#maxEntries || this.bytesFull
+  }
+
+  /** Whether there is no room for another byte. */
+  get bytesFull(): boolean {
+    return this.#bytes >= this.#maxBytes
   }
 
   /** Accounts for entries that come (+) or go (-). */

@@ -86,7 +86,8 @@ export class PeerTable {
   }
 
   #flush({ unrecorded }: PeerState): void {
-    if (unrecorded.last) this.#recordSuppressed(unrecorded.last, unrecorded.count)
+    // The record stands for the last of them itself and for the others.
+    if (unrecorded.last) this.#recordSuppressed(unrecorded.last, unrecorded.count - 1)
     unrecorded.last = undefined
     unrecorded.count = 0
   }

@@ -210,8 +210,9 @@ export class CallRunner {
     const { budget, peers } = this.#deps
     const { calls } = peer
     if (outcome.status === 'refused') return calls.forget(stored.callId)
-    if (budget.full && stored.change) peers.relieve(attempt.startedMs)
-    if (!budget.full) return calls.finish(stored, this.#keeper.keep(outcome), this.#keeper.bytes)
+    if (budget.bytesFull && stored.change) peers.relieve(attempt.startedMs)
+    if (!budget.bytesFull)
+      return calls.finish(stored, this.#keeper.keep(outcome), this.#keeper.bytes)
     if (stored.change) calls.finish(stored, outcomeOf('failed', resultGone), 0)
     else calls.forget(stored.callId)
   }

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { KosError } from '../base/index.ts'
 import { copyBytes } from './cbor-bytes.ts'
+import { readName } from './cbor-names.ts'
 import {
   cborError,
   type CborKey,
@@ -119,6 +120,12 @@ export class CborReader {
     return this.#text()
   }
 
+  /** A text string that is likely to come again, such as a command: cheaper than `text` then. */
+  name(): string {
+    this.#expect(TEXT, 'text')
+    return this.#name()
+  }
+
   /** A byte string, as a view into the input. */
   bytes(): Uint8Array {
     this.#expect(BYTES, 'bytes')
@@ -146,7 +153,7 @@ export class CborReader {
    */
   nextKey(previous: CborKey | undefined): CborKey {
     const major = this.#head()
-    const key = major === TEXT ? this.#text() : this.#keyInteger(major)
+    const key = major === TEXT ? this.#name() : this.#keyInteger(major)
     if (previous !== undefined && compareCborKeys(previous, key) >= 0) {
       throw this.#error('map: keys not sorted or not unique')
     }
@@ -344,6 +351,18 @@ export class CborReader {
       throw this.#error('text: not UTF-8')
     }
     return text
+  }
+
+  #name(): string {
+    const start = this.#at
+    const length = this.#argument
+    const known =
+      start + length <= this.#buffer.length
+        ? readName(this.#buffer, start, start + length)
+        : undefined
+    if (known === undefined) return this.#text()
+    this.#advanceText()
+    return known
   }
 
   #advanceText(): number {

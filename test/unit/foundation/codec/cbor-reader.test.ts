@@ -250,3 +250,22 @@ test('compareCborKeys is the order of the encodings', () => {
     }
   }
 })
+
+test('names come back equal, whether they were read before or not', () => {
+  const names = ['', 'a', 'echo', 'é', 'x'.repeat(32), 'y'.repeat(33), 'z'.repeat(300)]
+  // Same length and hash, so that one pushes the other out.
+  names.push('Aa', 'BB', 'Aa')
+  for (const name of [...names, ...names]) {
+    const reader = new CborReader(encodeCbor(name))
+    assert.equal(reader.name(), name)
+    reader.end()
+  }
+})
+
+test('a name is as strict as a text', () => {
+  const refused = { code: 'KOS_CODEC_CBOR' }
+  assert.throws(() => new CborReader(Uint8Array.of(0x64, 0x65, 0x63)).name(), refused)
+  assert.throws(() => new CborReader(Uint8Array.of(0x61, 0xff)).name(), refused)
+  assert.throws(() => new CborReader(Uint8Array.of(0x41, 0x61)).name(), refused)
+  assert.throws(() => new CborReader(encodeCbor('echo'), { maxTextBytes: 3 }).name(), refused)
+})

@@ -9,6 +9,7 @@ import {
   parseTrustDomain,
   type Principal,
   principalOf,
+  type Random,
   type Refusal,
   refuse,
   sha256,
@@ -112,6 +113,8 @@ export interface PairOptions {
   readonly limits?: Partial<SessionLimits>
   readonly clock?: TestClock
   readonly log?: Log
+  /** Instead of seeded randomness, for benchmarks. */
+  readonly random?: Random
   /** Per side, what differs in the machine's options. */
   readonly handshake?: Partial<Record<Role, Partial<HandshakeOptions>>>
   /** Per side, what differs in its authenticator. */
@@ -236,6 +239,7 @@ export function testEnd(
     readonly clock: Clock
     readonly limits: SessionLimits
     readonly log?: Log | undefined
+    readonly random?: Random | undefined
   },
 ): TestEnd {
   const { role, clock, limits } = options
@@ -243,7 +247,7 @@ export function testEnd(
   const machine = new SessionMachine(
     {
       clock,
-      random: createTestRandom(`session ${role}`),
+      random: options.random ?? createTestRandom(`session ${role}`),
       log: options.log ?? silentLog,
       budget: createByteBudget(limits.maxReceiveBytes),
     },
@@ -303,9 +307,9 @@ export function sessionPair(options: PairOptions = {}): SessionPair {
   const pair = handshakePair(options)
   const { clock, limits } = pair
   const established = establish(pair)
-  const { log } = options
-  const dialler = testEnd(established.dialler, { role: 'dialler', clock, limits, log })
-  const listener = testEnd(established.listener, { role: 'listener', clock, limits, log })
+  const { log, random } = options
+  const dialler = testEnd(established.dialler, { role: 'dialler', clock, limits, log, random })
+  const listener = testEnd(established.listener, { role: 'listener', clock, limits, log, random })
   const carry = (from: TestEnd, to: TestEnd, chunkBytes: number): boolean => {
     const bytes = from.machine.take()
     if (!bytes) return false

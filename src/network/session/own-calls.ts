@@ -1,4 +1,5 @@
 import {
+  concatBytes,
   equalBytes,
   type Gcra,
   type KosErrorCode,
@@ -6,17 +7,13 @@ import {
   sha256,
   takeGcra,
 } from '../../foundation/base/index.ts'
-import {
-  type CborInput,
-  cborToPlain,
-  type CborValue,
-  CborWriter,
-  decodeCbor,
-} from '../../foundation/codec/index.ts'
+import { type CborInput, CborReader, CborWriter } from '../../foundation/codec/index.ts'
 import {
   type DecodedResult,
   decodeResult,
   decodeRule,
+  isCallFault,
+  readLastPlain,
   ID_BYTES,
   writeOpenHead,
 } from './call-codec.ts'
@@ -25,6 +22,8 @@ import { parityOf, type SessionCore } from './core.ts'
 import { DataSender, ReceiveWindow, SendWindow, ValueCollector } from './flow.ts'
 import { FLAG_END, FLAG_VALUE, FRAME } from './frames.ts'
 import { OutgoingCall, type ResultStream } from './outgoing-call.ts'
+import { StreamTable } from './stream-table.ts'
+import type { IdPool } from './turn.ts'
 import { RESET_CODES } from './wire-codes.ts'
 
 const MAX_STREAM = 2 ** 32 - 1
@@ -57,7 +56,7 @@ interface OwnCallsOptions {
 export class OwnCalls {
   readonly #core: SessionCore
   readonly #options: OwnCallsOptions
-  readonly #calls = new Map<number, OutgoingCall>()
+  readonly #calls = new StreamTable<OutgoingCall>()
   readonly #scratch = new CborWriter()
   readonly #parity: 0 | 1
   readonly #rate: RateLimit
@@ -120,7 +119,7 @@ export class OwnCalls {
     }
     this.#nextStream = stream + 2
     this.#opened += 1
-    this.#calls.set(stream, call)
+    this.#calls.add(call)
     return call
   }
 
@@ -129,14 +128,8 @@ export class OwnCalls {
     const call = this.#calls.get(stream)
     // Also a second one: the first has removed the call.
     if (!call) return this.#core.fault('KOS_SESSION_PROTOCOL', 'result: stream')
-    let result: DecodedResult
-    try {
-      result = decodeResult(payload)
-    } catch (error) {
-      return this.#core.fault('KOS_SESSION_PROTOCOL', decodeRule(error, 'result'))
-    }
     // On a fault the call stays listed, so that closing settles it.
-    const ended = this.#ending(call, result)
+    const ended = this.#decode(call, payload)
     if (!ended) return undefined
     this.#calls.delete(stream)
     call.incoming?.collector?.drop()
@@ -182,7 +175,7 @@ export class OwnCalls {
 
   /** Gives up a call: the caller has its result at once, the peer is told to stop. */
   cancel(call: OutgoingCall, code: KosErrorCode, rule: string): void {
-    if (call.settled || !this.#calls.has(call.stream)) return
+    if (call.settled || this.#calls.get(call.stream) !== call) return
     call.settle(localFailure(code, rule))
     this.#abandon(call, true)
   }
@@ -190,7 +183,7 @@ export class OwnCalls {
   /** The peer takes no more calls; those above its last stream were never looked at. */
   goaway(lastStream: number, retryAfterMs: number): void {
     this.#goaway = { retryAfterMs }
-    for (const call of this.#calls.values()) {
+    for (const call of this.#calls.list()) {
       if (call.stream <= lastStream) continue
       this.#calls.delete(call.stream)
       if (call.sender) this.#core.output.stop(call.sender)
@@ -206,7 +199,7 @@ export class OwnCalls {
 
   /** Ends calls whose deadline passed, sends RESETs that had to wait, misses answers. */
   tick(nowMs: number): void {
-    for (const call of this.#calls.values()) {
+    for (const call of this.#calls.list()) {
       if (!call.settled && call.dueMs <= nowMs) {
         call.settle(localFailure('KOS_SESSION_DEADLINE', 'deadline'))
         // The peer ends the call by the same deadline: only an unfinished opening needs a RESET.
@@ -222,7 +215,7 @@ export class OwnCalls {
 
   /** The connection ended. */
   close(rule: string): void {
-    for (const call of this.#calls.values()) {
+    for (const call of this.#calls.list()) {
       call.incoming?.collector?.drop()
       call.settle(localFailure('KOS_SESSION_CLOSED', rule))
     }
@@ -254,13 +247,13 @@ export class OwnCalls {
 
   #writeHead(request: OpenRequest): void {
     const { ids, time } = this.#core
+    const { callId, traceId } = request
     writeOpenHead(this.#scratch, {
-      callId: request.callId ?? ids.take(ID_BYTES),
+      // The usual call: id and nonce are one piece of fresh randomness.
+      ids: callId || traceId ? joinIds(callId ?? ids.take(ID_BYTES), ids, traceId) : ids.take(32),
       command: request.command,
       deadlineMs: request.deadlineMs,
       timeMs: time.wallMs,
-      nonce: ids.take(ID_BYTES),
-      traceId: request.traceId,
     })
   }
 
@@ -343,47 +336,56 @@ export class OwnCalls {
     const { window, output } = this.#core
     const credit = window.consume(bytes)
     if (credit > 0) output.credit(0, credit)
-    if (!this.#calls.has(call.stream)) return
+    if (this.#calls.get(call.stream) !== call) return
     const streamCredit = call.incoming?.window.consume(bytes) ?? 0
     if (streamCredit > 0) output.credit(call.stream, streamCredit)
+  }
+
+  #decode(call: OutgoingCall, payload: Buffer): CallResult | undefined {
+    let result: DecodedResult
+    try {
+      result = decodeResult(payload)
+    } catch (error) {
+      return this.#badResult(error)
+    }
+    return this.#ending(call, result)
   }
 
   /** What the caller gets; `undefined` after a fault. */
   #ending(call: OutgoingCall, result: DecodedResult): CallResult | undefined {
     if (result.status !== 'ok') return { ...result, origin: 'peer' }
-    const { incoming } = call
     // Nobody looks at the result: what came of it was not kept either.
     if (call.settled) return SETTLED
-    let { value } = result
-    if ((incoming === undefined) !== (result.digest === undefined)) return this.#badDigest()
-    if (incoming && result.digest) {
-      if (!equalBytes(incoming.hash.digest(), result.digest)) return this.#badDigest()
-      if (incoming.collector) {
-        const collected = this.#decodeCollected(incoming.collector.take(), value)
-        if (!collected) return undefined
-        value = collected.value
-      }
+    const { incoming } = call
+    const { digest, value } = result
+    if (!incoming && !digest) return { status: 'ok', value, origin: 'peer' }
+    if (!incoming || !digest || !equalBytes(incoming.hash.digest(), digest)) {
+      this.#core.fault('KOS_SESSION_PROTOCOL', 'result: digest')
+      return undefined
     }
+    const { collector } = incoming
+    if (!collector) return { status: 'ok', value, origin: 'peer' }
+    if (value === null) return this.#collected(collector.take())
+    // A value travels once: as DATA or in RESULT.
+    this.#core.fault('KOS_SESSION_PROTOCOL', 'result: value')
+    return undefined
+  }
+
+  #collected(bytes: Uint8Array): CallResult | undefined {
+    const { maxValueBytes } = this.#core.limits
     try {
-      return { status: 'ok', value: cborToPlain(value), origin: 'peer' }
+      const value = readLastPlain(new CborReader(bytes, { maxBytes: maxValueBytes }))
+      return { status: 'ok', value, origin: 'peer' }
     } catch (error) {
-      return localFailure('KOS_SESSION_RESULT', decodeRule(error, 'result'))
+      return this.#badResult(error)
     }
   }
 
-  #badDigest(): undefined {
-    this.#core.fault('KOS_SESSION_PROTOCOL', 'result: digest')
-  }
-
-  #decodeCollected(bytes: Uint8Array, inline: CborValue): { value: CborValue } | undefined {
-    try {
-      const value = decodeCbor(bytes, { maxBytes: this.#core.limits.maxValueBytes })
-      // The value travels once: as DATA or in RESULT.
-      if (inline === null) return { value }
-      this.#core.fault('KOS_SESSION_PROTOCOL', 'result: value')
-    } catch (error) {
-      this.#core.fault('KOS_SESSION_PROTOCOL', decodeRule(error, 'result'))
-    }
+  /** A result that cannot be read fails its call, or the session when it breaks the protocol. */
+  #badResult(error: unknown): CallResult | undefined {
+    const rule = decodeRule(error, 'result')
+    if (isCallFault(error)) return localFailure('KOS_SESSION_RESULT', rule)
+    this.#core.fault('KOS_SESSION_PROTOCOL', rule)
     return undefined
   }
 
@@ -401,6 +403,10 @@ export class OwnCalls {
     call.resetWaits = takeGcra(this.#resets, OWN_RESETS, time.monotonicMs) > 0
     if (!call.resetWaits) output.reset(call.stream, RESET_CODES.cancelled)
   }
+}
+
+function joinIds(callId: Uint8Array, pool: IdPool, traceId: Uint8Array | undefined): Uint8Array {
+  return concatBytes(callId, pool.take(ID_BYTES), traceId ?? NOTHING)
 }
 
 function localRefusal(code: KosErrorCode, rule: string, retryAfterMs?: number): CallResult {

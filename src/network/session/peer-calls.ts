@@ -1,16 +1,11 @@
 import { equalBytes, type Gcra, sha256, takeGcra } from '../../foundation/base/index.ts'
-import {
-  type CborInput,
-  type CborReader,
-  cborToPlain,
-  type CborValue,
-  CborWriter,
-  decodeCbor,
-} from '../../foundation/codec/index.ts'
+import { type CborInput, CborReader, CborWriter } from '../../foundation/codec/index.ts'
 import {
   type DecodedOpen,
   decodeOpen,
   decodeRule,
+  isCallFault,
+  readLastPlain,
   readDigest,
   writeFailure,
   writeOkResult,
@@ -22,6 +17,7 @@ import { DataSender, ReceiveWindow, SendWindow, ValueCollector } from './flow.ts
 import { FLAG_END, FLAG_VALUE, FRAME } from './frames.ts'
 import { IncomingCall } from './incoming-call.ts'
 import { peerRole } from './key-schedule.ts'
+import { StreamTable } from './stream-table.ts'
 
 /** Room that array heads, status and digest take in a RESULT beside its value. */
 const DIGEST_ROOM = 48
@@ -39,7 +35,7 @@ export class PeerCalls {
   readonly #core: SessionCore
   readonly #options: PeerCallsOptions
   readonly #parity: 0 | 1
-  readonly #calls = new Map<number, IncomingCall>()
+  readonly #calls = new StreamTable<IncomingCall>()
   readonly #scratch = new CborWriter()
   readonly #opens: Gcra = { tatMs: 0 }
   readonly #refused: Gcra = { tatMs: 0 }
@@ -94,8 +90,8 @@ export class PeerCalls {
       return undefined
     }
     if (refusal) return this.#fail(call, refusal)
-    this.#calls.set(stream, call)
-    return this.#readArguments(call, open.rest)
+    this.#calls.add(call)
+    return this.#start(call, open.rest)
   }
 
   /** DATA of the opener: encoded arguments. */
@@ -177,7 +173,7 @@ export class PeerCalls {
 
   /** Ends calls whose deadline passed. */
   tick(nowMs: number): void {
-    for (const call of this.#calls.values()) {
+    for (const call of this.#calls.list()) {
       if (call.resultSent || call.dueMs > nowMs) continue
       call.abort('KOS_SESSION_DEADLINE')
       this.#fail(call, { status: 'failed', code: 'KOS_SESSION_DEADLINE', rule: 'deadline' })
@@ -186,7 +182,7 @@ export class PeerCalls {
 
   /** The connection ended: handlers are told to stop, buffers are freed. */
   close(): void {
-    for (const call of this.#calls.values()) {
+    for (const call of this.#calls.list()) {
       call.answered = true
       call.abort('KOS_SESSION_CLOSED')
       call.incoming?.collector.drop()
@@ -223,27 +219,17 @@ export class PeerCalls {
       : refusedOutcome('KOS_SESSION_RATE', 'opens', waitMs)
   }
 
-  #readArguments(call: IncomingCall, reader: CborReader): void {
-    let value: CborValue
+  /** Reads the arguments, then hands the call over. */
+  #start(call: IncomingCall, reader: CborReader): void {
     try {
-      value = reader.value()
-      reader.end()
+      call.arguments = readLastPlain(reader)
     } catch (error) {
-      this.#core.fault('KOS_SESSION_PROTOCOL', decodeRule(error, 'open'))
-      return
-    }
-    this.#start(call, value)
-  }
-
-  #start(call: IncomingCall, value: CborValue): void {
-    try {
-      call.arguments = cborToPlain(value)
-    } catch (error) {
-      this.#fail(call, refusedOutcome('KOS_SESSION_ARGUMENTS', decodeRule(error, 'arguments')))
-      return
+      const rule = decodeRule(error, 'open')
+      if (!isCallFault(error)) return this.#core.fault('KOS_SESSION_PROTOCOL', rule)
+      return this.#fail(call, refusedOutcome('KOS_SESSION_ARGUMENTS', rule))
     }
     this.#opened += 1
-    this.#options.onCall(call)
+    return this.#options.onCall(call)
   }
 
   /** The arguments follow as DATA; a refused call still has to swallow what is on its way. */
@@ -268,7 +254,7 @@ export class PeerCalls {
       this.#core.fault('KOS_SESSION_FLOOD', 'streams')
       return
     }
-    this.#calls.set(call.stream, call)
+    this.#calls.add(call)
     if (refusal) this.#fail(call, refusal)
   }
 
@@ -286,14 +272,7 @@ export class PeerCalls {
       this.#core.fault('KOS_SESSION_PROTOCOL', 'open: digest')
       return
     }
-    let value: CborValue
-    try {
-      value = decodeCbor(bytes, { maxBytes: this.#core.limits.maxValueBytes })
-    } catch (error) {
-      this.#core.fault('KOS_SESSION_PROTOCOL', decodeRule(error, 'open'))
-      return
-    }
-    this.#start(call, value)
+    this.#start(call, new CborReader(bytes, { maxBytes: this.#core.limits.maxValueBytes }))
   }
 
   /** Writes the RESULT of a value: inline, or as DATA and then RESULT with the digest. */

@@ -73,8 +73,12 @@ export function hostGuarantees(
   const actions = host.readText('/proc/sys/kernel/seccomp/actions_avail') ?? ''
   const groups = host.readText('/proc/self/cgroup') ?? ''
   return [
-    given('bind-by-descriptor', help.includes('--bind-fd'), 'bubblewrap has no --bind-fd.'),
-    given('no-nested-namespaces', help.includes('--disable-userns'), 'It has no --disable-userns.'),
+    given('bind-by-descriptor', help.includes('--bind-fd'), 'This bubblewrap has no --bind-fd.'),
+    given(
+      'no-nested-namespaces',
+      help.includes('--disable-userns'),
+      'This bubblewrap has no --disable-userns.',
+    ),
     given('system-call-filter', actions.includes('errno'), 'The kernel has no seccomp filters.'),
     given('landlock', landlock > 0, 'The kernel has no Landlock.'),
     given('write-xor-execute', atLeastKernel(host.kernelRelease, 6, 3), 'It needs Linux 6.3.'),

@@ -12,16 +12,20 @@ import type { ProcessOptions } from './harness/processes.ts'
 import { type Report, renderReport } from './harness/report.ts'
 import type { Effort } from './harness/rounds.ts'
 import { measureAdmission } from './suites/admission.ts'
+import { measureAudit } from './suites/audit.ts'
 import { measureEcho } from './suites/echo.ts'
+import { measureIssuance } from './suites/issuance.ts'
 
 type Suite = (processes: ProcessOptions, effort: Effort) => Promise<Report>
 
 const SUITES: Readonly<Record<string, Suite>> = {
   echo: measureEcho,
   admission: measureAdmission,
+  audit: measureAudit,
+  issuance: measureIssuance,
 }
 
-const USAGE = `usage: npm run bench -- [${Object.keys(SUITES).join(' | ')}] [--rounds 5] [--ms 400] [--json] [--profile <folder>]`
+const USAGE = `usage: npm run bench -- [${Object.keys(SUITES).join(' | ')}] [--rounds 5] [--ms 400] [--json] [--only kos,raw] [--in-flight 64] [--profile <folder>]`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -29,6 +33,8 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '5' },
     ms: { type: 'string', default: '400' },
     json: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    'in-flight': { type: 'string' },
     profile: { type: 'string' },
   },
 })
@@ -40,7 +46,7 @@ function positive(text: string): number {
 }
 
 async function main(): Promise<void> {
-  const effort = { rounds: positive(values.rounds), durationMs: positive(values.ms) }
+  const effort: Effort = { rounds: positive(values.rounds), durationMs: positive(values.ms) }
   const names = positionals.length > 0 ? positionals : Object.keys(SUITES)
   const suites = names.map((name) => {
     const suite = SUITES[name]
@@ -51,9 +57,15 @@ async function main(): Promise<void> {
   const fleet = mkdtempSync(join(tmpdir(), 'kos-bench-'))
   try {
     createFleet(fleet)
+    const processes = {
+      fleet,
+      only: values.only?.split(','),
+      inFlight: values['in-flight']?.split(',').map(positive),
+      profileDirectory: values.profile,
+    }
     const reports: Report[] = []
     for (const suite of suites) {
-      const report = await suite({ fleet, profileDirectory: values.profile }, effort)
+      const report = await suite(processes, effort)
       reports.push(report)
       if (!values.json) console.log(renderReport(report))
     }

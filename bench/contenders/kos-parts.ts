@@ -93,7 +93,8 @@ interface KosEnd {
 
 function createEnd({ member, directory }: EndSetup): KosEnd {
   const log = createLog({
-    level: 'info',
+    // The default of kosd.
+    level: 'warn',
     destination: createWriteStream(join(directory, 'log.jsonl'), { mode: 0o600 }),
     base: { name: member.role },
   })

@@ -2,7 +2,8 @@
  * One end of one contender in a process of its own:
  * `node bench/harness/child.ts <contender> <server|client> <fleet folder>`, driven over IPC.
  */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import type { ClientEnd, Contender, ServerEnd } from './contender.ts'
@@ -13,6 +14,7 @@ import type { ChildAnswer, ChildRequest, Load, Measured } from './messages.ts'
 const MAX_LATENCIES = 65_536
 /** Above so many in flight a latency says how long the queue is, and taking it costs CPU. */
 const MAX_IN_FLIGHT_TIMED = 8
+const PROFILE_INTERVAL_US = 1000
 
 const [name = '', role = '', fleet = ''] = process.argv.slice(2)
 let end: ServerEnd | ClientEnd | undefined
@@ -68,6 +70,21 @@ async function measure({ durationMs, inFlight }: Load): Promise<Measured> {
   return { operations, elapsedMs, p50Us: quantile(0.5), p99Us: quantile(0.99) }
 }
 
+const inspector = new Session()
+
+async function startProfile(): Promise<void> {
+  inspector.connect()
+  await inspector.post('Profiler.enable')
+  await inspector.post('Profiler.setSamplingInterval', { interval: PROFILE_INTERVAL_US })
+  await inspector.post('Profiler.start')
+}
+
+async function writeProfile(file: string): Promise<void> {
+  const { profile } = await inspector.post('Profiler.stop')
+  writeFileSync(file, JSON.stringify(profile))
+  inspector.disconnect()
+}
+
 async function perform(request: ChildRequest): Promise<unknown> {
   switch (request.kind) {
     case 'start':
@@ -78,6 +95,10 @@ async function perform(request: ChildRequest): Promise<unknown> {
       const { user, system } = process.cpuUsage()
       return user + system
     }
+    case 'profile':
+      return startProfile()
+    case 'profiled':
+      return writeProfile(request.file)
     case 'stop':
       await end?.close()
       return undefined

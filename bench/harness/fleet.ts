@@ -102,7 +102,7 @@ export function createFleet(directory: string): void {
       ca.signers.lock.coseSigner(),
     ),
   }
-  const owner = principal(ca, 'user', 'bench-owner')
+  const owner = benchPrincipal(ca, 'user', 'bench-owner')
   for (const role of ['server', 'client'] as const) {
     createMember(join(directory, role), { ca, role, owner, signed })
   }
@@ -129,7 +129,7 @@ function createMember(
     uuid: systemRandom.uuidv7(),
     identitySpki: identityKey.spki,
   })
-  const named = role === 'server' ? principal(ca, 'device', id) : owner
+  const named = role === 'server' ? benchPrincipal(ca, 'device', id) : owner
   const leaf = ca.issueLeaf({
     principal: named,
     tlsSpki: tlsKey.spki,
@@ -185,7 +185,12 @@ function openStore(directory: string): KeyStore {
   return openKeyStore({ random: systemRandom }, { directory, unlock: { kind: 'file' } })
 }
 
-function principal(ca: CertificateAuthority, kind: PrincipalKind, id: string): Principal {
+/** A principal of the throw-away domain. */
+export function benchPrincipal(
+  ca: CertificateAuthority,
+  kind: PrincipalKind,
+  id: string,
+): Principal {
   const named = principalOf(ca.trustDomain, kind, id)
   if (!named) throw new Error(`not a ${kind}: ${id}`)
   return named

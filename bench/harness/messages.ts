@@ -20,6 +20,10 @@ export type ChildRequest = { readonly id: number } & (
   | { readonly kind: 'measure'; readonly load: Load }
   /** User and system time so far, in microseconds. */
   | { readonly kind: 'cpu' }
+  /** Takes a CPU profile from here on. */
+  | { readonly kind: 'profile' }
+  /** Writes the profile to a file. */
+  | { readonly kind: 'profiled'; readonly file: string }
   | { readonly kind: 'stop' }
 )
 

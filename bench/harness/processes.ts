@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MemberRole } from './fleet.ts'
 import type { ChildAnswer, ChildRequest, Load, Measured } from './messages.ts'
@@ -20,6 +21,8 @@ export interface Sample extends Measured {
 export interface RunningContender {
   readonly name: string
   measure(load: Load): Promise<Sample>
+  /** Takes CPU profiles from here to `stop`, where the options name a folder for them. */
+  profile(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -27,6 +30,10 @@ export interface RunningContender {
 export interface ProcessOptions {
   /** Folder made by `createFleet`. */
   readonly fleet: string
+  /** Contenders to run without the others; absent: all. */
+  readonly only?: readonly string[] | undefined
+  /** Numbers in flight to run without the others; absent: all. */
+  readonly inFlight?: readonly number[] | undefined
   /** Where CPU profiles of both processes go; absent: none are taken. */
   readonly profileDirectory?: string | undefined
 }
@@ -38,14 +45,8 @@ class Child {
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>()
   #next = 0
 
-  constructor(name: string, role: MemberRole, options: ProcessOptions) {
-    const { fleet, profileDirectory } = options
-    const profile = profileDirectory && [
-      '--cpu-prof',
-      `--cpu-prof-dir=${profileDirectory}`,
-      `--cpu-prof-name=${name}-${role}.cpuprofile`,
-    ]
-    this.#process = fork(CHILD, [name, role, fleet], { execArgv: profile || [], stdio: 'inherit' })
+  constructor(name: string, role: MemberRole, { fleet }: ProcessOptions) {
+    this.#process = fork(CHILD, [name, role, fleet], { execArgv: [], stdio: 'inherit' })
     this.#process.on('message', (answer: ChildAnswer) => this.#answered(answer))
     this.#process.on('exit', (code, signal) => {
       const error = new Error(`${name} ${role} ended early: ${code ?? signal}`)
@@ -84,9 +85,22 @@ export async function startContender(
 ): Promise<RunningContender> {
   const server = new Child(name, 'server', options)
   const client = new Child(name, 'client', options)
+  const { profileDirectory } = options
+  let isProfiled = false
+  const profile = async (): Promise<void> => {
+    if (profileDirectory === undefined) return
+    isProfiled = true
+    for (const end of [server, client]) await end.ask({ kind: 'profile' })
+  }
   const stop = async (): Promise<void> => {
-    await client.stop()
-    await server.stop()
+    for (const [role, end] of [
+      ['client', client],
+      ['server', server],
+    ] as const) {
+      const file = join(profileDirectory ?? '', `${name}-${role}.cpuprofile`)
+      if (isProfiled) await end.ask({ kind: 'profiled', file })
+      await end.stop()
+    }
   }
   try {
     const port = await server.ask<number>({ kind: 'start', port: 0 })
@@ -95,7 +109,7 @@ export async function startContender(
     await stop()
     throw error
   }
-  return { name, stop, measure: (load) => measure(server, client, load) }
+  return { name, stop, profile, measure: (load) => measure(server, client, load) }
 }
 
 async function measure(server: Child, client: Child, load: Load): Promise<Sample> {

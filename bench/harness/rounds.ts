@@ -5,6 +5,8 @@ import {
   startContender,
 } from './processes.ts'
 
+const WARM_UP_MS = 1500
+
 /** How often and how long is measured. */
 export interface Effort {
   readonly rounds: number
@@ -29,22 +31,26 @@ export type RoundsResult = ReadonlyMap<string, ReadonlyMap<number, Samples>>
 
 /**
  * Measures all contenders in each round, one after the other, with all processes kept alive: what
- * disturbs the machine then disturbs all of them. One round before the first is not counted.
+ * disturbs the machine then disturbs all of them. The first round is not counted: it is long enough for
+ * the compiler to be done.
  */
 export async function measureInRounds(plan: RoundsPlan, effort: Effort): Promise<RoundsResult> {
   const running: RunningContender[] = []
   const result = new Map<string, Map<number, Sample[]>>()
   try {
-    for (const name of plan.contenders) {
+    const { only = plan.contenders, inFlight: lanes = plan.inFlight } = plan.processes
+    for (const name of plan.contenders.filter((contender) => only.includes(contender))) {
       running.push(await startContender(name, plan.processes))
-      result.set(name, new Map(plan.inFlight.map((inFlight) => [inFlight, []])))
+      result.set(name, new Map(lanes.map((inFlight) => [inFlight, []])))
     }
     for (let round = -1; round < effort.rounds; round++) {
       // Another contender goes first each time.
       const shift = (round + running.length) % running.length
+      if (round === 0) await Promise.all(running.map((contender) => contender.profile()))
       for (const contender of [...running.slice(shift), ...running.slice(0, shift)]) {
-        for (const inFlight of plan.inFlight) {
-          const sample = await contender.measure({ durationMs: effort.durationMs, inFlight })
+        for (const inFlight of lanes) {
+          const durationMs = round < 0 ? Math.max(WARM_UP_MS, effort.durationMs) : effort.durationMs
+          const sample = await contender.measure({ durationMs, inFlight })
           if (round >= 0) result.get(contender.name)?.get(inFlight)?.push(sample)
         }
       }

@@ -37,7 +37,9 @@ export async function measureAdmission(processes: ProcessOptions, effort: Effort
       'both',
       'CPU ÷ bare',
     ],
-    rows: LANES.flatMap((inFlight) => contenders.map((name) => row(name, inFlight, result))),
+    rows: LANES.flatMap((inFlight) =>
+      [...result.keys()].map((name) => row(name, inFlight, result)),
+    ),
     goals: LANES.map((inFlight) =>
       atMost(
         `${inFlight} in flight: CPU until READY ÷ CPU of the bare handshake`,

@@ -38,7 +38,7 @@ export async function measureEcho(processes: ProcessOptions, effort: Effort): Pr
       'CPU ÷ kOS',
       'calls/s ÷ kOS',
     ],
-    rows: contenders.map((name) => row(name, result)),
+    rows: [...result.keys()].map((name) => row(name, result)),
     goals: goals(result),
   }
 }

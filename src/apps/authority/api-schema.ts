@@ -25,6 +25,7 @@ export interface PrincipalView {
 
 const name: z.ZodType<string> = z.string().min(1).max(64)
 
+/** {@link PrincipalView} as a schema. */
 export const principalView: z.ZodType<PrincipalView> = z.object({
   id: z.string(),
   uri: z.string(),
@@ -46,6 +47,7 @@ export const principalView: z.ZodType<PrincipalView> = z.object({
   connected: z.boolean(),
 })
 
+/** The answer to `GET /v1/principals`. */
 export const principalList: z.ZodType<{ principals: PrincipalView[] }> = z.object({
   principals: z.array(principalView),
 })
@@ -58,6 +60,7 @@ export interface PrincipalPatch {
   readonly groups?: string[] | undefined
 }
 
+/** {@link PrincipalPatch} as a schema. */
 export const principalPatch: z.ZodType<PrincipalPatch> = z.strictObject({
   name: z
     .string()
@@ -84,6 +87,7 @@ export interface TokenRequest {
   readonly lifeMs: number
 }
 
+/** {@link TokenRequest} as a schema. */
 export const tokenRequest: z.ZodType<TokenRequest> = z.strictObject({
   name,
   kind: z.enum(['device', 'agent']),
@@ -102,6 +106,7 @@ export interface TokenView {
   readonly expiresAt: number
 }
 
+/** {@link TokenView} as a schema. */
 export const tokenView: z.ZodType<TokenView> = z.object({
   id: z.string(),
   name: z.string(),
@@ -112,6 +117,7 @@ export const tokenView: z.ZodType<TokenView> = z.object({
   expiresAt: z.number(),
 })
 
+/** The answer to `GET /v1/tokens`. */
 export const tokenList: z.ZodType<{ tokens: TokenView[] }> = z.object({
   tokens: z.array(tokenView),
 })
@@ -162,6 +168,7 @@ export interface AuditPage {
   readonly entries: AuditEntryView[]
 }
 
+/** {@link AuditPage} as a schema. */
 export const auditPage: z.ZodType<AuditPage> = z.object({
   size: z.number(),
   entries: z.array(auditEntryView),
@@ -180,6 +187,7 @@ export interface AuditReport {
   readonly consistency: string[]
 }
 
+/** {@link AuditReport} as a schema. */
 export const auditReport: z.ZodType<AuditReport> = z.object({
   ok: z.boolean(),
   entries: z.number(),
@@ -197,6 +205,7 @@ export interface CheckView {
   readonly detail: string
 }
 
+/** The answer to `GET /v1/checks`. */
 export const checkList: z.ZodType<{ checks: CheckView[] }> = z.object({
   checks: z.array(
     z.object({
@@ -214,12 +223,14 @@ export interface FabricObjects {
   readonly manifest: string
 }
 
+/** {@link FabricObjects} as a schema. */
 export const fabricObjects: z.ZodType<FabricObjects> = z.object({
   directory: z.string(),
   locks: z.string(),
   manifest: z.string(),
 })
 
+/** The body of `PUT /v1/manifest`. */
 export const manifestUpload: z.ZodType<{ manifest: string }> = z.strictObject({
   manifest: z.string().max(8 * 1024 * 1024),
 })

@@ -12,7 +12,7 @@ import {
 } from '../../foundation/base/index.ts'
 import { pemEncode } from '../../foundation/codec/index.ts'
 import { type Profile, profileOf } from '../../foundation/profiles/index.ts'
-import { openStore, type Store } from '../../foundation/storage/index.ts'
+import { openStore, type Store, storageErrors } from '../../foundation/storage/index.ts'
 import type { CertificateIdentity } from '../../network/transport/index.ts'
 import { type AuditLog, auditTables, createAuditLog } from '../../trust/audit/index.ts'
 import { type KeyRef, type KeyStore, openKeyStore } from '../../trust/keys/index.ts'
@@ -22,9 +22,12 @@ import {
   type IssuedLeaf,
 } from '../../trust/pki/index.ts'
 import { auditOrigin } from './audit-service.ts'
+import { authorityErrors } from './errors.ts'
 import { createRegistry, type Registry, registrySchema } from './registry.ts'
 import type { AuthorityTables } from './schema.ts'
 
+/** The authority's own name in the directory. */
+export const AUTHORITY_NAME = 'authority'
 /** Profile of the authority itself and of its session listener. */
 export const AUTHORITY_PROFILE: Profile = profileOf('SEC-2')
 const TOKEN_ROOT = 'join-token-root'
@@ -53,24 +56,27 @@ export interface AuthorityStateDeps {
   readonly log: Log
 }
 
+/** Where the state lies, and of which trust domain it is. */
+export interface AuthorityStateOptions {
+  readonly folder: string
+  readonly trustDomain: TrustDomain
+  /** Upper bound of the database file in bytes; absent: the disk is the bound. */
+  readonly maxStoreBytes?: number
+}
+
 /**
  * Opens the state folder of an authority, or makes it: keys, CA with both roots, store, audit log.
  *
- * @throws {@link KosError} of the rooms that refuse: a folder in use, damaged files, a newer schema
+ * @throws {@link KosError} KOS_AUTHORITY_IN_USE, and those of the rooms that refuse: damaged files, a
+ * newer schema
  */
 export async function openAuthorityState(
   deps: AuthorityStateDeps,
-  options: { readonly folder: string; readonly trustDomain: TrustDomain },
+  options: AuthorityStateOptions,
 ): Promise<AuthorityState> {
   const { folder, trustDomain } = options
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const store = openStore<AuthorityTables>(deps, {
-    path: join(folder, 'authority.sqlite'),
-    migrations: [
-      { version: 1, ...auditTables },
-      { version: 2, ...registrySchema },
-    ],
-  })
+  const store = openAuthorityStore(deps, options)
   try {
     const keys = openKeyStore(deps, { directory: join(folder, 'keys'), unlock: { kind: 'file' } })
     const isNew = keys.list().length === 0
@@ -91,6 +97,26 @@ export async function openAuthorityState(
   } catch (error) {
     store.close()
     throw error
+  }
+}
+
+/** The lock of the store keeps another authority from the whole folder. */
+function openAuthorityStore(
+  deps: AuthorityStateDeps,
+  { folder, maxStoreBytes }: AuthorityStateOptions,
+): Store<AuthorityTables> {
+  try {
+    return openStore<AuthorityTables>(deps, {
+      path: join(folder, 'authority.sqlite'),
+      migrations: [
+        { version: 1, ...auditTables },
+        { version: 2, ...registrySchema },
+      ],
+      ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
+    })
+  } catch (cause) {
+    const isInUse = storageErrors.has(cause) && cause.code === 'KOS_STORAGE_LOCKED'
+    throw isInUse ? authorityErrors.error('KOS_AUTHORITY_IN_USE', { folder }, cause) : cause
   }
 }
 

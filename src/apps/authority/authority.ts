@@ -1,52 +1,40 @@
-import {
-  type CancelTimer,
-  type Clock,
-  type Gcra,
-  type Log,
-  type Random,
-  refuse,
-  type Refusal,
-  takeGcra,
-  type TrustDomain,
-} from '../../foundation/base/index.ts'
-import {
-  createJoinService,
-  createRenewService,
-  createTokenService,
-} from '../../lifecycle/enrolment/index.ts'
+import { isRefusal } from '../../foundation/base/index.ts'
 import type { AdmissionLimits } from '../../network/admission/index.ts'
-import { renewAtMs } from '../../trust/pki/index.ts'
-import { formatHostPort, type HostPort } from '../node/index.ts'
-import { readAuditPage, verifyAudit } from './audit-service.ts'
 import {
+  formatHostPort,
+  type HostPort,
+  keepPort,
+  type KeptListener,
+  listenCandidates,
+  reachableHosts,
+  recordSoon,
+} from '../node/index.ts'
+import { createRequestLimit, createServices } from './authority-services.ts'
+import {
+  AUTHORITY_NAME,
   AUTHORITY_PROFILE,
+  type AuthorityCertificate,
   type AuthorityNames,
   type AuthorityState,
+  type AuthorityStateDeps,
+  type AuthorityStateOptions,
   closeAuthorityState,
   issueAuthorityCertificate,
   openAuthorityState,
 } from './authority-state.ts'
-import { authorityChecks } from './checks.ts'
 import { authorityErrors } from './errors.ts'
 import { createHub, type Hub } from './hub.ts'
-import { type HttpServer, startHttpServer } from './http-server.ts'
+import { type HttpServer, type ServerIdentity, startHttpServer } from './http-server.ts'
 import { ensureOperator, type OperatorOutcome } from './operator.ts'
 import { type AuthorityPublisher, createPublisher } from './publisher.ts'
+import { createRefusalLog, type RefusalLog, type RefusedRequest } from './refusal-log.ts'
 import { enrolmentRoutes } from './routes-enrolment.ts'
 import { operatorRoutes } from './routes-operator.ts'
 import type { AuthorityServices } from './services.ts'
-
-/** What an authority needs of the world. */
-export interface AuthorityDeps {
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
-}
+import { startTimers } from './timers.ts'
 
 /** How an authority is configured. */
-export interface AuthorityOptions {
-  readonly folder: string
-  readonly trustDomain: TrustDomain
+export interface AuthorityOptions extends AuthorityStateOptions {
   /** Where the HTTP API listens. */
   readonly listen: HostPort
   /** Where the session listener listens. */
@@ -73,25 +61,97 @@ export interface RunningAuthority {
   stop(): Promise<void>
 }
 
-/** The lock list is signed anew this often even when unchanged. @see identity: Lock list */
-const HEARTBEAT_MS = 10_000
-/** Refusals before authentication are recorded once per minute. */
-const REFUSALS_MS = 60_000
+/** How far behind its own signatures the clock of an authority may be. */
 const CLOCK_SANITY_MS = 60_000
-const REQUEST_RATE = { perSecond: 50, burst: 200 }
-const MAX_RATE_KEYS = 65_536
 
 /**
  * Starts an authority: opens or makes its state, tests itself, serves the HTTP API and the session
  * listener, and makes the first operator's credential.
  *
- * @throws {@link KosError} KOS_AUTHORITY_SELF_TEST and those of the rooms that refuse
+ * @throws {@link KosError} KOS_AUTHORITY_IN_USE, KOS_AUTHORITY_SELF_TEST, KOS_AUTHORITY_LISTEN and those
+ * of the rooms that refuse
  */
 export async function startAuthority(
-  deps: AuthorityDeps,
+  deps: AuthorityStateDeps,
   options: AuthorityOptions,
 ): Promise<RunningAuthority> {
+  await using stack = new AsyncDisposableStack()
   const state = await openAuthorityState(deps, options)
+  stack.defer(() => closeAuthorityState(state))
+  const core = createCore(deps, options, state)
+  const { hub, publisher } = core
+  checkState(deps, state, publisher)
+  core.beginServing()
+  stack.defer(async () => {
+    await state.audit.append(systemEvent(state, 'authority.stop')).catch(() => undefined)
+  })
+  stack.defer(() => hub.close())
+  const session = await listenForSessions(hub, options)
+  const sessionAddress = formatHostPort(advertised(options, session))
+  publisher.setAuthorityEntry(directoryEntry(state, [sessionAddress]))
+  // The routes are made before the port is known, and name it only when they are used.
+  let api: HostPort = options.listen
+  const services = createServices(deps, {
+    ...core,
+    trustDomain: options.trustDomain,
+    session: sessionAddress,
+    advertised: () => formatHostPort(advertised(options, api)),
+  })
+  const refusals = createRefusalLog(
+    (event) => recordSoon(state.audit, deps.log, event),
+    state.principal.uri,
+  )
+  const http = await serveHttp(deps, options, { ...core, services, refusals })
+  stack.defer(() => http.close())
+  api = { host: options.listen.host, port: http.port }
+  const operator = await ensureOperator(deps, core, {
+    ...options.operator,
+    api: advertised(options, api),
+    session: sessionAddress,
+  })
+  const stopTimers = startTimers(deps, {
+    resignLocks: () => publisher.resignLocks(),
+    flushRefusals: (): void => {
+      hub.admission.flush()
+      refusals.flush()
+    },
+    leaf: () => core.certificate.leaf,
+    renewCertificate: () => {
+      core.renewCertificate()
+      http.updateIdentity(core.certificate.identity)
+    },
+  })
+  stack.defer(stopTimers)
+  await state.audit.append(systemEvent(state, 'authority.start'))
+  deps.log.event('authority.ready', { address: formatHostPort(api) })
+  const running = stack.move()
+  return {
+    pin: state.ca.pin,
+    api: advertised(options, api),
+    session: advertised(options, session),
+    operator,
+    isNew: state.isNew,
+    warnings: warningsOf(state, operator),
+    stop: () => running.disposeAsync(),
+  }
+}
+
+/** Hub and publisher need each other, and both the certificate in force. */
+interface Core {
+  readonly state: AuthorityState
+  readonly hub: Hub
+  readonly publisher: AuthorityPublisher
+  readonly certificate: AuthorityCertificate
+  /** From here on members are told what the publisher makes. */
+  beginServing(): void
+  renewCertificate(): void
+}
+
+function createCore(
+  deps: AuthorityStateDeps,
+  options: AuthorityOptions,
+  state: AuthorityState,
+): Core {
   let certificate = issueAuthorityCertificate(state, options.names)
   let isServing = false
   const hub = createHub(deps, {
@@ -100,64 +160,29 @@ export async function startAuthority(
     publisher: () => publisher,
     ...(options.admission && { admission: options.admission }),
   })
-  const publisher = createPublisher(
-    {
-      ...deps,
-      ca: state.ca,
-      registry: state.registry,
-      onPublished: (kind) => {
-        if (isServing) hub.notify([kind])
-      },
-    },
+  const { ca, registry } = state
+  const onPublished: Parameters<typeof createPublisher>[0]['onPublished'] = (kind) => {
+    if (isServing) hub.notify([kind])
+  }
+  const publisher: AuthorityPublisher = createPublisher(
+    { ...deps, ca, registry, onPublished },
     directoryEntry(state, []),
   )
-  try {
-    checkState(deps, state, publisher)
-    hub.refresh()
-    isServing = true
-    const session = await hub.listen(options.sessionListen, options.arePortsFixed)
-    const advertised = advertisedAddress(options, session)
-    publisher.setAuthorityEntry(directoryEntry(state, [formatHostPort(advertised)]))
-    const served = { state, publisher, hub, session: formatHostPort(advertised) }
-    const http = await serveHttp(deps, options, { ...served, identity: () => certificate.identity })
-    const api = advertisedAddress(options, http)
-    const operator = await ensureOperator(deps, served, {
-      ...options.operator,
-      api,
-      session: served.session,
-    })
-    const renewCertificate = (): void => {
+  return {
+    state,
+    hub,
+    publisher,
+    get certificate(): AuthorityCertificate {
+      return certificate
+    },
+    beginServing: (): void => {
+      hub.refresh()
+      isServing = true
+    },
+    renewCertificate: (): void => {
       certificate = issueAuthorityCertificate(state, options.names)
       hub.updateIdentity()
-      http.updateIdentity(certificate.identity)
-    }
-    const stopTimers = startTimers(deps, {
-      publisher,
-      renewCertificate,
-      flushRefusals: () => hub.admission.flush(),
-      leaf: () => certificate.leaf,
-    })
-    await state.audit.append(systemEvent(state, 'authority.start'))
-    deps.log.event('authority.ready', { address: formatHostPort(api) })
-    return {
-      pin: state.ca.pin,
-      api,
-      session,
-      operator,
-      isNew: state.isNew,
-      warnings: warningsOf(state, operator),
-      stop: async (): Promise<void> => {
-        stopTimers()
-        await http.close()
-        await hub.close()
-        await state.audit.append(systemEvent(state, 'authority.stop')).catch(() => undefined)
-        await closeAuthorityState(state)
-      },
-    }
-  } catch (error) {
-    await hub.close()
-    await closeAuthorityState(state).catch(() => undefined)
-    throw error
+    },
   }
 }
 
@@ -167,7 +192,7 @@ function directoryEntry(
 ): Parameters<typeof createPublisher>[1] {
   return {
     uri: state.principal.uri,
-    name: 'authority',
+    name: AUTHORITY_NAME,
     addresses,
     identityKeyHash: state.identity.keyId,
     profile: AUTHORITY_PROFILE.name,
@@ -177,163 +202,81 @@ function directoryEntry(
   }
 }
 
-/** The clock must not be behind what this authority signed; the identity key must work. */
+/** The clock must not be behind what this authority signed; the log must take records. */
 function checkState(
-  deps: AuthorityDeps,
+  deps: AuthorityStateDeps,
   state: AuthorityState,
   publisher: AuthorityPublisher,
 ): void {
   const behindMs = publisher.lockObject().issuedAt - deps.clock.wallMs()
   if (behindMs > CLOCK_SANITY_MS) {
-    throw authorityErrors.error('KOS_AUTHORITY_SELF_TEST', { check: 'clock', behindMs })
+    const behindSeconds = Math.round(behindMs / 1000)
+    throw authorityErrors.error('KOS_AUTHORITY_SELF_TEST', { check: 'clock', behindSeconds })
   }
   if (!state.audit.healthy) {
     throw authorityErrors.error('KOS_AUTHORITY_SELF_TEST', { check: 'audit' })
   }
 }
 
-function advertisedAddress(options: AuthorityOptions, bound: HostPort): HostPort {
-  return { host: options.advertiseHost ?? bound.host, port: bound.port }
+function advertised(options: AuthorityOptions, bound: HostPort): HostPort {
+  const host = options.advertiseHost ?? reachableHosts(bound.host)[0] ?? bound.host
+  return { host, port: bound.port }
 }
 
-interface Served {
-  readonly state: AuthorityState
-  readonly publisher: AuthorityPublisher
-  readonly hub: Hub
-  readonly session: string
+function keptListener(options: AuthorityOptions, name: 'api' | 'session'): KeptListener {
+  return {
+    folder: options.folder,
+    name,
+    listen: name === 'api' ? options.listen : options.sessionListen,
+    isPortFixed: options.arePortsFixed,
+  }
+}
+
+async function listenForSessions(hub: Hub, options: AuthorityOptions): Promise<HostPort> {
+  const kept = keptListener(options, 'session')
+  const address = await hub.listen(listenCandidates(kept))
+  if (!isRefusal(address)) {
+    keepPort(kept, address.port)
+    return address
+  }
+  const { code, rule } = address
+  if (code !== 'KOS_TRANSPORT_BIND') {
+    throw authorityErrors.error('KOS_AUTHORITY_SELF_TEST', { check: rule })
+  }
+  const where = formatHostPort(options.sessionListen)
+  throw authorityErrors.error('KOS_AUTHORITY_LISTEN', { address: where, reason: rule })
 }
 
 async function serveHttp(
-  deps: AuthorityDeps,
+  deps: AuthorityStateDeps,
   options: AuthorityOptions,
-  served: Served & {
-    readonly identity: () => Parameters<HttpServer['updateIdentity']>[0]
-  },
+  parts: Core & { readonly services: AuthorityServices; readonly refusals: RefusalLog },
 ): Promise<HttpServer> {
-  const { state, hub } = served
-  // The routes are made before the port is known, and name it only when they are used.
-  let api: HostPort = options.listen
-  const services = createServices(deps, { ...served, trustDomain: options.trustDomain }, () =>
-    formatHostPort(advertisedAddress(options, api)),
-  )
-  const start = (listen: HostPort): Promise<HttpServer> =>
-    startHttpServer(
-      {
-        log: deps.log,
-        admission: hub.admission,
-        routes: [...enrolmentRoutes(services), ...operatorRoutes(services)],
-        identify: (leafDer) => hub.identify(leafDer, 'client'),
-        takeRequest: createRequestLimit(deps.clock),
-      },
-      { ...listen, identity: served.identity() },
-    )
-  const http = await start(options.listen).catch((cause: unknown) => {
-    if (options.arePortsFixed || !isPortTaken(cause)) {
-      const address = formatHostPort(options.listen)
-      throw authorityErrors.error('KOS_AUTHORITY_SELF_TEST', { check: 'listen', address }, cause)
+  const { hub, state, services } = parts
+  const kept = keptListener(options, 'api')
+  const serverDeps = {
+    log: deps.log,
+    admission: hub.admission,
+    routes: [...enrolmentRoutes(services), ...operatorRoutes(services)],
+    identify: (leafDer: Uint8Array) => hub.identify(leafDer, 'client'),
+    takeRequest: createRequestLimit(deps.clock),
+    canRecord: () => state.audit.healthy,
+    onRefused: (request: RefusedRequest) => parts.refusals.note(request),
+  }
+  const identity: ServerIdentity = parts.certificate.identity
+  let reason = 'no-address'
+  for (const at of listenCandidates(kept)) {
+    try {
+      const http = await startHttpServer(serverDeps, { ...at, identity })
+      keepPort(kept, http.port)
+      return http
+    } catch (cause) {
+      reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+      if (reason !== 'EADDRINUSE') break
     }
-    return start({ ...options.listen, port: 0 })
-  })
-  api = { host: http.host, port: http.port }
-  state.audit.appendSoon(systemEvent(state, 'authority.listen'))
-  return http
-}
-
-function isPortTaken(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-}
-
-function createServices(
-  deps: AuthorityDeps,
-  served: Served & { readonly trustDomain: TrustDomain },
-  advertised: () => string,
-): AuthorityServices {
-  const { state, publisher, hub, trustDomain } = served
-  const { registry: store, registry, ca, audit } = state
-  const tokens = createTokenService({ ...deps, store, tokenRoot: state.tokenRoot })
-  return {
-    clock: deps.clock,
-    registry,
-    tokens,
-    joins: createJoinService({ ...deps, store, ca, tokens }, { trustDomain }),
-    renewals: createRenewService({ ...deps, store, ca }),
-    publisher,
-    settings: {
-      trustDomain,
-      pin: ca.pin,
-      get advertised(): string {
-        return advertised()
-      },
-      session: served.session,
-    },
-    record: async (event): Promise<void> => {
-      await audit.append(event)
-    },
-    auditPage: (from, limit) => readAuditPage(audit, from, limit),
-    auditVerify: (fromSize) => verifyAudit(audit, fromSize),
-    isConnected: (uri) => hub.isConnected(uri),
-    disconnect: (uri) => hub.disconnect(uri),
-    checks: () => authorityChecks(deps.clock, state, hub),
   }
-}
-
-/** Requests per caller or address, in a bounded table. */
-function createRequestLimit(clock: Clock): (key: string) => Refusal | undefined {
-  const states = new Map<string, Gcra>()
-  return (key) => {
-    const nowMs = clock.monotonicMs()
-    if (states.size > MAX_RATE_KEYS) states.clear()
-    const state = states.get(key) ?? { tatMs: 0 }
-    states.set(key, state)
-    const waitMs = takeGcra(state, REQUEST_RATE, nowMs)
-    if (waitMs === 0) return undefined
-    return refuse('KOS_AUTHORITY_REQUEST', 'rate', { retryAfterMs: Math.ceil(waitMs) })
-  }
-}
-
-function startTimers(
-  deps: AuthorityDeps,
-  work: {
-    readonly publisher: AuthorityPublisher
-    readonly renewCertificate: () => void
-    readonly flushRefusals: () => void
-    readonly leaf: () => Parameters<typeof renewAtMs>[0] extends infer T
-      ? { readonly notBefore: T; readonly notAfter: T }
-      : never
-  },
-): () => void {
-  const cancels = new Map<string, CancelTimer>()
-  const every = (name: string, delayMs: () => number, run: () => void): void => {
-    cancels.set(
-      name,
-      deps.clock.after(delayMs(), () => {
-        try {
-          run()
-        } catch (error) {
-          deps.log.event('timer.failed', { name, error: String(error) }, 'error')
-        }
-        every(name, delayMs, run)
-      }),
-    )
-  }
-  every(
-    'heartbeat',
-    () => HEARTBEAT_MS,
-    () => work.publisher.resignLocks(),
-  )
-  const untilRenewal = (): number => {
-    const { notBefore, notAfter } = work.leaf()
-    return Math.max(1000, renewAtMs(notBefore, notAfter, deps.random) - deps.clock.wallMs())
-  }
-  every('certificate', untilRenewal, work.renewCertificate)
-  every(
-    'refusals',
-    () => REFUSALS_MS,
-    () => work.flushRefusals(),
-  )
-  return () => {
-    for (const cancel of cancels.values()) cancel()
-  }
+  const address = formatHostPort(options.listen)
+  throw authorityErrors.error('KOS_AUTHORITY_LISTEN', { address, reason })
 }
 
 function systemEvent(

@@ -3,7 +3,10 @@ import { defineErrors, type ErrorTable } from '../../foundation/base/index.ts'
 type AuthorityErrorCode =
   | 'KOS_AUTHORITY_STORE'
   | 'KOS_AUTHORITY_IN_USE'
+  | 'KOS_AUTHORITY_DISK'
   | 'KOS_AUTHORITY_GUARD'
+  | 'KOS_AUTHORITY_INTERNAL'
+  | 'KOS_AUTHORITY_LISTEN'
   | 'KOS_AUTHORITY_NOT_FOUND'
   | 'KOS_AUTHORITY_REQUEST'
   | 'KOS_AUTHORITY_SELF_TEST'
@@ -20,9 +23,24 @@ export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
     hint: 'Stop it, or choose another folder with --state.',
     retry: 'later',
   },
+  KOS_AUTHORITY_DISK: {
+    message: 'The authority cannot write to its disk and refuses changes until it can.',
+    hint: 'Free disk space on its machine; it recovers by itself.',
+    retry: 'later',
+  },
   KOS_AUTHORITY_GUARD: {
     message: 'The caller may not use this route of the authority.',
     hint: 'Use a credential with the role that the refusal names.',
+    retry: 'never',
+  },
+  KOS_AUTHORITY_INTERNAL: {
+    message: 'The authority failed on a request.',
+    hint: 'Read its log; this is a bug in kOS.',
+    retry: 'never',
+  },
+  KOS_AUTHORITY_LISTEN: {
+    message: 'The authority cannot listen on its address.',
+    hint: 'Choose a free port and an address of this machine with --listen and --session.',
     retry: 'never',
   },
   KOS_AUTHORITY_NOT_FOUND: {

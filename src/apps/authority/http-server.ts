@@ -1,19 +1,17 @@
-import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
+import { constants } from 'node:crypto'
+import {
+  createServer as createHttpsServer,
+  type Server as HttpsServer,
+  type ServerOptions,
+} from 'node:https'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { getRequestListener, type HttpBindings } from '@hono/node-server'
-import { type Context, Hono } from 'hono'
-import {
-  isRefusal,
-  type Log,
-  type Refusal,
-  refuse,
-  type Secret,
-} from '../../foundation/base/index.ts'
-import { ENROLMENT_EXPORTER_LABEL, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import { getRequestListener } from '@hono/node-server'
+import { isRefusal, type Secret } from '../../foundation/base/index.ts'
 import type { Admission, AdmissionTicket } from '../../network/admission/index.ts'
 import { profileOf } from '../../foundation/profiles/index.ts'
-import type { Guard, Route, RouteAnswer, RouteCall } from './http-types.ts'
+import { plainHost } from '../node/index.ts'
+import { createApp, type HttpAppDeps } from './http-app.ts'
 
 /** How the server presents itself. */
 export interface ServerIdentity {
@@ -22,14 +20,8 @@ export interface ServerIdentity {
 }
 
 /** What the HTTP server needs. */
-export interface HttpServerDeps {
-  readonly log: Log
+export interface HttpServerDeps extends HttpAppDeps {
   readonly admission: Admission
-  readonly routes: readonly Route[]
-  /** The caller behind a verified client certificate, or why there is none. */
-  identify(leafDer: Uint8Array): PrincipalRecord | Refusal
-  /** Takes one request of a caller or an address; a refusal says when to come back. */
-  takeRequest(key: string): Refusal | undefined
 }
 
 /** The running HTTP API. */
@@ -45,31 +37,43 @@ export interface HttpServer {
 const HTTP_LISTENER = profileOf('SEC-0')
 
 const KEEP_ALIVE_MS = 30_000
-const HEADERS_TIMEOUT_MS = 5_000
-const REQUEST_TIMEOUT_MS = 15_000
 const HANDSHAKE_TIMEOUT_MS = 3_000
+
+/** How long a client may take with a request, and how often that is looked at. */
+export interface RequestTimes {
+  readonly headersTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly checkIntervalMs: number
+}
+
+const REQUEST_TIMES: RequestTimes = Object.freeze({
+  headersTimeoutMs: 5_000,
+  requestTimeoutMs: 15_000,
+  checkIntervalMs: 2_000,
+})
+
+/** Where the server listens and how it presents itself. */
+export interface HttpServerOptions {
+  readonly host: string
+  readonly port: number
+  readonly identity: ServerIdentity
+  readonly times?: RequestTimes
+}
 
 /**
  * Serves the route table over TLS 1.3. Clients may present a certificate; each route's guard decides
  * whether they must.
  *
- * **Security:** addresses pass admission before any cryptography; bodies are bounded before they are
- * read; no header chooses a trust path.
+ * **Security:** addresses pass admission before any cryptography; the size of a body is bounded and the
+ * rate of an address counted before anybody is authenticated; no header chooses a trust path.
  */
 export async function startHttpServer(
   deps: HttpServerDeps,
-  options: { readonly host: string; readonly port: number; readonly identity: ServerIdentity },
+  options: HttpServerOptions,
 ): Promise<HttpServer> {
-  const app = createApp(deps)
-  const listener = getRequestListener(app.fetch)
-  const https = createHttpsServer(tlsOptions(options.identity), (incoming, outgoing) => {
-    void listener(incoming, outgoing)
-  })
-  https.keepAliveTimeout = KEEP_ALIVE_MS
-  https.headersTimeout = HEADERS_TIMEOUT_MS
-  https.requestTimeout = REQUEST_TIMEOUT_MS
-  https.on('tlsClientError', (_error, socket) => socket.destroy())
+  const https = createTlsServer(deps, options)
   const open: OpenConnections = { sockets: new Set(), tickets: new Map() }
+  https.on('tlsClientError', (_error, socket) => handshakeFailed(open, socket))
   https.on('secureConnection', (socket) => secured(open, socket))
   const gate = createServer({ noDelay: true }, (socket) => admit(deps, { https, socket, open }))
   await listen(gate, options)
@@ -80,11 +84,31 @@ export async function startHttpServer(
     port,
     updateIdentity: (identity: ServerIdentity): void =>
       https.setSecureContext(tlsOptions(identity)),
-    close: (): Promise<void> => closeAll(gate, open.sockets),
+    close: (): Promise<void> => {
+      https.close()
+      return closeAll(gate, open.sockets)
+    },
   })
 }
 
-function tlsOptions(identity: ServerIdentity): Parameters<typeof createHttpsServer>[0] {
+function createTlsServer(deps: HttpServerDeps, options: HttpServerOptions): HttpsServer {
+  const app = createApp(deps)
+  const listener = getRequestListener(app.fetch)
+  const times = options.times ?? REQUEST_TIMES
+  const https = createHttpsServer(
+    { ...tlsOptions(options.identity), connectionsCheckingInterval: times.checkIntervalMs },
+    (incoming, outgoing) => void listener(incoming, outgoing),
+  )
+  https.keepAliveTimeout = KEEP_ALIVE_MS
+  https.headersTimeout = times.headersTimeoutMs
+  https.requestTimeout = times.requestTimeoutMs
+  // Connections come from the gate, so this server never listens itself; without this event it would
+  // not look after the two time limits.
+  https.emit('listening')
+  return https
+}
+
+function tlsOptions(identity: ServerIdentity): ServerOptions {
   return {
     cert: identity.certificateChainPem,
     key: identity.privateKeyPem.use((pem) => Buffer.from(pem)),
@@ -92,6 +116,8 @@ function tlsOptions(identity: ServerIdentity): Parameters<typeof createHttpsServ
     ciphers: 'TLS_AES_256_GCM_SHA384',
     ecdhCurve: 'SecP256r1MLKEM768:X25519MLKEM768:P-256',
     ALPNProtocols: ['http/1.1'],
+    // A ticket would carry a certificate past its removal; see docs/protocol.md.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
     requestCert: true,
     // The guard of the route verifies the leaf against the trust bundle and the lock list.
     rejectUnauthorized: false,
@@ -133,6 +159,12 @@ function admit(deps: HttpServerDeps, { https, socket, open }: Arrival): void {
   https.emit('connection', socket)
 }
 
+function handshakeFailed(open: OpenConnections, socket: TLSSocket): void {
+  open.tickets.get(endpointKey(socket))?.failed('handshake', 'KOS_TRANSPORT_HANDSHAKE')
+  // TLS servers leave the socket of a failed handshake open.
+  socket.destroy()
+}
+
 /** Ends the half-open state. Requests carry their own proof, so no device is counted here. */
 function secured(open: OpenConnections, socket: TLSSocket): void {
   const key = endpointKey(socket)
@@ -153,7 +185,7 @@ function listen(
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
-  server.listen(at.port, at.host.replace(/^\[|\]$/g, ''), () => {
+  server.listen(at.port, plainHost(at.host), () => {
     server.off('error', reject)
     resolve()
   })
@@ -165,96 +197,4 @@ function closeAll(server: Server, sockets: ReadonlySet<Socket>): Promise<void> {
   server.close(() => resolve())
   for (const socket of sockets) socket.destroy()
   return promise
-}
-
-type Env = { Bindings: HttpBindings }
-
-function createApp(deps: HttpServerDeps): Hono<Env> {
-  const app = new Hono<Env>()
-  for (const route of deps.routes) {
-    app.on(route.method, route.path, (context) => serve(deps, route, context))
-  }
-  app.notFound((context) => answer(context, notFound()))
-  app.onError((error, context) => {
-    deps.log.event('http.failed', { route: context.req.path, error: error.name }, 'error')
-    return context.json({ code: 'KOS_AUTHORITY_REQUEST', rule: 'internal' }, 500)
-  })
-  return app
-}
-
-async function serve(deps: HttpServerDeps, route: Route, context: Context<Env>): Promise<Response> {
-  const socket = context.env.incoming.socket as TLSSocket
-  const source = socket.remoteAddress ?? ''
-  const caller = checkGuard(deps, route.guard, socket)
-  if (isRefusal(caller)) return answer(context, { kind: 'refused', refusal: caller, status: 403 })
-  const limited = deps.takeRequest(caller?.id ?? source)
-  if (limited) return context.json({ code: limited.code, rule: limited.rule }, 429)
-  const body = await readBody(context, route.maxBytes)
-  if (!body) return context.json({ code: 'KOS_AUTHORITY_REQUEST', rule: 'body/too-long' }, 413)
-  const call: RouteCall = {
-    caller,
-    body,
-    parameters: context.req.param() as Record<string, string>,
-    query: context.req.query(),
-    source,
-    exporter: () => socket.exportKeyingMaterial(32, ENROLMENT_EXPORTER_LABEL, Buffer.alloc(0)),
-  }
-  return answer(context, await route.handle(call))
-}
-
-/** Decides a guard: the caller, `undefined` where nobody needs to be known, or the refusal. */
-function checkGuard(
-  deps: HttpServerDeps,
-  guard: Guard,
-  socket: TLSSocket,
-): PrincipalRecord | undefined | Refusal {
-  if (guard === 'public' || guard === 'proof') return undefined
-  const leaf = socket.getPeerX509Certificate()?.raw
-  if (!leaf) return guardRefused(guard, 'certificate-missing')
-  const caller = deps.identify(leaf)
-  if (isRefusal(caller)) return guardRefused(guard, 'certificate')
-  if (guard === 'member') return caller
-  const fits =
-    caller.kind === 'user' && (caller.roles.includes(guard) || caller.roles.includes('admin'))
-  return fits ? caller : guardRefused(guard, 'role')
-}
-
-function guardRefused(guard: Guard, check: string): Refusal {
-  return refuse('KOS_AUTHORITY_GUARD', `guard/${guard}/${check}`, {
-    remedy: `Use the credential of an active principal with the right "${guard}".`,
-  })
-}
-
-async function readBody(context: Context<Env>, maxBytes: number): Promise<Uint8Array | undefined> {
-  const declared = Number(context.req.header('content-length') ?? '0')
-  if (!(declared <= maxBytes)) return undefined
-  const chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of context.env.incoming as AsyncIterable<Uint8Array>) {
-    length += chunk.length
-    if (length > maxBytes) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
-
-function notFound(): RouteAnswer {
-  return {
-    kind: 'refused',
-    refusal: refuse('KOS_AUTHORITY_NOT_FOUND', 'route'),
-    status: 404,
-  }
-}
-
-function answer(context: Context<Env>, result: RouteAnswer): Response {
-  switch (result.kind) {
-    case 'json':
-      return context.json(result.value as object, result.status ?? 200)
-    case 'cbor':
-      return context.body(new Uint8Array(result.bytes), 200, { 'content-type': 'application/cbor' })
-    case 'refused': {
-      const { code, rule, remedy, details } = result.refusal
-      return context.json({ code, rule, remedy, details }, result.status)
-    }
-  }
 }

@@ -26,7 +26,10 @@ export interface RouteCall {
 export type RouteAnswer =
   | { readonly kind: 'json'; readonly value: unknown; readonly status?: 200 | 201 }
   | { readonly kind: 'cbor'; readonly bytes: Uint8Array }
-  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly status: 400 | 403 | 404 | 409 }
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly status: RefusedStatus }
+
+/** HTTP status of a refusal. */
+export type RefusedStatus = 400 | 403 | 404 | 409 | 411 | 413 | 429 | 503
 
 /** One row of the route table. A path that has no row is refused. */
 export interface Route {
@@ -48,7 +51,7 @@ export function cbor(bytes: Uint8Array): RouteAnswer {
   return { kind: 'cbor', bytes }
 }
 
-const STATUS: Partial<Record<KosErrorCode, 400 | 403 | 404 | 409>> = {
+const STATUS: Partial<Record<KosErrorCode, RefusedStatus>> = {
   KOS_AUTHORITY_NOT_FOUND: 404,
   KOS_AUTHORITY_REQUEST: 400,
   KOS_BASE_INVALID: 400,

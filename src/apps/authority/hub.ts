@@ -2,6 +2,7 @@ import {
   type Clock,
   isRefusal,
   type Log,
+  parsePrincipal,
   type Random,
   refuse,
   type Refusal,
@@ -48,7 +49,7 @@ export interface Hub {
   readonly admission: Admission
   /** Takes over the objects that the publisher made. */
   refresh(): void
-  listen(at: HostPort, isPortFixed: boolean): Promise<HostPort>
+  listen(candidates: readonly HostPort[]): Promise<HostPort | Refusal>
   /** The active principal behind a leaf, or why there is none. */
   identify(leafDer: Uint8Array, purpose: 'client' | 'server'): PrincipalRecord | Refusal
   isConnected(uri: string): boolean
@@ -83,7 +84,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
   const members = createMembership(deps, state, fabric)
   const { uri } = state.principal
   const admission = createAdmission(
-    { clock: deps.clock, onRefusals: refusalRecorder(state.audit, uri) },
+    { clock: deps.clock, onRefusals: refusalRecorder(deps.log, state.audit, uri) },
     options.admission ? { limits: options.admission } : {},
   )
   const record = sessionRecorder(deps.log, state.audit, uri)
@@ -110,7 +111,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
   return {
     admission,
     refresh,
-    listen: (at, isPortFixed) => runtime.listen(at, isPortFixed),
+    listen: (candidates) => runtime.listen(candidates),
     identify: (leafDer, purpose) => members.identify(leafDer, purpose),
     isConnected: (peer) =>
       [...runtime.sessions].some((open) => open.authenticated.peer.principal.uri === peer),
@@ -134,7 +135,7 @@ function ownFabric(state: AuthorityState): FabricState {
   const trust = createTrustState({ pin: state.ca.pin })
   trust.apply(state.ca.bundle)
   return createFabricState(trust, {
-    onApplied: () => undefined,
+    onGenuine: () => undefined,
     acceptManifest: () => undefined,
   })
 }
@@ -155,7 +156,7 @@ function createHubExecutor(
     floor: AUTHORITY_PROFILE,
   }))
   const recordOf = (uri: string): PrincipalRecord | undefined =>
-    state.registry.principals().find((record) => record.uri === uri)
+    state.registry.principal(parsePrincipal(uri)?.id ?? '')
   return createExecutor(
     {
       catalog: createCatalog(

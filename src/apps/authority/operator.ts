@@ -16,7 +16,7 @@ import {
   tlsKeyName,
   writeObject,
 } from '../node/index.ts'
-import { AUTHORITY_PROFILE, type AuthorityState } from './authority-state.ts'
+import { AUTHORITY_NAME, AUTHORITY_PROFILE, type AuthorityState } from './authority-state.ts'
 import type { Publisher } from './services.ts'
 
 /** How the first operator came to a credential. */
@@ -123,5 +123,5 @@ export async function ensureOperator(
 function operatorName(user: string): string {
   const name = user.toLowerCase().replaceAll(/[^a-z0-9._-]/g, '-')
   const trimmed = name.replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, '').slice(0, 64)
-  return trimmed === '' ? 'operator' : trimmed
+  return trimmed === '' || trimmed === AUTHORITY_NAME ? 'operator' : trimmed
 }

@@ -47,68 +47,65 @@ async function join(services: AuthorityServices, call: RouteCall): Promise<Route
   const request = decodeJoinRequest(call.body)
   if (isRefusal(request)) return refused(request)
   const result = await services.joins.join(request, call.exporter())
-  if (isRefusal(result)) {
-    await recordRefusal(services, { action: 'join', source: call.source, refusal: result })
-    return refused(result)
-  }
+  if (isRefusal(result)) return enrolmentRefused(services, result)
   services.publisher.refreshDirectory()
+  const { grant, token, repeated } = result
   await services.record({
     type: 'enrolment',
-    actor: result.token.owner,
-    target: result.grant.uri,
+    actor: token.owner,
+    target: grant.uri,
     action: 'join',
     outcome: 'ok',
-    detail: {
-      name: result.grant.name,
-      profile: result.grant.profile,
-      token: result.token.id,
-      repeated: result.repeated,
-    },
+    detail: { name: grant.name, profile: grant.profile, token: token.id, repeated },
   })
-  return cbor(grantAnswer(services, result.grant))
+  return cbor(grantAnswer(services, grant))
 }
 
 async function renew(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
   const request = decodeRenewRequest(call.body)
   if (isRefusal(request)) return refused(request)
   const result = await services.renewals.renew(request, call.exporter())
-  if (isRefusal(result)) {
-    const copied =
-      result.copyOf === undefined ? undefined : services.registry.principal(result.copyOf)
-    if (copied) {
-      services.publisher.lockPrincipal(copied)
-      services.disconnect(copied.uri)
-    }
-    await recordRefusal(services, { action: 'renew', source: call.source, refusal: result })
-    return refused(result)
-  }
+  if (isRefusal(result)) return enrolmentRefused(services, result)
   services.publisher.refreshDirectory()
+  const { grant, repeated } = result
   await services.record({
     type: 'enrolment',
-    actor: result.grant.uri,
-    target: result.grant.uri,
+    actor: grant.uri,
+    target: grant.uri,
     action: 'renew',
     outcome: 'ok',
-    detail: { generation: result.grant.generation, repeated: result.repeated },
+    detail: { generation: grant.generation, repeated },
   })
-  return cbor(grantAnswer(services, result.grant))
+  return cbor(grantAnswer(services, grant))
 }
 
-/** From outside every cryptographic failure looks alike; the log keeps the rule that decided. */
-async function recordRefusal(
+/**
+ * From outside every cryptographic failure looks alike. Keys or a token that exist twice lock the
+ * principal that they belong to.
+ *
+ * @see identity: Joining
+ */
+async function enrolmentRefused(
   services: AuthorityServices,
-  event: { readonly action: string; readonly source: string; readonly refusal: Refusal },
-): Promise<void> {
-  await services.record({
-    type: 'refusal',
-    actor: '-',
-    target: 'authority',
-    action: event.action,
-    outcome: 'refused',
-    code: event.refusal.code,
-    rule: event.refusal.rule,
-    detail: { source: event.source },
-  })
+  refusal: Refusal & { readonly copyOf?: string },
+): Promise<RouteAnswer> {
+  const copied =
+    refusal.copyOf === undefined ? undefined : services.registry.principal(refusal.copyOf)
+  if (copied) {
+    services.publisher.lockPrincipal(copied)
+    services.publisher.refreshDirectory()
+    services.disconnect(copied.uri)
+    await services.record({
+      type: 'lock',
+      actor: '-',
+      target: copied.uri,
+      action: 'lock.add',
+      outcome: 'ok',
+      code: refusal.code,
+      rule: refusal.rule,
+    })
+  }
+  return refused(refusal)
 }
 
 /** The certificate and everything a new member needs to talk to its peers. */

@@ -1,5 +1,13 @@
-import { isRefusal, refuse, type Refusal, validate, type z } from '../../foundation/base/index.ts'
+import {
+  isRefusal,
+  parseDeviceId,
+  refuse,
+  type Refusal,
+  validate,
+  type z,
+} from '../../foundation/base/index.ts'
 import { formatJoinLine, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import { parseHostPort } from '../node/index.ts'
 import {
   manifestUpload,
   type PrincipalPatch,
@@ -7,6 +15,7 @@ import {
   type TokenRequest,
   tokenRequest,
 } from './api-schema.ts'
+import { AUTHORITY_NAME } from './authority-state.ts'
 import { json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
 import type { AuthorityServices } from './services.ts'
 import { principalViewOf, tokenViewOf } from './views.ts'
@@ -98,13 +107,7 @@ function tokenRoutes(services: AuthorityServices): readonly Route[] {
       path: '/v1/tokens/:id',
       guard: 'operator',
       maxBytes: 0,
-      handle: async (call) => {
-        const id = call.parameters['id'] ?? ''
-        const revoked = await services.registry.revokeToken(id)
-        if (!revoked) return refused(refuse('KOS_AUTHORITY_NOT_FOUND', 'token/open'))
-        await recordChange(services, call, { action: 'token.revoke', target: id })
-        return json({ revoked: true })
-      },
+      handle: (call) => revokeToken(services, call),
     },
   ]
 }
@@ -126,11 +129,11 @@ function policyRoutes(services: AuthorityServices): readonly Route[] {
       handle: async (call) => {
         const upload = parseBody(manifestUpload, call.body)
         if (isRefusal(upload)) return refused(upload)
-        const stored = services.publisher.putManifest(upload.manifest)
-        if (isRefusal(stored)) return refused(stored)
-        const action = 'manifest.put'
-        await recordChange(services, call, { action, target: `fleet/${stored.number}` })
-        return json(stored)
+        const change = { action: 'manifest.put', target: 'fleet' }
+        const stored = await recorded(services, { call, change }, () =>
+          services.publisher.putManifest(upload.manifest),
+        )
+        return isRefusal(stored) ? refused(stored) : json(stored)
       },
     },
   ]
@@ -177,20 +180,21 @@ function auditRoutes(services: AuthorityServices): readonly Route[] {
 async function createToken(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
   const request = parseBody<TokenRequest>(tokenRequest, call.body)
   if (isRefusal(request)) return refused(request)
+  const unfit = nameProblem(request.name)
+  if (unfit) return refused(unfit)
+  const { name, profile } = request
   const owner = call.caller?.uri ?? '-'
-  const created = await services.tokens.create({ ...request, owner })
+  const change = { action: 'token.create', target: name.toWellFormed(), detail: { profile } }
+  const created = await recorded(services, { call, change }, () =>
+    services.tokens.create({ ...request, owner }),
+  )
   if (isRefusal(created)) return refused(created)
   const { record } = created
-  await recordChange(services, call, {
-    action: 'token.create',
-    target: record.name,
-    detail: { token: record.id, profile: record.profile },
-  })
-  const [, host = '', port = ''] = /^(.*):([0-9]+)$/.exec(services.settings.advertised) ?? []
+  const at = parseHostPort(services.settings.advertised)
   using secret = created.secret
   const joinLine = formatJoinLine({
-    host,
-    port: Number(port),
+    host: at?.host ?? '',
+    port: at?.port ?? 0,
     pin: services.settings.pin,
     tokenId: record.id,
     secret,
@@ -198,24 +202,59 @@ async function createToken(services: AuthorityServices, call: RouteCall): Promis
   return json({ joinLine, token: tokenViewOf(record, services.clock.wallMs()) }, 201)
 }
 
+async function revokeToken(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
+  const target = call.parameters['id'] ?? ''
+  const token = services.registry.tokens().find(({ id }) => id === target)
+  const unknown = refuse('KOS_AUTHORITY_NOT_FOUND', 'token/open')
+  if (!token) return refused(unknown)
+  const change = { action: 'token.revoke', target }
+  const done = await recorded(services, { call, change }, async () =>
+    (await services.registry.revokeToken(target)) ? { revoked: true } : unknown,
+  )
+  return isRefusal(done) ? refused(done) : json(done)
+}
+
 async function changePrincipal(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
   const principal = named(services, call)
   if (isRefusal(principal)) return refused(principal)
   const patch = parseBody<PrincipalPatch>(principalPatch, call.body)
   if (isRefusal(patch)) return refused(patch)
-  const taken = patch.name === undefined ? undefined : services.registry.principalNamed(patch.name)
-  if (taken && taken.id !== principal.id) {
-    return refused(refuse('KOS_ENROLMENT_NAME_TAKEN', 'name/principal'))
-  }
-  await services.registry.change(principal.id, {
-    ...(patch.name !== undefined && { name: patch.name }),
-    ...(patch.groups && { groups: patch.groups }),
-    ...(patch.labels && { labels: mergeLabels(principal.labels, patch.labels) }),
+  const unfit =
+    patch.name === undefined ? undefined : renameProblem(services, principal, patch.name)
+  if (unfit) return refused(unfit)
+  const change = { action: 'device.change', target: principal.uri }
+  await recorded(services, { call, change }, async () => {
+    await services.registry.change(principal.id, {
+      ...(patch.name !== undefined && { name: patch.name }),
+      ...(patch.groups && { groups: patch.groups }),
+      ...(patch.labels && { labels: mergeLabels(principal.labels, patch.labels) }),
+    })
+    services.publisher.refreshDirectory()
   })
-  services.publisher.refreshDirectory()
-  await recordChange(services, call, { action: 'device.change', target: principal.uri })
   const changed = services.registry.principal(principal.id) ?? principal
   return json(view(services)(changed))
+}
+
+/** The directory refuses a name that two principals have, and so every node would. */
+function nameProblem(name: string): Refusal | undefined {
+  if (name !== AUTHORITY_NAME) return undefined
+  return refuse('KOS_ENROLMENT_NAME_TAKEN', 'name/authority', {
+    remedy: 'Choose another name: this one is the authority’s.',
+  })
+}
+
+function renameProblem(
+  services: AuthorityServices,
+  principal: PrincipalRecord,
+  name: string,
+): Refusal | undefined {
+  const taken = services.registry.principalNamed(name)
+  if (taken && taken.id !== principal.id) {
+    return refuse('KOS_ENROLMENT_NAME_TAKEN', 'name/principal')
+  }
+  // A name that reads as an id could be taken for another device.
+  if (parseDeviceId(name) !== undefined) return refuse('KOS_AUTHORITY_REQUEST', 'name/id')
+  return nameProblem(name)
 }
 
 function mergeLabels(
@@ -241,11 +280,13 @@ async function removePrincipal(services: AuthorityServices, call: RouteCall): Pr
       }),
     )
   }
-  services.publisher.lockPrincipal(principal)
-  await services.registry.change(principal.id, { state: 'removed' })
-  services.publisher.refreshDirectory()
-  services.disconnect(principal.uri)
-  await recordChange(services, call, { action: 'device.remove', target: principal.uri })
+  const change = { action: 'device.remove', target: principal.uri }
+  await recorded(services, { call, change }, async () => {
+    services.publisher.lockPrincipal(principal)
+    await services.registry.change(principal.id, { state: 'removed' })
+    services.publisher.refreshDirectory()
+    services.disconnect(principal.uri)
+  })
   return json({ removed: true })
 }
 
@@ -273,17 +314,28 @@ function parseBody<T>(schema: z.ZodType<T>, body: Uint8Array): T | Refusal {
   }
 }
 
-async function recordChange(
+/** What an operator is about to do. */
+interface Change {
+  readonly action: string
+  readonly target: string
+  readonly detail?: Readonly<Record<string, string | number | boolean>>
+}
+
+/** Makes a change between two durable records: that it begins, and how it ended. */
+async function recorded<T>(
   services: AuthorityServices,
-  call: RouteCall,
-  change: {
-    readonly action: string
-    readonly target: string
-    readonly detail?: Readonly<Record<string, string | number | boolean>>
-  },
-): Promise<void> {
-  const actor = call.caller?.uri ?? '-'
-  await services.record({ type: 'admin', actor, outcome: 'ok', ...change })
+  of: { readonly call: RouteCall; readonly change: Change },
+  work: () => T | Promise<T>,
+): Promise<T> {
+  const event = { type: 'admin', actor: of.call.caller?.uri ?? '-', ...of.change } as const
+  await services.record({ ...event, outcome: 'intent' })
+  const done = await work()
+  if (isRefusal(done)) {
+    await services.record({ ...event, outcome: 'refused', code: done.code, rule: done.rule })
+  } else {
+    await services.record({ ...event, outcome: 'ok' })
+  }
+  return done
 }
 
 function base64(bytes: Uint8Array): string {

@@ -1,9 +1,16 @@
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { Clock, Random, Refusal, z } from '../../foundation/base/index.ts'
+import {
+  type Clock,
+  type Random,
+  type Refusal,
+  systemClock,
+  systemRandom,
+  type z,
+} from '../../foundation/base/index.ts'
 import {
   type AuthorityAnswer,
-  type AuthorityClient,
   type Member,
   openMember,
   parseAnswer,
@@ -22,19 +29,33 @@ export interface CliEnvironment {
   readonly user: string
 }
 
-/** What every command gets. */
-export interface CliContext {
-  readonly terminal: Terminal
+/** The world that a program runs in; handed in so that tests have one of their own. */
+export interface CliWorld {
   readonly clock: Clock
   readonly random: Random
   readonly environment: CliEnvironment
+  /** Reads standard input to its end. */
+  readInput(): string
+  /** Ends what runs until it is interrupted, as SIGTERM does; absent: only signals do. */
+  readonly signal?: AbortSignal
 }
 
-/** Longest wait for the authority in milliseconds. */
-const AUTHORITY_TIMEOUT_MS = 10_000
+/** What every command gets. */
+export interface CliContext extends CliWorld {
+  readonly terminal: Terminal
+}
 
-/** The environment of this process. */
-export function readEnvironment(): CliEnvironment {
+/** The world of this process. */
+export function processWorld(): CliWorld {
+  return Object.freeze({
+    clock: systemClock,
+    random: systemRandom,
+    environment: readEnvironment(),
+    readInput: () => readFileSync(0, 'utf8'),
+  })
+}
+
+function readEnvironment(): CliEnvironment {
   const { env } = process
   return Object.freeze({
     home: homedir(),
@@ -66,27 +87,9 @@ export function stateFolder(environment: CliEnvironment, role: 'authority' | 'no
  */
 export function openCredential(context: CliContext, folder?: string): Member {
   const place = folder ?? configFolder(context.environment)
-  const member = openMember({ clock: context.clock, random: context.random }, { folder: place })
+  const member = openMember(context, { folder: place, onKeepFailed: () => undefined })
   if (!member) throw cliErrors.error('KOS_CLI_CREDENTIAL', { folder: place })
   return member
-}
-
-/** Runs work with a verified connection to the authority, and closes both afterwards. */
-export async function withAuthority<T>(
-  context: CliContext,
-  work: (client: AuthorityClient, member: Member) => Promise<T>,
-): Promise<T> {
-  const member = openCredential(context)
-  try {
-    const client = await member.connectAuthority(AUTHORITY_TIMEOUT_MS)
-    try {
-      return await work(client, member)
-    } finally {
-      client.close()
-    }
-  } finally {
-    member.close()
-  }
 }
 
 /** A JSON body. */

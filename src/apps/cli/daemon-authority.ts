@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { isIP } from 'node:net'
 import { parseTrustDomain } from '../../foundation/base/index.ts'
 import { type RunningAuthority, startAuthority } from '../authority/index.ts'
-import { formatHostPort } from '../node/index.ts'
+import { formatHostPort, plainHost, reachableHosts } from '../node/index.ts'
 import type { CliCommand, CommandInput } from './command-line.ts'
 import { type CliContext, configFolder, stateFolder } from './context.ts'
 import { DAEMON_OPTIONS, daemonLog, hostPortOption, serveUntilSignal } from './daemon.ts'
@@ -29,7 +29,7 @@ export const authorityCommand: CliCommand<CliContext> = {
   run: async (context, input) => {
     const running = await start(context, input)
     printStart(context, running)
-    await serveUntilSignal(context.terminal, () => running.stop())
+    await serveUntilSignal(context, () => running.stop())
     return 0
   },
 }
@@ -43,7 +43,7 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
   const advertiseHost = input.text('advertise')
   const hosts = [listen.host, advertiseHost ?? listen.host, DEFAULT_HOST]
   return startAuthority(
-    { clock: context.clock, random: context.random, log: daemonLog(input, 'authority') },
+    { clock: context.clock, random: context.random, log: daemonLog(context, input, 'authority') },
     {
       folder: input.text('state') ?? stateFolder(context.environment, 'authority'),
       trustDomain,
@@ -59,7 +59,7 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
 
 /** Names and addresses for the authority's certificate, each once. */
 function namesOf(hosts: readonly string[]): { dnsNames: string[]; ipAddresses: string[] } {
-  const plain = hosts.map((host) => host.replace(/^\[|\]$/g, ''))
+  const plain = hosts.flatMap((host) => reachableHosts(host)).map(plainHost)
   const names = [...plain, 'localhost', hostname()].filter((host) => isIP(host) === 0)
   const addresses = plain.filter((host) => isIP(host) !== 0)
   return { dnsNames: [...new Set(names)], ipAddresses: [...new Set(addresses)] }

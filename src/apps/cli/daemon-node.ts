@@ -18,6 +18,7 @@ import { DAEMON_OPTIONS, daemonLog, hostPortOption, serveUntilSignal } from './d
 import { cliErrors } from './errors.ts'
 import { EXIT, paint, printFields, printRefusal } from './output.ts'
 
+/** Longest text that is taken for a join line. */
 const MAX_LINE_BYTES = 1024
 
 /** `kosd node` */
@@ -53,7 +54,7 @@ export const nodeCommand: CliCommand<CliContext> = {
     const options = nodeOptions(input, folder)
     const joined = await joinIfAsked(context, input, options)
     if (joined !== EXIT.ok) return joined
-    const log = daemonLog(input, 'node')
+    const log = daemonLog(context, input, 'node')
     const running = await startNode({ clock: context.clock, random: context.random, log }, options)
     const { principal, name, profile } = running.member.membership
     printFields(context.terminal, [
@@ -62,7 +63,7 @@ export const nodeCommand: CliCommand<CliContext> = {
       ['profile', `kOS-${profile}`],
       ['address', formatHostPort(running.address)],
     ])
-    await serveUntilSignal(context.terminal, () => running.stop())
+    await serveUntilSignal(context, () => running.stop())
     return EXIT.ok
   },
 }
@@ -94,10 +95,12 @@ async function joinIfAsked(
       })
     }
     const { advertise } = options
+    // The line is used once: nothing of it is left in memory afterwards.
+    using secret = line.secret
     const joined = await joinAuthority(context, {
       folder: options.folder,
       keys,
-      line,
+      line: { ...line, secret },
       mac: chooseMac(permanentMacs()),
       addresses: advertise === undefined ? [] : [advertise],
     })
@@ -113,7 +116,7 @@ async function joinIfAsked(
 }
 
 function readJoinLine(context: CliContext, input: CommandInput): JoinLine | undefined {
-  const text = joinText(input)
+  const text = joinText(context, input)
   if (text === undefined) return undefined
   const line = parseJoinLine(text)
   if (!isRefusal(line)) return line
@@ -121,9 +124,9 @@ function readJoinLine(context: CliContext, input: CommandInput): JoinLine | unde
   throw cliErrors.error('KOS_CLI_USAGE', { reason: line.rule })
 }
 
-function joinText(input: CommandInput): string | undefined {
+function joinText(context: CliContext, input: CommandInput): string | undefined {
   const file = input.text('join-file')
   const given = input.text('join')
   if (file !== undefined) return readFileSync(file, 'utf8').slice(0, MAX_LINE_BYTES)
-  return given === '-' ? readFileSync(0, 'utf8').slice(0, MAX_LINE_BYTES) : given
+  return given === '-' ? context.readInput().slice(0, MAX_LINE_BYTES) : given
 }

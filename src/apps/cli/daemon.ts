@@ -1,8 +1,8 @@
 import { createLog, type Log, type LogLevel } from '../../foundation/base/index.ts'
 import { formatHostPort, type HostPort, parseHostPort } from '../node/index.ts'
 import type { CommandInput, OptionSpecification } from './command-line.ts'
+import type { CliContext } from './context.ts'
 import { cliErrors } from './errors.ts'
-import type { Terminal } from './output.ts'
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
@@ -13,10 +13,10 @@ export const DAEMON_OPTIONS: Readonly<Record<string, OptionSpecification>> = {
 }
 
 /** The log of a daemon: JSON lines on standard error. */
-export function daemonLog(input: CommandInput, name: string): Log {
+export function daemonLog(context: CliContext, input: CommandInput, name: string): Log {
   const level = LEVELS.find((known) => known === (input.text('log-level') ?? 'warn'))
   if (!level) throw cliErrors.error('KOS_CLI_USAGE', { reason: '--log-level is debug to error' })
-  const destination = { write: (line: string): void => void process.stderr.write(line) }
+  const destination = { write: (line: string): void => context.terminal.err(line.trimEnd()) }
   return createLog({ level, destination, base: { name } })
 }
 
@@ -33,26 +33,33 @@ export function hostPortOption(input: CommandInput, name: string, fallback: Host
 }
 
 /**
- * Waits for SIGTERM or SIGINT, then stops once; a second signal ends the process at once.
+ * Waits for SIGTERM or SIGINT, then stops once; a second SIGINT ends the process at once.
  *
- * @param terminal - says what happens
+ * @param context - its terminal says what happens; its signal counts like SIGTERM
  * @param stop - graceful shutdown
  */
 export async function serveUntilSignal(
-  terminal: Terminal,
+  context: CliContext,
   stop: () => Promise<void>,
 ): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
-  // Signal handlers alone do not keep a process alive.
-  const alive = setInterval(() => undefined, 1 << 30)
-  const onSignal = (): void => {
-    process.once('SIGINT', () => process.exit(130))
-    resolve()
-  }
+  const onSignal = (): void => resolve()
+  const onSecond = (): void => process.exit(130)
   process.once('SIGTERM', onSignal)
   process.once('SIGINT', onSignal)
-  await promise
-  clearInterval(alive)
-  await stop()
-  terminal.out('stopped')
+  context.signal?.addEventListener('abort', onSignal, { once: true })
+  if (context.signal?.aborted) onSignal()
+  // Neither signal handlers nor the timers of the daemon keep a process alive.
+  const alive = setInterval(() => undefined, 1 << 30)
+  try {
+    await promise
+    process.once('SIGINT', onSecond)
+    await stop()
+    context.terminal.out('stopped')
+  } finally {
+    clearInterval(alive)
+    process.off('SIGTERM', onSignal)
+    process.off('SIGINT', onSignal)
+    process.off('SIGINT', onSecond)
+  }
 }

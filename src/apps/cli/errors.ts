@@ -3,6 +3,7 @@ import { defineErrors, type ErrorTable } from '../../foundation/base/index.ts'
 type CliErrorCode =
   | 'KOS_CLI_USAGE'
   | 'KOS_CLI_CREDENTIAL'
+  | 'KOS_CLI_FILE'
   | 'KOS_CLI_UNREACHABLE'
   | 'KOS_CLI_UNKNOWN_PEER'
 
@@ -16,6 +17,11 @@ export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
   KOS_CLI_CREDENTIAL: {
     message: 'There is no usable operator credential.',
     hint: 'Run "kosd authority" once on this machine, or set KOS_CONFIG to the folder of your credential.',
+    retry: 'never',
+  },
+  KOS_CLI_FILE: {
+    message: 'A file or folder cannot be used.',
+    hint: 'Check its path, its owner and permissions, and the free disk space.',
     retry: 'never',
   },
   KOS_CLI_UNREACHABLE: {

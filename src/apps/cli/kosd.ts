@@ -1,4 +1,3 @@
-import { systemClock, systemRandom } from '../../foundation/base/index.ts'
 import { KOS_VERSION } from '../node/index.ts'
 import {
   type CliCommand,
@@ -7,7 +6,7 @@ import {
   parseInput,
   programHelp,
 } from './command-line.ts'
-import { type CliContext, readEnvironment } from './context.ts'
+import { type CliContext, type CliWorld, processWorld } from './context.ts'
 import { authorityCommand } from './daemon-authority.ts'
 import { nodeCommand } from './daemon-node.ts'
 import { cliErrors } from './errors.ts'
@@ -27,11 +26,13 @@ const HEAD = {
  *
  * @param argv - arguments without program names
  * @param terminal - where it writes; the process's by default
+ * @param world - clock, randomness, environment; the process's by default
  * @returns the exit code, once the daemon has stopped
  */
 export async function main(
   argv: readonly string[],
   terminal: Terminal = processTerminal(),
+  world: CliWorld = processWorld(),
 ): Promise<number> {
   const [first] = argv
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
@@ -49,13 +50,8 @@ export async function main(
       terminal.out(commandHelp(found.command, HEAD.program))
       return EXIT.ok
     }
-    const context = {
-      terminal,
-      clock: systemClock,
-      random: systemRandom,
-      environment: readEnvironment(),
-    }
-    return await found.command.run(context, parseInput(found.command, found.rest))
+    const input = parseInput(found.command, found.rest)
+    return await found.command.run({ ...world, terminal }, input)
   } catch (error) {
     printError(terminal, error)
     return exitCodeOf(error)

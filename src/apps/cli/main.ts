@@ -1,4 +1,3 @@
-import { systemClock, systemRandom } from '../../foundation/base/index.ts'
 import { KOS_VERSION } from '../node/index.ts'
 import {
   type CliCommand,
@@ -13,7 +12,7 @@ import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
 import { policyCommands } from './commands/policy.ts'
 import { tokenCommands } from './commands/token.ts'
-import { type CliContext, readEnvironment } from './context.ts'
+import { type CliContext, type CliWorld, processWorld } from './context.ts'
 import { cliErrors } from './errors.ts'
 import { EXIT, exitCodeOf, printError, type Terminal } from './output.ts'
 
@@ -51,11 +50,13 @@ export function processTerminal(): Terminal {
  *
  * @param argv - arguments without program names
  * @param terminal - where it writes; the process's by default
+ * @param world - clock, randomness, environment; the process's by default
  * @returns the exit code
  */
 export async function main(
   argv: readonly string[],
   terminal: Terminal = processTerminal(),
+  world: CliWorld = processWorld(),
 ): Promise<number> {
   const [first] = argv
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
@@ -67,26 +68,19 @@ export async function main(
     return EXIT.ok
   }
   try {
-    return await runCommand(argv, terminal)
+    return await runCommand(argv, { ...world, terminal })
   } catch (error) {
     printError(terminal, error)
     return exitCodeOf(error)
   }
 }
 
-async function runCommand(argv: readonly string[], terminal: Terminal): Promise<number> {
+async function runCommand(argv: readonly string[], context: CliContext): Promise<number> {
   const found = findCommand(COMMANDS, argv)
   if (!found) throw cliErrors.error('KOS_CLI_USAGE', { command: argv[0] ?? '' })
   if (found.rest.includes('--help') || found.rest.includes('-h')) {
-    terminal.out(commandHelp(found.command, HEAD.program))
+    context.terminal.out(commandHelp(found.command, HEAD.program))
     return EXIT.ok
   }
-  const input = parseInput(found.command, found.rest)
-  const context: CliContext = {
-    terminal,
-    clock: systemClock,
-    random: systemRandom,
-    environment: readEnvironment(),
-  }
-  return found.command.run(context, input)
+  return found.command.run(context, parseInput(found.command, found.rest))
 }

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
-import { isRefusal, KosError, type Refusal } from '../../foundation/base/index.ts'
+import { KosError, type KosErrorCode, type Refusal } from '../../foundation/base/index.ts'
+import { cliErrors } from './errors.ts'
 
 /** Where a command writes; handed in so that tests can read it. */
 export interface Terminal {
@@ -65,7 +66,23 @@ export function printFields(
 
 /** Prints one JSON document. */
 export function printJson(terminal: Terminal, value: unknown): void {
-  terminal.out(JSON.stringify(value, jsonReplacer, 2))
+  terminal.out(harmlessJson(JSON.stringify(value, jsonReplacer, 2)))
+}
+
+/** Prints one JSON document on one line. */
+export function printJsonLine(terminal: Terminal, value: unknown): void {
+  terminal.out(harmlessJson(JSON.stringify(value, jsonReplacer)))
+}
+
+/**
+ * Makes a JSON document harmless for a terminal without changing what it says. JSON itself escapes
+ * the first 32 control characters only.
+ */
+export function harmlessJson(json: string): string {
+  return json.replace(
+    /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 function jsonReplacer(_key: string, value: unknown): unknown {
@@ -85,13 +102,14 @@ export function printable(text: string): string {
 export function printRefusal(terminal: Terminal, what: string, refusal: Refusal): void {
   terminal.err(`${paint(terminal, 'red', 'refused')}  ${printable(what)}`)
   terminal.err(`  rule    ${printable(refusal.rule)}`)
-  terminal.err(`  code    ${refusal.code}`)
+  terminal.err(`  code    ${printable(refusal.code)}`)
   if (refusal.remedy !== undefined) terminal.err(`  remedy  ${printable(refusal.remedy)}`)
   if (refusal.retryAfterMs !== undefined) terminal.err(`  retry   in ${refusal.retryAfterMs} ms`)
 }
 
 /** Prints an error as one sentence and the next step. */
-export function printError(terminal: Terminal, error: unknown): void {
+export function printError(terminal: Terminal, thrown: unknown): void {
+  const error = isSystemError(thrown) ? fileError(thrown) : thrown
   if (error instanceof KosError) {
     terminal.err(`${paint(terminal, 'red', 'error')}  ${error.message} (${error.code})`)
     const details = Object.entries(error.details)
@@ -103,12 +121,34 @@ export function printError(terminal: Terminal, error: unknown): void {
   terminal.err(`${paint(terminal, 'red', 'error')}  ${printable(text)}`)
 }
 
+interface SystemError extends Error {
+  readonly code: string
+  readonly path?: string
+}
+
+function isSystemError(error: unknown): error is SystemError {
+  return error instanceof Error && 'syscall' in error && 'code' in error
+}
+
+function fileError(cause: SystemError): Error {
+  const { path, code } = cause
+  return cliErrors.error('KOS_CLI_FILE', { ...(path && { path }), reason: code }, cause)
+}
+
+/** Codes that do not mean "failed". */
+const EXIT_OF: Partial<Record<KosErrorCode, ExitCode>> = {
+  KOS_CLI_USAGE: EXIT.usage,
+  KOS_CLI_UNREACHABLE: EXIT.unreachable,
+  KOS_NODE_AUTHORITY_UNREACHABLE: EXIT.unreachable,
+  KOS_NODE_AUTHORITY_UNTRUSTED: EXIT.unverified,
+  KOS_NODE_REFUSED: EXIT.refused,
+}
+
 /** Exit code of a thrown value. */
 export function exitCodeOf(error: unknown): ExitCode {
-  if (isRefusal(error)) return EXIT.refused
-  if (error instanceof KosError && error.code === 'KOS_CLI_UNREACHABLE') return EXIT.unreachable
-  if (error instanceof KosError && error.code === 'KOS_CLI_USAGE') return EXIT.usage
-  return EXIT.failed
+  if (!(error instanceof KosError)) return EXIT.failed
+  const code: unknown = error.code
+  return EXIT_OF[code as KosErrorCode] ?? EXIT.failed
 }
 
 /** A time as people read it: `in 11 h`, `3 min ago`; `-` when absent. */

@@ -7,6 +7,7 @@ import {
   createPeerRuntime,
   type Member,
   memberSelf,
+  nodeErrors,
   type OpenSession,
   parseHostPort,
   type PeerRuntime,
@@ -36,10 +37,10 @@ export async function connectPeer(
 ): Promise<PeerConnection> {
   const runtime = createPeerRuntime(
     {
-      clock: context.clock,
+      clock: member.clock,
       random: context.random,
       log: silentLog,
-      admission: createAdmission({ clock: context.clock, onRefusals: () => undefined }),
+      admission: createAdmission({ clock: member.clock, onRefusals: () => undefined }),
       self: memberSelf(member),
     },
     SESSION_LIMITS,
@@ -97,7 +98,7 @@ async function dialEntry(
 }
 
 /** Fetches the signed objects from the authority; `false` when it cannot be reached or refuses. */
-export async function refreshObjects(member: Member): Promise<boolean> {
+async function refreshObjects(member: Member): Promise<boolean> {
   try {
     const client = await member.connectAuthority(AUTHORITY_TIMEOUT_MS)
     try {
@@ -111,7 +112,9 @@ export async function refreshObjects(member: Member): Promise<boolean> {
     } finally {
       client.close()
     }
-  } catch {
+  } catch (error) {
+    // A wrong clock is the reason for everything else: it is said, not covered up.
+    if (nodeErrors.has(error) && error.code === 'KOS_NODE_CLOCK') throw error
     return false
   }
 }

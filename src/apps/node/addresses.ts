@@ -1,11 +1,13 @@
 import { networkInterfaces } from 'node:os'
-import { nodeErrors } from './errors.ts'
 
 /** A host and a port. */
 export interface HostPort {
   readonly host: string
   readonly port: number
 }
+
+/** Most addresses that a directory entry takes. */
+const MAX_ADDRESSES = 8
 
 /**
  * Parses `host:port`; IPv6 addresses stand in brackets.
@@ -24,15 +26,25 @@ export function formatHostPort(at: HostPort): string {
   return `${host}:${at.port}`
 }
 
+/** A host as sockets take it: without the brackets of an IPv6 address. */
+export function plainHost(host: string): string {
+  return host.replace(/^\[|\]$/g, '')
+}
+
 /**
- * Parses `host:port` of a command line.
- *
- * @throws {@link KosError} KOS_NODE_STATE naming the option
+ * Hosts under which a listener is reached: its own, or the addresses of this machine when it listens
+ * on all of them.
  */
-export function requireHostPort(text: string, option: string): HostPort {
-  const parsed = parseHostPort(text)
-  if (!parsed) throw nodeErrors.error('KOS_NODE_STATE', { rule: `${option}: not host:port` })
-  return parsed
+export function reachableHosts(host: string): readonly string[] {
+  const plain = plainHost(host)
+  if (plain !== '0.0.0.0' && plain !== '::') return [host]
+  const found = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    // A link-local address means nothing without the name of the link.
+    .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
+    .filter(({ family }) => plain === '::' || family === 'IPv4')
+    .map(({ address }) => address)
+  return found.length === 0 ? ['127.0.0.1'] : found.slice(0, MAX_ADDRESSES)
 }
 
 /** MAC addresses of the network interfaces of this machine, loopback left out. */

@@ -1,20 +1,25 @@
 import { Agent, type IncomingMessage, request as httpRequest } from 'node:http'
 import { connect as tlsConnect, type TLSSocket } from 'node:tls'
 import {
-  type Clock,
   isRefusal,
   type Refusal,
   refuse,
   type Secret,
+  type UnixMs,
+  unixMs,
   validate,
   z,
 } from '../../foundation/base/index.ts'
 import { ENROLMENT_EXPORTER_LABEL } from '../../lifecycle/enrolment/index.ts'
 import { type TrustBundle, verifyPeerLeaf, verifyTrustBundle } from '../../trust/pki/index.ts'
+import { plainHost } from './addresses.ts'
 import { nodeErrors } from './errors.ts'
+import type { FloorClock } from './floor-clock.ts'
 
 /** Largest answer accepted from the authority, in bytes. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
+/** How far the own clock may be ahead of the authority's. @see protocol: Limits */
+const MAX_CLOCK_SKEW_MS = 30_000
 
 /** Certificate chain and key for a mutually authenticated connection. */
 export interface ClientIdentity {
@@ -51,6 +56,12 @@ export interface AuthorityClient {
    * @throws {@link KosError} KOS_NODE_AUTHORITY_UNREACHABLE when the connection breaks
    */
   request(method: string, path: string, body?: RequestBody): Promise<AuthorityAnswer>
+  /**
+   * Compares the own clock with the authority's, and raises the floor of one that is behind.
+   *
+   * @throws {@link KosError} KOS_NODE_CLOCK when the own clock is more than 30 s ahead
+   */
+  agreeOnTime(): Promise<void>
   close(): void
 }
 
@@ -63,48 +74,98 @@ export interface RequestBody {
 /**
  * Connects to the authority and proves that it is the pinned one: the trust bundle it serves must
  * carry both pinned roots' signatures, and its TLS leaf must name an authority under an intermediate
- * of that bundle. Nothing else is sent before both hold.
+ * of that bundle. Nothing but the questions for bundle and time is sent before both hold.
  *
- * @throws {@link KosError} KOS_NODE_AUTHORITY_UNREACHABLE, KOS_NODE_AUTHORITY_UNTRUSTED
+ * A leaf that fails by time alone is verified at the time that its owner claims. When it holds then,
+ * the own clock is wrong: one that is behind is raised, one that is ahead is refused.
+ *
+ * **Security:** whoever holds the TLS key of an ended authority certificate can claim a time within
+ * that certificate's life. To a machine whose clock is right, or whose floor is later, that is the
+ * past and refused.
+ *
+ * @throws {@link KosError} KOS_NODE_AUTHORITY_UNREACHABLE, KOS_NODE_AUTHORITY_UNTRUSTED, KOS_NODE_CLOCK
  * @see identity: Joining
  */
 export async function connectAuthority(
-  deps: { readonly clock: Clock },
+  deps: { readonly clock: FloorClock },
   target: AuthorityTarget,
 ): Promise<AuthorityClient> {
   const socket = await openSocket(target)
   const agent = agentOver(socket)
-  const send = sender(agent, target)
+  const request = sender({ agent, socket }, target)
+  const close = (): void => {
+    agent.destroy()
+    socket.destroy()
+  }
   try {
-    const answer = await send('GET', '/v1/bundle')
+    const answer = await request('GET', '/v1/bundle')
     const bundle = verifyTrustBundle(answer.body, { pin: target.pin })
     if (isRefusal(bundle)) throw untrusted(bundle)
     const leaf = socket.getPeerX509Certificate()?.raw
-    const checked = leaf
-      ? verifyPeerLeaf(leaf, {
-          bundle,
-          purpose: 'server',
-          nowMs: deps.clock.wallMs(),
-          expect: { kind: 'authority' },
-        })
-      : refuse('KOS_NODE_AUTHORITY_UNTRUSTED', 'no-certificate')
-    if (isRefusal(checked)) throw untrusted(checked)
+    if (!leaf) throw untrusted(refuse('KOS_NODE_AUTHORITY_UNTRUSTED', 'no-certificate'))
+    await verifyAuthority(deps.clock, { leaf, bundle, request })
     return Object.freeze({
       bundle,
       bundleBytes: answer.body,
       exporter: (): Uint8Array =>
         socket.exportKeyingMaterial(32, ENROLMENT_EXPORTER_LABEL, Buffer.alloc(0)),
-      request: send,
-      close: (): void => {
-        agent.destroy()
-        socket.destroy()
+      request,
+      agreeOnTime: async (): Promise<void> => {
+        agree(deps.clock, await askTime(request))
       },
+      close,
     })
   } catch (error) {
-    agent.destroy()
-    socket.destroy()
+    close()
     throw error
   }
+}
+
+interface Presented {
+  readonly leaf: Uint8Array
+  readonly bundle: TrustBundle
+  readonly request: Send
+}
+
+/** Rules of the leaf check that another clock could decide otherwise. */
+const TIME_RULES: readonly string[] = ['not-yet-valid', 'expired', 'issuer-validity']
+
+async function verifyAuthority(clock: FloorClock, presented: Presented): Promise<void> {
+  const refusal = refusalAt(presented, clock.wallMs())
+  if (!refusal) return
+  if (!TIME_RULES.includes(refusal.rule)) throw untrusted(refusal)
+  const claimedMs = await askTime(presented.request)
+  // What does not hold at its owner's own time was never a matter of our clock.
+  const stillRefused = refusalAt(presented, claimedMs)
+  if (stillRefused) throw untrusted(stillRefused)
+  if (!agree(clock, claimedMs)) throw untrusted(refusal)
+}
+
+function refusalAt({ leaf, bundle }: Presented, nowMs: UnixMs): Refusal | undefined {
+  const verified = verifyPeerLeaf(leaf, {
+    bundle,
+    purpose: 'server',
+    nowMs,
+    expect: { kind: 'authority' },
+  })
+  return isRefusal(verified) ? verified : undefined
+}
+
+const healthSchema: z.ZodType<{ timeMs: number }> = z.object({ timeMs: z.int().min(0) })
+
+async function askTime(request: Send): Promise<UnixMs> {
+  const health = parseAnswer(await request('GET', '/v1/health'), healthSchema)
+  if (isRefusal(health)) throw nodeErrors.error('KOS_NODE_RESPONSE', { rule: health.rule })
+  return unixMs(health.timeMs)
+}
+
+/** A clock that is ahead would refuse every peer; one that is behind gets a floor. */
+function agree(clock: FloorClock, authorityMs: UnixMs): boolean {
+  const aheadMs = clock.wallMs() - authorityMs
+  if (aheadMs > MAX_CLOCK_SKEW_MS) {
+    throw nodeErrors.error('KOS_NODE_CLOCK', { aheadSeconds: Math.round(aheadMs / 1000) })
+  }
+  return clock.raise(authorityMs)
 }
 
 function untrusted(refusal: Refusal): Error {
@@ -114,7 +175,7 @@ function untrusted(refusal: Refusal): Error {
 function openSocket(target: AuthorityTarget): Promise<TLSSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
   const socket = tlsConnect({
-    host: target.host.replace(/^\[|\]$/g, ''),
+    host: plainHost(target.host),
     port: target.port,
     minVersion: 'TLSv1.3',
     ALPNProtocols: ['http/1.1'],
@@ -131,8 +192,7 @@ function openSocket(target: AuthorityTarget): Promise<TLSSocket> {
   socket.setNoDelay(true)
   const fail = (cause?: unknown): void => {
     socket.destroy()
-    const at = { host: target.host, port: target.port }
-    reject(nodeErrors.error('KOS_NODE_AUTHORITY_UNREACHABLE', at, cause))
+    reject(unreachable(target, cause))
   }
   socket.setTimeout(target.timeoutMs, fail)
   socket.once('error', fail)
@@ -146,6 +206,10 @@ function openSocket(target: AuthorityTarget): Promise<TLSSocket> {
   return promise
 }
 
+function unreachable({ host, port }: AuthorityTarget, cause: unknown): Error {
+  return nodeErrors.error('KOS_NODE_AUTHORITY_UNREACHABLE', { host, port }, cause)
+}
+
 /** An agent that knows one connection only: exporter and requests must share it. */
 function agentOver(socket: TLSSocket): Agent {
   const agent = new Agent({ keepAlive: true, maxSockets: 1, maxFreeSockets: 1 })
@@ -155,13 +219,15 @@ function agentOver(socket: TLSSocket): Agent {
 
 type Send = AuthorityClient['request']
 
-function sender(agent: Agent, target: AuthorityTarget): Send {
+function sender(
+  { agent, socket }: { readonly agent: Agent; readonly socket: TLSSocket },
+  target: AuthorityTarget,
+): Send {
   return (method, path, body) => {
+    if (socket.destroyed) return Promise.reject(unreachable(target, undefined))
     const { promise, resolve, reject } = Promise.withResolvers<AuthorityAnswer>()
-    const fail = (cause?: unknown): void => {
-      const at = { host: target.host, port: target.port }
-      reject(nodeErrors.error('KOS_NODE_AUTHORITY_UNREACHABLE', at, cause))
-    }
+    const fail = (cause?: unknown): void =>
+      reject(nodeErrors.has(cause) ? cause : unreachable(target, cause))
     const headers = {
       host: `${target.host}:${target.port}`,
       ...(body && { 'content-type': body.type, 'content-length': String(body.bytes.length) }),
@@ -189,19 +255,27 @@ async function readBody(incoming: IncomingMessage): Promise<Uint8Array> {
   return Buffer.concat(chunks)
 }
 
-const problemSchema: z.ZodType<{ code: string; rule: string; remedy?: string | undefined }> =
-  z.object({
-    code: z.string().regex(/^KOS_[A-Z_]{1,60}$/),
-    rule: z.string().max(200),
-    remedy: z.string().max(500).optional(),
-  })
+const problemSchema: z.ZodType<{
+  code: string
+  rule: string
+  remedy?: string | undefined
+  retryAfterMs?: number | undefined
+}> = z.object({
+  code: z.string().regex(/^KOS_[A-Z_]{1,60}$/),
+  rule: z.string().max(200),
+  remedy: z.string().max(500).optional(),
+  retryAfterMs: z.number().min(0).optional(),
+})
 
 /** Reads a refusal out of an answer that is not 2xx. */
 export function refusalOf(answer: AuthorityAnswer): Refusal {
   const parsed = parseAnswer(answer, problemSchema)
   if (isRefusal(parsed)) return refuse('KOS_NODE_REFUSED', `http/${answer.status}`)
-  const { code, rule, remedy } = parsed
-  return refuse(code as `KOS_${string}`, rule, remedy === undefined ? {} : { remedy })
+  const { code, rule, remedy, retryAfterMs } = parsed
+  return refuse(code as `KOS_${string}`, rule, {
+    ...(remedy !== undefined && { remedy }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  })
 }
 
 /** Parses a JSON answer against a schema; a refusal names what does not fit. */

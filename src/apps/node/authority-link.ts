@@ -4,6 +4,7 @@ import {
   isRefusal,
   type Log,
   type Random,
+  refuse,
   type Refusal,
 } from '../../foundation/base/index.ts'
 import type { CborInput } from '../../foundation/codec/index.ts'
@@ -19,6 +20,8 @@ import type { OpenSession, PeerRuntime } from './peer-runtime.ts'
 const FORWARD_INTERVAL_MS = 2000
 const FRESH_INTERVAL_MS = 10_000
 const CALL_DEADLINE_MS = 10_000
+/** How long the last entries may take when this end stops. */
+const LAST_FORWARD_MS = 2000
 const NONCE_BYTES = 32
 
 /** What the link needs. */
@@ -31,8 +34,12 @@ export interface AuthorityLinkDeps {
   readonly audit: AuditLog
   /** host:port under which peers reach this member. */
   addresses(): readonly string[]
+  /** host:port of the authority's session listener, as it was told at joining. */
+  authorityAddress(): string
   /** Told when objects took effect. */
   onApplied(kinds: readonly ObjectKind[]): void
+  /** Told when no session could be had: the own clock may be the reason. Must not reject. */
+  onUnreachable(refusal: Refusal): Promise<void>
 }
 
 /** Keeps a session with the authority: objects in, audit entries out, again after every loss. */
@@ -51,23 +58,20 @@ export interface AuthorityLink {
  * Makes the link of a member to its authority.
  *
  * @param deps - see {@link AuthorityLinkDeps}
- * @param target - host:port of the authority's session listener
  */
-export function createAuthorityLink(deps: AuthorityLinkDeps, target: () => string): AuthorityLink {
-  return new Link(deps, target)
+export function createAuthorityLink(deps: AuthorityLinkDeps): AuthorityLink {
+  return new Link(deps)
 }
 
 class Link implements AuthorityLink {
   readonly #deps: AuthorityLinkDeps
-  readonly #target: () => string
   readonly #timers = new Set<CancelTimer>()
   #open: OpenSession | undefined
   #isStopped = false
   #forwarding: Promise<void> | undefined
 
-  constructor(deps: AuthorityLinkDeps, target: () => string) {
+  constructor(deps: AuthorityLinkDeps) {
     this.#deps = deps
-    this.#target = target
   }
 
   get isConnected(): boolean {
@@ -87,6 +91,7 @@ class Link implements AuthorityLink {
       if (isRefusal(opened)) {
         const pauseMs = backoff.next(opened.retryAfterMs)
         this.#deps.log.event('authority.unreachable', { rule: opened.rule, retryAfterMs: pauseMs })
+        await this.#deps.onUnreachable(opened)
         await this.#pause(pauseMs)
         continue
       }
@@ -100,14 +105,21 @@ class Link implements AuthorityLink {
     }
   }
 
+  /** Tries where the directory says that the authority is, then where it was at joining. */
   async #dial(): Promise<OpenSession | Refusal> {
-    const at = parseHostPort(this.#target())
-    const authority = this.#deps.fabric.directory.current?.value.entries.find(
-      ({ kind }) => kind === 'authority',
-    )
-    const missing = { allow: false, code: 'KOS_NODE_STATE', rule: 'authority-address' } as const
-    if (!at || !authority) return missing
-    return this.#deps.runtime.dial(at, authority.uri)
+    const { fabric, runtime } = this.#deps
+    const entries = fabric.directory.current?.value.entries
+    const authority = entries?.find(({ kind }) => kind === 'authority')
+    let last: Refusal = refuse('KOS_NODE_STATE', 'authority-address')
+    if (!authority) return last
+    for (const address of new Set([...authority.addresses, this.#deps.authorityAddress()])) {
+      const at = parseHostPort(address)
+      if (!at) continue
+      const opened = await runtime.dial(at, authority.uri)
+      if (!isRefusal(opened)) return opened
+      last = opened
+    }
+    return last
   }
 
   /** After every connect: what changed meanwhile, where we are, what was recorded. */
@@ -123,7 +135,7 @@ class Link implements AuthorityLink {
     for (const kind of kinds) {
       const value = await this.#call(FABRIC.object, { kind })
       const signed = value?.['signed']
-      if (!(signed instanceof Uint8Array)) continue
+      if (!(signed instanceof Uint8Array) || this.#isStopped) continue
       const applied = this.#deps.fabric.apply(kind, signed)
       if (applied === 'newer') changed.push(kind)
       if (isRefusal(applied)) {
@@ -176,11 +188,9 @@ class Link implements AuthorityLink {
     if (!open) return undefined
     const result = await open.session.call(command, args, { deadlineMs: CALL_DEADLINE_MS })
     if (result.status === 'ok') return result.value as Record<string, unknown>
-    this.#deps.log.event(
-      'fabric.refused',
-      { command, code: result.code, rule: result.rule },
-      'warn',
-    )
+    const { code, rule, origin } = result
+    const level = origin === 'peer' ? 'warn' : 'debug'
+    this.#deps.log.event('fabric.refused', { command, code, rule }, level)
     return undefined
   }
 
@@ -205,7 +215,8 @@ class Link implements AuthorityLink {
 
   async stop(): Promise<void> {
     await this.#deps.audit.flush().catch(() => undefined)
-    await this.forward()
+    // An authority that does not answer must not hold this end up: the rest is sent after the start.
+    await Promise.race([this.forward(), this.#pause(LAST_FORWARD_MS)])
     this.#isStopped = true
     for (const cancel of this.#timers) cancel()
   }

@@ -4,6 +4,8 @@ import {
   parsePrincipal,
   type Random,
   type Refusal,
+  type UnixMs,
+  unixMs,
   validate,
   z,
 } from '../../foundation/base/index.ts'
@@ -33,20 +35,14 @@ import {
   type RequestBody,
 } from './authority-client.ts'
 import { nodeErrors } from './errors.ts'
+import { createFloorClock } from './floor-clock.ts'
 import type { Member } from './member.ts'
 import { type Membership, storeMembership } from './membership.ts'
-import { type ObjectKind, writeObject } from './object-files.ts'
+import { OBJECT_KINDS, writeObject } from './object-files.ts'
 import { ensurePrincipalKeys, ensureTlsKey, tlsKeyName } from './principal-keys.ts'
 
 const MAX_ANSWER = { maxBytes: 32 * 1024 * 1024, maxItems: 4096 }
-/** How far the clock of this machine may be ahead of the authority. @see protocol: Limits */
-const MAX_CLOCK_SKEW_MS = 30_000
 const TIMEOUT_MS = 10_000
-
-interface EnrolDeps {
-  readonly clock: Clock
-  readonly random: Random
-}
 
 /** What a device gives to join. */
 export interface JoinOptions {
@@ -57,6 +53,14 @@ export interface JoinOptions {
   readonly mac: Uint8Array
   /** host:port under which peers reach this device. */
   readonly addresses: readonly string[]
+}
+
+/** How a member renews. */
+export interface RenewOptions {
+  /** host:port under which peers reach it now; none keeps what the authority knows. */
+  readonly addresses: readonly string[]
+  /** Longest silence of the authority in milliseconds; 10 s when absent. */
+  readonly timeoutMs?: number
 }
 
 interface EnrolmentAnswer {
@@ -84,13 +88,14 @@ const answerSchema: z.ZodType<EnrolmentAnswer> = z.strictObject({
   locks: bytes,
   manifest: bytes,
   session: bytes,
-  timeMs: z.int(),
+  timeMs: z.int().min(0),
 })
 
 /**
  * Joins an authority with a join line: proves the token's secret and the own keys over one verified
  * connection, checks the certificate it gets, and keeps everything. A repeated call after a crash
- * uses the same keys and gets the same certificate.
+ * uses the same keys and gets the same certificate. A clock that is behind is corrected by the
+ * authority's time; one that is ahead is refused before the token is used.
  *
  * @returns the membership, durable; or the authority's refusal
  * @throws {@link KosError} KOS_NODE_AUTHORITY_UNREACHABLE, KOS_NODE_AUTHORITY_UNTRUSTED,
@@ -98,21 +103,18 @@ const answerSchema: z.ZodType<EnrolmentAnswer> = z.strictObject({
  * @see identity: Joining
  */
 export async function joinAuthority(
-  deps: EnrolDeps,
+  deps: { readonly clock: Clock; readonly random: Random },
   options: JoinOptions,
 ): Promise<Membership | Refusal> {
   const { keys, line } = options
+  const clock = createFloorClock(deps.clock)
   ensurePrincipalKeys(keys)
   const tls = ensureTlsKey(keys, 1)
   const { host, port, pin } = line
-  const client = await connectAuthority(deps, {
-    host,
-    port,
-    pin,
-    identity: undefined,
-    timeoutMs: TIMEOUT_MS,
-  })
+  const target = { host, port, pin, identity: undefined, timeoutMs: TIMEOUT_MS }
+  const client = await connectAuthority({ clock }, target)
   try {
+    await client.agreeOnTime()
     const facts = {
       tokenId: line.tokenId,
       secret: line.secret,
@@ -124,9 +126,9 @@ export async function joinAuthority(
     const request = createJoinRequest(requestKeys(keys, tls), facts, client.exporter())
     const answer = await send(client, '/v1/join', request)
     if (isRefusal(answer)) return answer
-    checkClock(deps.clock, answer)
-    const membership = membershipOf(deps, { client, answer, keys, at: { host, port, pin } })
-    keepObjects(options.folder, answer)
+    const nowMs = clock.wallMs()
+    const membership = membershipOf({ client, answer, keys, nowMs, at: { host, port, pin } })
+    for (const kind of OBJECT_KINDS) writeObject(options.folder, kind, answer[kind])
     storeMembership(keys, membership)
     return membership
   } finally {
@@ -138,28 +140,23 @@ export async function joinAuthority(
  * Renews the certificate of a member for a new TLS key. The key of the next generation is kept
  * before it is sent, so that a lost answer is repeated, not replaced.
  *
- * @param deps - clock and randomness
  * @param member - who renews; its membership is updated, durably
- * @param addresses - under which peers reach it now
+ * @param options - addresses, patience
  * @returns `undefined` when renewed, else the authority's refusal
+ * @throws {@link KosError} as {@link joinAuthority}
  * @see identity: Renewal and absence
  */
 export async function renewMembership(
-  deps: EnrolDeps,
   member: Member,
-  addresses: readonly string[],
+  options: RenewOptions,
 ): Promise<Refusal | undefined> {
-  const { keys, membership } = member
+  const { keys, membership, clock } = member
+  const { addresses, timeoutMs = TIMEOUT_MS } = options
   const tls = ensureTlsKey(keys, membership.generation + 1)
   const { host, port, pin } = membership
   // Without a client certificate: the own one may have ended, the identity key proves who asks.
-  const client = await connectAuthority(deps, {
-    host,
-    port,
-    pin,
-    identity: undefined,
-    timeoutMs: TIMEOUT_MS,
-  })
+  const target = { host, port, pin, identity: undefined, timeoutMs }
+  const client = await connectAuthority({ clock }, target)
   try {
     const facts = {
       principalId: membership.principal.id,
@@ -169,7 +166,9 @@ export async function renewMembership(
     const request = createRenewRequest(requestKeys(keys, tls), facts, client.exporter())
     const answer = await send(client, '/v1/renew', request)
     if (isRefusal(answer)) return answer
-    const next = membershipOf(deps, { client, answer, keys, at: { host, port, pin } })
+    clock.raise(unixMs(answer.timeMs))
+    const nowMs = clock.wallMs()
+    const next = membershipOf({ client, answer, keys, nowMs, at: { host, port, pin } })
     if (next.principal.uri !== membership.principal.uri) throw response('principal')
     const former = membership.tlsKey
     for (const kind of ['bundle', 'locks', 'directory', 'manifest'] as const) {
@@ -178,6 +177,31 @@ export async function renewMembership(
     member.update(next)
     if (former !== next.tlsKey && keys.get(former)) keys.remove(former)
     return undefined
+  } finally {
+    client.close()
+  }
+}
+
+/**
+ * Asks the authority for the time, without presenting a certificate.
+ *
+ * @param member - whose clock is compared, and raised when it is behind
+ * @param timeoutMs - longest silence of the authority
+ * @returns by how many milliseconds the clock was moved forward
+ * @throws {@link KosError} KOS_NODE_CLOCK when the own clock is ahead, KOS_NODE_AUTHORITY_UNREACHABLE,
+ * KOS_NODE_AUTHORITY_UNTRUSTED
+ * @see identity: First boot without a clock
+ */
+export async function agreeOnTime(member: Member, timeoutMs: number): Promise<number> {
+  const { host, port, pin } = member.membership
+  const { clock } = member
+  const offset = (): number => clock.wallMs() - clock.monotonicMs()
+  const before = offset()
+  const target = { host, port, pin, timeoutMs, identity: undefined }
+  const client = await connectAuthority({ clock }, target)
+  try {
+    await client.agreeOnTime()
+    return Math.max(0, offset() - before)
   } finally {
     client.close()
   }
@@ -211,28 +235,17 @@ async function send(
   }
 }
 
-/** A clock that is ahead would refuse every peer; one that is behind is moved by what is signed. */
-function checkClock(clock: Clock, answer: EnrolmentAnswer): void {
-  const aheadMs = clock.wallMs() - answer.timeMs
-  if (aheadMs > MAX_CLOCK_SKEW_MS) {
-    throw nodeErrors.error('KOS_NODE_CLOCK', { aheadSeconds: Math.round(aheadMs / 1000) })
-  }
-}
-
 /** The leaf must name us, hold our TLS key and our identity key, under the verified bundle. */
-function membershipOf(
-  deps: EnrolDeps,
-  made: {
-    readonly client: AuthorityClient
-    readonly answer: EnrolmentAnswer
-    readonly keys: KeyStore
-    readonly at: Pick<Membership, 'host' | 'port' | 'pin'>
-  },
-): Membership {
-  const { client, answer, keys } = made
+function membershipOf(made: {
+  readonly client: AuthorityClient
+  readonly answer: EnrolmentAnswer
+  readonly keys: KeyStore
+  readonly nowMs: UnixMs
+  readonly at: Pick<Membership, 'host' | 'port' | 'pin'>
+}): Membership {
+  const { client, answer, keys, nowMs } = made
   const { grant } = answer
   const { bundle } = client
-  const nowMs = deps.clock.wallMs()
   const verified = verifyPeerLeaf(grant.leaf, { bundle, purpose: 'client', nowMs })
   if (isRefusal(verified)) throw response(`leaf/${verified.rule}`)
   const tlsKey = tlsKeyName(grant.generation)
@@ -255,11 +268,6 @@ function membershipOf(
     leaf: grant.leaf,
     session: Buffer.from(answer.session).toString('utf8'),
   })
-}
-
-function keepObjects(folder: string, answer: EnrolmentAnswer): void {
-  const kinds: readonly ObjectKind[] = ['bundle', 'directory', 'locks', 'manifest']
-  for (const kind of kinds) writeObject(folder, kind, answer[kind])
 }
 
 function response(rule: string, cause?: unknown): Error {

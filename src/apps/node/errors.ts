@@ -5,7 +5,7 @@ type NodeErrorCode =
   | 'KOS_NODE_AUTHORITY_UNTRUSTED'
   | 'KOS_NODE_CLOCK'
   | 'KOS_NODE_IN_USE'
-  | 'KOS_NODE_JOINED'
+  | 'KOS_NODE_LISTEN'
   | 'KOS_NODE_NOT_JOINED'
   | 'KOS_NODE_PEER_UNREACHABLE'
   | 'KOS_NODE_REFUSED'
@@ -26,8 +26,8 @@ export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
     retry: 'never',
   },
   KOS_NODE_CLOCK: {
-    message: 'The clock of this machine is ahead of the authority.',
-    hint: 'Set the clock, then start again.',
+    message: 'The clock of this machine is ahead of the authority’s.',
+    hint: 'Set the clock, for example by NTP, then start again.',
     retry: 'never',
   },
   KOS_NODE_IN_USE: {
@@ -35,9 +35,9 @@ export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
     hint: 'Stop it, or choose another folder with --state.',
     retry: 'later',
   },
-  KOS_NODE_JOINED: {
-    message: 'This node has joined an authority already.',
-    hint: 'Start it without --join, or choose an empty folder with --state.',
+  KOS_NODE_LISTEN: {
+    message: 'The node cannot listen on its address.',
+    hint: 'Choose a free port and an address of this machine with --listen.',
     retry: 'never',
   },
   KOS_NODE_NOT_JOINED: {

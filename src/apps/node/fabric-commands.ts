@@ -1,6 +1,7 @@
 import { type Refusal, refuse, z } from '../../foundation/base/index.ts'
 import { type Command, defineCommand } from '../../commands/catalog/index.ts'
 import { type ForwardBatch, forwardBatchSchema } from '../../trust/audit/index.ts'
+import { parseHostPort } from './addresses.ts'
 import { OBJECT_KINDS, type ObjectKind } from './object-files.ts'
 
 /** Bounds of what one forwarded batch carries, so that it fits into one call. */
@@ -36,6 +37,11 @@ export interface MemberPort {
 
 const bytes = (max: number): z.ZodType<Uint8Array> =>
   z.instanceof(Uint8Array).refine((value) => value.length <= max)
+
+const address = z
+  .string()
+  .max(262)
+  .refine((text) => parseHostPort(text) !== undefined)
 
 const SMALL = { maxArgumentBytes: 4096, maxResultBytes: 4096, timeoutMs: 10_000, concurrency: 4096 }
 const MAX_OBJECT_BYTES = 16 * 1024 * 1024
@@ -90,7 +96,7 @@ function reportCommand(port: AuthorityPort): Command {
     domain: 'fabric',
     summary: 'Takes the addresses of a member',
     description: 'Keeps the addresses under which the caller is reached, for the directory.',
-    argumentSchema: z.strictObject({ addresses: z.array(z.string().max(262)).max(8) }),
+    argumentSchema: z.strictObject({ addresses: z.array(address).max(8) }),
     resultSchema: z.strictObject({}),
     positional: [],
     permission: FABRIC.report,

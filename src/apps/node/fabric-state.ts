@@ -1,4 +1,11 @@
-import { equalBytes, isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
+import {
+  equalBytes,
+  isRefusal,
+  refuse,
+  type Refusal,
+  type UnixMs,
+  unixMs,
+} from '../../foundation/base/index.ts'
 import {
   compareNumbered,
   createDirectoryState,
@@ -27,6 +34,8 @@ export interface FabricState {
   readonly directory: DirectoryState
   /** The fleet manifest in force; `undefined` until one was applied. */
   readonly manifest: NumberedObject | undefined
+  /** When the newest of the held objects was signed: it is not earlier than that. 0: none is held. */
+  readonly signedAt: UnixMs
   /**
    * Takes a signed object if it is genuine and not older than the one held.
    *
@@ -35,21 +44,24 @@ export interface FabricState {
   apply(kind: ObjectKind, signed: Uint8Array): Applied
 }
 
-/** Told of every object that took effect, before {@link FabricState.apply} returns. */
-export type OnApplied = (kind: ObjectKind, signed: Uint8Array) => void
+/**
+ * Told of every genuine object before {@link FabricState.apply} returns: of one that took effect
+ * (`newer`), and of the held one signed again (`same`).
+ */
+export type OnGenuine = (kind: ObjectKind, signed: Uint8Array, applied: 'newer' | 'same') => void
 
 /**
  * Holds the signed objects of a fabric.
  *
  * @param trust - holds a verified trust bundle already
- * @param hooks - `onApplied` keeps what took effect; `acceptManifest` loads a genuine, newer
+ * @param hooks - `onGenuine` keeps what took effect; `acceptManifest` loads a genuine, newer
  *   manifest into the policy engine and may refuse it
  * @throws {@link KosError} KOS_NODE_STATE when the trust state is empty
  */
 export function createFabricState(
   trust: TrustState,
   hooks: {
-    readonly onApplied: OnApplied
+    readonly onGenuine: OnGenuine
     readonly acceptManifest: (manifest: NumberedObject) => Refusal | undefined
   },
 ): FabricState {
@@ -82,11 +94,15 @@ export function createFabricState(
     get manifest(): NumberedObject | undefined {
       return manifest
     },
+    get signedAt(): UnixMs {
+      const held = [locks.current?.object, directory.current?.object, manifest]
+      return unixMs(Math.max(...held.map((object) => object?.issuedAt ?? 0)))
+    },
     locks,
     directory,
     apply: (kind, signed): Applied => {
       const applied = appliers[kind](signed)
-      if (applied === 'newer') hooks.onApplied(kind, signed)
+      if (!isRefusal(applied)) hooks.onGenuine(kind, signed, applied)
       return applied
     },
   }

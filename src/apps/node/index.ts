@@ -1,5 +1,12 @@
 /** A node: joining, membership, sessions with peers and authority, serving commands. */
-export { formatHostPort, type HostPort, parseHostPort, permanentMacs } from './addresses.ts'
+export {
+  formatHostPort,
+  type HostPort,
+  parseHostPort,
+  permanentMacs,
+  plainHost,
+  reachableHosts,
+} from './addresses.ts'
 export {
   type AuthorityAnswer,
   type AuthorityClient,
@@ -7,13 +14,16 @@ export {
   refusalOf,
   type RequestBody,
 } from './authority-client.ts'
-export { joinAuthority, type JoinOptions, renewMembership } from './enrol.ts'
+export { joinAuthority, type JoinOptions, renewMembership, type RenewOptions } from './enrol.ts'
 export { nodeErrors } from './errors.ts'
 export { authorityFabricCommands, type AuthorityPort, FABRIC } from './fabric-commands.ts'
 export { createFabricState, type FabricState } from './fabric-state.ts'
+export type { FloorClock } from './floor-clock.ts'
+export { keepPort, type KeptListener, listenCandidates } from './kept-port.ts'
 export { type Member, openMember, openMemberKeys } from './member.ts'
 export { loadMembership, type Membership, storeMembership } from './membership.ts'
-export { type NodeOptions, type RunningNode, startNode } from './node.ts'
+export { type RunningNode, startNode } from './node.ts'
+export type { NodeDeps, NodeOptions } from './node-parts.ts'
 export { OBJECT_KINDS, type ObjectKind, writeObject } from './object-files.ts'
 export {
   createPeerRuntime,
@@ -21,9 +31,9 @@ export {
   type PeerRuntime,
   type PeerSelf,
 } from './peer-runtime.ts'
-export { createPolicyFacts, factsOfEntry } from './policy-facts.ts'
+export { createPolicyFacts } from './policy-facts.ts'
 export { ensurePrincipalKeys, ensureTlsKey, tlsKeyName } from './principal-keys.ts'
-export { refusalRecorder, sessionRecorder } from './recorders.ts'
+export { recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
 export { memberSelf } from './self.ts'
 export { readCheckpoint, type SeenCheckpoint, writeCheckpoint } from './seen-checkpoint.ts'
 export { KOS_VERSION } from './version.ts'

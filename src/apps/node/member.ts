@@ -16,8 +16,9 @@ import { createTrustState, type NumberedObject, verifyPeerLeaf } from '../../tru
 import { type AuthorityClient, type ClientIdentity, connectAuthority } from './authority-client.ts'
 import { nodeErrors } from './errors.ts'
 import { createFabricState, type FabricState } from './fabric-state.ts'
+import { createFloorClock, type FloorClock } from './floor-clock.ts'
 import { loadMembership, type Membership, storeMembership } from './membership.ts'
-import { OBJECT_KINDS, readObject, writeObject } from './object-files.ts'
+import { OBJECT_KINDS, type ObjectKind, readObject, writeObject } from './object-files.ts'
 
 /** A principal that has joined: its keys, its certificate and what it believes of its fabric. */
 export interface Member {
@@ -25,6 +26,8 @@ export interface Member {
   readonly keys: KeyStore
   readonly membership: Membership
   readonly fabric: FabricState
+  /** The machine's clock, never earlier than what the authority signed. */
+  readonly clock: FloorClock
   /** Start and end of the leaf in use. */
   readonly validity: { readonly notBefore: UnixMs; readonly notAfter: UnixMs }
   /** Replaces the membership after a renewal; durable on return. */
@@ -49,7 +52,12 @@ interface MemberOptions {
   readonly folder: string
   /** Loads a genuine, newer manifest; accepted as it is when absent. */
   readonly acceptManifest?: (manifest: NumberedObject) => Refusal | undefined
+  /** Told when an object in force could not be written; without it the error is thrown. */
+  readonly onKeepFailed?: (kind: ObjectKind, error: unknown) => void
 }
+
+/** A lock list that says nothing new is written again this often: it carries the floor of time. */
+const KEEP_INTERVAL_MS = 60_000
 
 /** Opens or makes the key store of a state folder. */
 export function openMemberKeys(deps: MemberDeps, folder: string): KeyStore {
@@ -87,7 +95,8 @@ function assemble(
   const { folder, keys } = opened
   let membership = opened.membership
   let leaf = parseCertificate(membership.leaf)
-  const fabric = loadFabric(opened)
+  const clock = createFloorClock(deps.clock)
+  const fabric = loadFabric(clock, opened)
   const identity = (): ClientIdentity => ({
     certificateChainPem: chainPem(membership.leaf, fabric),
     privateKeyPem: keys.require(membership.tlsKey).tlsPrivateKeyPem(),
@@ -96,6 +105,7 @@ function assemble(
     folder,
     keys,
     fabric,
+    clock,
     get membership(): Membership {
       return membership
     },
@@ -114,27 +124,35 @@ function assemble(
     }),
     authenticator: () => authenticatorOf({ fabric, keys, membership: () => membership }),
     verifyPeer: (leafDer, purpose) => {
-      const verified = verifyPeerFacts(fabric, { leafDer, purpose, nowMs: deps.clock.wallMs() })
+      const verified = verifyPeerFacts(fabric, { leafDer, purpose, nowMs: clock.wallMs() })
       return isRefusal(verified) ? verified : undefined
     },
     connectAuthority: (timeoutMs) => {
       const { host, port, pin } = membership
-      return connectAuthority(deps, { host, port, pin, timeoutMs, identity: identity() })
+      return connectAuthority({ clock }, { host, port, pin, timeoutMs, identity: identity() })
     },
     close: () => keys.close(),
   }
 }
 
-function loadFabric(opened: MemberOptions & { readonly membership: Membership }): FabricState {
+function loadFabric(
+  clock: FloorClock,
+  opened: MemberOptions & { readonly membership: Membership },
+): FabricState {
   const { folder, membership } = opened
   const trust = createTrustState({ pin: membership.pin })
   const kept = readObject(folder, 'bundle')
   const taken = kept && trust.apply(kept)
   if (isRefusal(taken)) throw nodeErrors.error('KOS_NODE_STATE', { rule: taken.rule })
   let isLoading = true
-  const fabric = createFabricState(trust, {
-    onApplied: (kind, signed) => {
-      if (!isLoading) writeObject(folder, kind, signed)
+  let keptMs = 0
+  const fabric: FabricState = createFabricState(trust, {
+    onGenuine: (kind, signed, applied) => {
+      clock.raise(fabric.signedAt)
+      const isDue = kind === 'locks' && fabric.signedAt - keptMs >= KEEP_INTERVAL_MS
+      if (isLoading || (applied === 'same' && !isDue)) return
+      keepObject(opened, kind, signed)
+      if (kind === 'locks') keptMs = fabric.signedAt
     },
     acceptManifest: (manifest) => opened.acceptManifest?.(manifest),
   })
@@ -145,6 +163,16 @@ function loadFabric(opened: MemberOptions & { readonly membership: Membership })
   }
   isLoading = false
   return fabric
+}
+
+/** An object that cannot be written is in force all the same; after a restart it is fetched again. */
+function keepObject(options: MemberOptions, kind: ObjectKind, signed: Uint8Array): void {
+  try {
+    writeObject(options.folder, kind, signed)
+  } catch (error) {
+    if (!options.onKeepFailed) throw error
+    options.onKeepFailed(kind, error)
+  }
 }
 
 function chainPem(leaf: Uint8Array, fabric: FabricState): string {

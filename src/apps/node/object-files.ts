@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 /** The signed objects a member keeps; each proves itself, so the files need no seal. */
 export const OBJECT_KINDS = ['bundle', 'directory', 'locks', 'manifest'] as const
+/** The kind of a signed object. */
 export type ObjectKind = (typeof OBJECT_KINDS)[number]
 
 /** Largest object file that is read, in bytes. */

@@ -27,7 +27,7 @@ import {
   type SecureChannel,
   type VerifyPeer,
 } from '../../network/transport/index.ts'
-import { formatHostPort, type HostPort } from './addresses.ts'
+import { type HostPort, plainHost } from './addresses.ts'
 import { nodeErrors } from './errors.ts'
 
 /** Who this end is to its peers. */
@@ -67,8 +67,13 @@ export interface OpenSession {
 /** The listener and all sessions of one principal. */
 export interface PeerRuntime {
   readonly sessions: ReadonlySet<OpenSession>
-  /** Self-tests and opens the listener. */
-  listen(at: HostPort, isPortFixed: boolean): Promise<HostPort>
+  /**
+   * Self-tests and opens the listener.
+   *
+   * @param candidates - where, in order: the next one is tried when a port is taken
+   * @returns where it listens, or why it does not: KOS_TRANSPORT_SELF_TEST, KOS_TRANSPORT_BIND
+   */
+  listen(candidates: readonly HostPort[]): Promise<HostPort | Refusal>
   /**
    * Connects to a peer and waits for READY.
    *
@@ -87,7 +92,11 @@ export interface PeerRuntime {
 }
 
 const DIAL_TIMEOUT_MS = 5000
+/** How long running calls may go on once this end stops. */
 const DRAIN_MS = 2000
+/** How long the last bytes may take to leave, and how often that is looked at. */
+const LEAVE_MS = 500
+const LEAVE_POLL_MS = 5
 
 /**
  * Makes the runtime through which one principal talks to its peers, in both directions.
@@ -105,6 +114,7 @@ class Runtime implements PeerRuntime {
   readonly #sessions = new Set<OpenSession>()
   readonly #dialler: Dialler
   #listener: Listener | undefined
+  #isClosing = false
 
   constructor(deps: PeerRuntimeDeps, limits: SessionLimits) {
     this.#deps = deps
@@ -122,19 +132,17 @@ class Runtime implements PeerRuntime {
     return this.#sessions
   }
 
-  async listen(at: HostPort, isPortFixed: boolean): Promise<HostPort> {
-    const first = await this.#open(at)
-    const taken = isRefusal(first) && first.rule === 'EADDRINUSE' && !isPortFixed
-    const address = taken ? await this.#open({ host: at.host, port: 0 }) : first
-    if (isRefusal(address)) {
-      const where = formatHostPort(at)
-      throw nodeErrors.error('KOS_NODE_SELF_TEST', { check: address.rule, address: where })
+  async listen(candidates: readonly HostPort[]): Promise<HostPort | Refusal> {
+    let last: HostPort | Refusal = refuse('KOS_TRANSPORT_BIND', 'no-address')
+    for (const at of candidates) {
+      last = await this.#open(at)
+      if (!isRefusal(last) || last.rule !== 'EADDRINUSE') return last
     }
-    return address
+    return last
   }
 
   async #open(at: HostPort): Promise<HostPort | Refusal> {
-    const { deps } = { deps: this.#deps }
+    const deps = this.#deps
     const listener = createListener(
       {
         admission: deps.admission,
@@ -143,7 +151,7 @@ class Runtime implements PeerRuntime {
         verifyPeer: deps.self.verifyPeer,
       },
       {
-        host: at.host.replace(/^\[|\]$/g, ''),
+        host: plainHost(at.host),
         port: at.port,
         profile: deps.self.profile,
         identity: () => deps.self.certificateIdentity(),
@@ -156,27 +164,28 @@ class Runtime implements PeerRuntime {
     const address = await listener.listen()
     if (isRefusal(address)) return address
     this.#listener = listener
-    return { host: address.host, port: address.port }
+    return { host: at.host, port: address.port }
   }
 
   #accept(channel: SecureChannel, ticket: AdmissionTicket): void {
     const session = this.#start(channel, 'listener', (peer) => ticket.ready(peer.principal.uri))
-    session.ready.then(
-      (authenticated) => {
-        if (isRefusal(authenticated)) ticket.failed('authentication', authenticated.code)
-        else this.#enter({ session, authenticated, direction: 'inbound' })
-      },
-      () => ticket.failed('authentication', 'KOS_SESSION_CLOSED'),
-    )
+    void session.ready.then((authenticated) => {
+      if (isRefusal(authenticated)) ticket.failed('authentication', authenticated.code)
+      else this.#enter({ session, authenticated, direction: 'inbound' })
+    })
   }
 
   async dial(at: HostPort, expectedUri: string): Promise<OpenSession | Refusal> {
     const channel = await this.#dialler.dial({
-      host: at.host.replace(/^\[|\]$/g, ''),
+      host: plainHost(at.host),
       port: at.port,
       timeoutMs: DIAL_TIMEOUT_MS,
     })
     if (isRefusal(channel)) return channel
+    if (this.#isClosing) {
+      channel.destroy('shutdown')
+      return refuse('KOS_NODE_PEER_UNREACHABLE', 'shutdown')
+    }
     const session = this.#start(channel, 'dialler', (peer) =>
       peer.principal.uri === expectedUri
         ? undefined
@@ -184,7 +193,9 @@ class Runtime implements PeerRuntime {
     )
     const authenticated = await session.ready
     if (isRefusal(authenticated)) return authenticated
-    return this.#enter({ session, authenticated, direction: 'outbound' })
+    const open = this.#enter({ session, authenticated, direction: 'outbound' })
+    if (this.#isClosing) session.close('shutdown')
+    return open
   }
 
   #start(
@@ -244,19 +255,31 @@ class Runtime implements PeerRuntime {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true
     this.#listener?.drain()
-    const ended = [...this.#sessions].map(async (open) => {
-      open.session.goaway('shutdown')
-      await Promise.race([open.session.closed, delay(this.#deps.clock, DRAIN_MS)])
-      open.session.close('shutdown')
-    })
-    await Promise.all(ended)
+    await Promise.all([...this.#sessions].map((open) => this.#leave(open)))
     await this.#listener?.close()
+  }
+
+  /** A session without running calls ends at once; what was answered leaves before the socket goes. */
+  async #leave({ session }: OpenSession): Promise<void> {
+    const { clock } = this.#deps
+    session.goaway('shutdown')
+    const timer = delay(clock, DRAIN_MS)
+    await Promise.race([session.closed, timer.over])
+    timer.cancel()
+    session.close('shutdown')
+    const untilMs = clock.monotonicMs() + LEAVE_MS
+    while ((session.stats?.bytesWaiting ?? 0) > 0 && clock.monotonicMs() < untilMs) {
+      await delay(clock, LEAVE_POLL_MS).over
+    }
   }
 }
 
-function delay(clock: Clock, ms: number): Promise<void> {
+function delay(
+  clock: Clock,
+  ms: number,
+): { readonly over: Promise<void>; readonly cancel: CancelTimer } {
   const { promise, resolve } = Promise.withResolvers<void>()
-  const cancel: CancelTimer = clock.after(ms, resolve)
-  return promise.finally(cancel)
+  return { over: promise, cancel: clock.after(ms, resolve) }
 }

@@ -1,6 +1,6 @@
 import type { Principal } from '../../foundation/base/index.ts'
 import type { Authenticated } from '../../foundation/pipeline/index.ts'
-import { type Profile, profileOf } from '../../foundation/profiles/index.ts'
+import type { Profile } from '../../foundation/profiles/index.ts'
 import type { DirectoryEntry, DirectoryState } from '../../trust/pki/index.ts'
 import { type SubjectFacts, subjectFacts } from '../../trust/policy/index.ts'
 
@@ -52,9 +52,4 @@ function entryFacts(entry: DirectoryEntry | undefined): Parameters<typeof subjec
   if (!entry) return {}
   const { name, roles, groups, labels, owner } = entry
   return { name, roles, groups, labels, ...(owner !== undefined && { owner }) }
-}
-
-/** Facts of a directory entry, for explaining a decision about a principal that is not connected. */
-export function factsOfEntry(entry: DirectoryEntry, principal: Principal): SubjectFacts {
-  return subjectFacts(principal, profileOf(entry.profile), entryFacts(entry))
 }

@@ -1,7 +1,19 @@
 import type { Log } from '../../foundation/base/index.ts'
 import type { OnRefusals } from '../../network/admission/index.ts'
-import type { AuditLog } from '../../trust/audit/index.ts'
+import type { AuditEvent, AuditLog } from '../../trust/audit/index.ts'
 import type { OpenSession } from './peer-runtime.ts'
+
+/**
+ * Records what may wait. An event that comes when the log is closed already, at the very end of a
+ * daemon, is told to the daemon's log instead.
+ */
+export function recordSoon(audit: AuditLog, log: Log, event: AuditEvent): void {
+  try {
+    audit.appendSoon(event)
+  } catch (error) {
+    log.event('audit.lost', { name: event.action, error: String(error) }, 'warn')
+  }
+}
 
 /** Records the begin and end of every session, in log and audit log. */
 export function sessionRecorder(
@@ -12,7 +24,7 @@ export function sessionRecorder(
   return ({ authenticated, direction }, state, reason) => {
     const actor = authenticated.peer.principal.uri
     log.event(`session.${state}`, { peer: actor, reason, session: authenticated.sessionId })
-    audit.appendSoon({
+    recordSoon(audit, log, {
       type: 'session',
       actor,
       target,
@@ -24,10 +36,10 @@ export function sessionRecorder(
 }
 
 /** Refusals before authentication become one record per prefix, reason and minute. */
-export function refusalRecorder(audit: AuditLog, target: string): OnRefusals {
+export function refusalRecorder(log: Log, audit: AuditLog, target: string): OnRefusals {
   return (records) => {
     for (const { prefix, reason, count } of records) {
-      audit.appendSoon({
+      recordSoon(audit, log, {
         type: 'refusal',
         actor: '-',
         target,

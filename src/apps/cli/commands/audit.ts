@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   createCheckpointVerifier,
   verifyAuditFile,
@@ -19,9 +20,18 @@ import {
   writeCheckpoint,
 } from '../../node/index.ts'
 import type { CliCommand, CommandInput } from '../command-line.ts'
-import { type CliContext, openCredential, readAnswer, withAuthority } from '../context.ts'
+import { type CliContext, openCredential, readAnswer } from '../context.ts'
+import { withAuthority } from '../credential.ts'
 import { cliErrors } from '../errors.ts'
-import { EXIT, paint, printable, printFields, printJson, printRefusal } from '../output.ts'
+import {
+  EXIT,
+  paint,
+  printable,
+  printFields,
+  printJson,
+  printJsonLine,
+  printRefusal,
+} from '../output.ts'
 
 const FOLLOW_INTERVAL_MS = 500
 
@@ -57,10 +67,11 @@ async function follow(
   client: AuthorityClient,
   start: { readonly input: CommandInput; readonly from: number },
 ): Promise<number> {
+  const { signal } = context
   for (let from = start.from; ;) {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    setTimeout(resolve, FOLLOW_INTERVAL_MS)
-    await promise
+    // Not the context's clock: its timers do not keep a process alive.
+    await sleep(FOLLOW_INTERVAL_MS, undefined, signal && { signal }).catch(() => undefined)
+    if (signal?.aborted) return EXIT.ok
     const page = await readPage(client, from, 1000)
     if (isRefusal(page)) return refusedExit(context, page)
     printEntries(context, page, start.input)
@@ -80,25 +91,34 @@ async function readPage(
 function printEntries(context: CliContext, page: AuditPage, input: CommandInput): void {
   for (const entry of page.entries) {
     if (entry.action.startsWith('fabric.') && !input.flag('all')) continue
-    if (input.flag('json')) context.terminal.out(JSON.stringify(entry))
+    if (input.flag('json')) printJsonLine(context.terminal, entry)
     else context.terminal.out(entryLine(context, entry))
   }
 }
 
 function entryLine(context: CliContext, entry: AuditEntryView): string {
-  const time = new Date(entry.timeMs).toISOString().slice(11, 23)
   const colour =
     entry.outcome === 'refused' ? 'red' : entry.outcome === 'failed' ? 'yellow' : 'green'
+  const { terminal } = context
+  // Made harmless first, painted then: a forwarded entry says what its node wants it to say.
   const parts = [
     String(entry.index).padStart(5),
-    paint(context.terminal, 'dim', time),
-    paint(context.terminal, colour, entry.outcome.padEnd(7)),
-    entry.type.padEnd(9),
-    `${shortName(entry.actor)} → ${shortName(entry.target)}`,
-    entry.action,
+    paint(terminal, 'dim', timeOfDay(entry.timeMs)),
+    paint(terminal, colour, printable(entry.outcome).padEnd(7)),
+    printable(entry.type).padEnd(9),
+    printable(`${shortName(entry.actor)} → ${shortName(entry.target)}`),
+    printable(entry.action),
   ]
-  if (entry.rule !== undefined) parts.push(paint(context.terminal, 'dim', `rule ${entry.rule}`))
-  return parts.map((part) => (part.includes('\u001b[') ? part : printable(part))).join('  ')
+  if (entry.rule !== undefined) {
+    parts.push(paint(terminal, 'dim', `rule ${printable(entry.rule)}`))
+  }
+  return parts.join('  ')
+}
+
+/** A node may claim any time, also one that no calendar has. */
+function timeOfDay(timeMs: number): string {
+  const date = new Date(timeMs)
+  return Number.isNaN(date.getTime()) ? '-'.padEnd(12) : date.toISOString().slice(-13, -1)
 }
 
 /** The last two segments of a principal URI: kind and id. */
@@ -214,7 +234,7 @@ function printReport(
   ])
   if (report.firstBad) {
     const { index, reason } = report.firstBad
-    context.terminal.err(`first bad entry  ${index} (${reason})`)
+    context.terminal.err(`first bad entry  ${index} (${printable(reason)})`)
   }
   if (doubt)
     context.terminal.err(`doubt  ${doubt.rule}: the log does not continue what was seen before`)

@@ -6,7 +6,8 @@ import {
   type PrincipalView,
 } from '../../authority/index.ts'
 import type { CliCommand, CommandInput } from '../command-line.ts'
-import { type CliContext, jsonBody, readAnswer, withAuthority } from '../context.ts'
+import { type CliContext, jsonBody, readAnswer } from '../context.ts'
+import { withAuthority } from '../credential.ts'
 import { cliErrors } from '../errors.ts'
 import {
   EXIT,

@@ -1,6 +1,6 @@
 import { isRefusal, z } from '../../../foundation/base/index.ts'
 import { checkList, type CheckView } from '../../authority/index.ts'
-import type { Member } from '../../node/index.ts'
+import { type Member, nodeErrors } from '../../node/index.ts'
 import type { CliCommand } from '../command-line.ts'
 import { type CliContext, openCredential, readAnswer } from '../context.ts'
 import { EXIT, paint, printable, printJson, relativeTime } from '../output.ts'
@@ -62,6 +62,10 @@ async function authorityChecks(context: CliContext, member: Member): Promise<Che
       client.close()
     }
   } catch (error) {
+    if (nodeErrors.has(error) && error.code === 'KOS_NODE_CLOCK') {
+      const ahead = `${String(error.details['aheadSeconds'])} s ahead of the authority: set it`
+      return [{ name: 'clock', state: 'failed', detail: ahead }]
+    }
     const detail = error instanceof Error ? error.message : String(error)
     return [{ name: 'authority', state: 'failed', detail: `${where}: ${detail}` }]
   }
@@ -86,7 +90,7 @@ function printChecks(context: CliContext, checks: readonly CheckView[]): void {
   const styles = { ok: 'green', warning: 'yellow', failed: 'red' } as const
   for (const { name, state, detail } of checks) {
     const mark = paint(terminal, styles[state], state.padEnd(7))
-    terminal.out(`${mark}  ${name.padEnd(width)}  ${printable(detail)}`)
+    terminal.out(`${mark}  ${printable(name).padEnd(width)}  ${printable(detail)}`)
   }
 }
 

@@ -1,12 +1,16 @@
 import type { CallResult } from '../../../network/session/index.ts'
 import { builtinCatalog, callArguments } from '../call-arguments.ts'
 import type { CliCommand } from '../command-line.ts'
+import type { Member } from '../../node/index.ts'
 import { type CliContext, openCredential } from '../context.ts'
+import { withCredential } from '../credential.ts'
 import { cliErrors } from '../errors.ts'
 import { EXIT, paint, parseDuration, printable, printJson } from '../output.ts'
 import { connectPeer } from '../peers.ts'
 
-const DEFAULT_DEADLINE_MS = 10_000
+const DEFAULT_DEADLINE = '10s'
+/** @see protocol: Limits */
+const MAX_DEADLINE_MS = 300_000
 
 const exec: CliCommand<CliContext> = {
   path: ['exec'],
@@ -31,28 +35,39 @@ const exec: CliCommand<CliContext> = {
   ],
   run: async (context, input) => {
     const [peer = '', name = '', ...words] = input.positionals
-    const deadlineMs = parseDuration(input.text('deadline') ?? '') ?? DEFAULT_DEADLINE_MS
-    if (input.text('deadline') !== undefined && !parseDuration(input.text('deadline') ?? '')) {
-      throw cliErrors.error('KOS_CLI_USAGE', { reason: '--deadline is a duration such as 10s' })
+    const deadlineMs = parseDuration(input.text('deadline') ?? DEFAULT_DEADLINE)
+    if (!deadlineMs || deadlineMs > MAX_DEADLINE_MS) {
+      throw cliErrors.error('KOS_CLI_USAGE', {
+        reason: '--deadline is a duration such as 10s, at most 5m',
+      })
     }
     const args = callArguments(builtinCatalog().get(name), words, input.text('args'))
-    const member = openCredential(context, input.text('identity'))
-    try {
+    return actAs(context, input.text('identity'), async (member) => {
       const connection = await connectPeer(context, member, peer)
       try {
         const result = await connection.open.session.call(name, args, { deadlineMs })
-        return printResult(context, {
-          what: `${name} on ${peer}`,
-          result,
-          isJson: input.flag('json'),
-        })
+        const what = `${name} on ${peer}`
+        return printResult(context, { what, result, isJson: input.flag('json') })
       } finally {
         await connection.close()
       }
-    } finally {
-      member.close()
-    }
+    })
   },
+}
+
+/** The credential of a node is its daemon's to renew. */
+async function actAs<T>(
+  context: CliContext,
+  folder: string | undefined,
+  work: (member: Member) => Promise<T>,
+): Promise<T> {
+  if (folder === undefined) return withCredential(context, work)
+  const member = openCredential(context, folder)
+  try {
+    return await work(member)
+  } finally {
+    member.close()
+  }
 }
 
 function printResult(
@@ -89,9 +104,13 @@ function printValue(context: CliContext, value: unknown): void {
   const only = fields.length === 1 ? fields[0]?.[1] : undefined
   const content = fields.find(([name]) => name === 'content' || name === 'text')?.[1]
   if (typeof content === 'string') printLines(context, content)
-  else if (only instanceof Uint8Array) printJson(terminal, only)
-  else if (typeof only === 'object' || only === undefined) printJson(terminal, value)
-  else printLines(context, String(only))
+  else if (typeof only === 'string') printLines(context, only)
+  else if (isPlain(only)) terminal.out(String(only))
+  else printJson(terminal, value)
+}
+
+function isPlain(value: unknown): value is number | bigint | boolean {
+  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
 }
 
 function printLines(context: CliContext, text: string): void {

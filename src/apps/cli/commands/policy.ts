@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { isRefusal, z } from '../../../foundation/base/index.ts'
 import type { CliCommand } from '../command-line.ts'
-import { type CliContext, jsonBody, readAnswer, withAuthority } from '../context.ts'
-import { EXIT, printRefusal } from '../output.ts'
+import { type CliContext, jsonBody, readAnswer } from '../context.ts'
+import { withAuthority } from '../credential.ts'
+import { EXIT, harmlessJson, printRefusal } from '../output.ts'
 
 const manifestAnswer = z.object({ manifest: z.string() })
 const putAnswer = z.object({ number: z.number() })
@@ -23,7 +24,7 @@ const show: CliCommand<CliContext> = {
       printRefusal(context.terminal, 'policy show', answer)
       return EXIT.refused
     }
-    context.terminal.out(answer.manifest.trimEnd())
+    context.terminal.out(harmlessJson(answer.manifest.trimEnd()))
     return EXIT.ok
   },
 }
@@ -38,7 +39,7 @@ const apply: CliCommand<CliContext> = {
   examples: ['kosctl policy apply fleet.json', 'kosctl policy apply - < fleet.json'],
   run: async (context, input) => {
     const [file = '-'] = input.positionals
-    const manifest = readFileSync(file === '-' ? 0 : file, 'utf8')
+    const manifest = file === '-' ? context.readInput() : readFileSync(file, 'utf8')
     const answer = await withAuthority(context, async (client) =>
       readAnswer(await client.request('PUT', '/v1/manifest', jsonBody({ manifest })), putAnswer),
     )

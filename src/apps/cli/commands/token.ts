@@ -2,11 +2,13 @@ import { isRefusal, z } from '../../../foundation/base/index.ts'
 import { parseProfileName } from '../../../foundation/profiles/index.ts'
 import { tokenCreated, tokenList } from '../../authority/index.ts'
 import type { CliCommand, CommandInput } from '../command-line.ts'
-import { type CliContext, jsonBody, readAnswer, withAuthority } from '../context.ts'
+import { type CliContext, jsonBody, readAnswer } from '../context.ts'
+import { withAuthority } from '../credential.ts'
 import { cliErrors } from '../errors.ts'
 import {
   EXIT,
   parseDuration,
+  printable,
   printJson,
   printRefusal,
   printTable,
@@ -40,7 +42,7 @@ const create: CliCommand<CliContext> = {
       return EXIT.refused
     }
     if (input.flag('json')) printJson(context.terminal, answer)
-    else context.terminal.out(answer.joinLine)
+    else context.terminal.out(printable(answer.joinLine))
     return EXIT.ok
   },
 }

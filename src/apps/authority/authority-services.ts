@@ -1,0 +1,84 @@
+import {
+  type Clock,
+  type Gcra,
+  type Random,
+  refuse,
+  type Refusal,
+  takeGcra,
+  type TrustDomain,
+} from '../../foundation/base/index.ts'
+import {
+  createJoinService,
+  createRenewService,
+  createTokenService,
+} from '../../lifecycle/enrolment/index.ts'
+import { readAuditPage, verifyAudit } from './audit-service.ts'
+import type { AuthorityState } from './authority-state.ts'
+import { authorityChecks } from './checks.ts'
+import type { Hub } from './hub.ts'
+import type { AuthorityPublisher } from './publisher.ts'
+import type { AuthorityServices } from './services.ts'
+
+/** Requests of one caller or one address. */
+const REQUEST_RATE = { perSecond: 50, burst: 200 }
+const MAX_RATE_KEYS = 65_536
+
+/** What the routes act on is made of this. */
+export interface ServedParts {
+  readonly state: AuthorityState
+  readonly publisher: AuthorityPublisher
+  readonly hub: Hub
+  readonly trustDomain: TrustDomain
+  /** host:port of the session listener, as devices reach it. */
+  readonly session: string
+  /** host:port of the HTTP API, as devices reach it. */
+  advertised(): string
+}
+
+/** Wires registry, enrolment, publisher, hub and audit log for the routes. */
+export function createServices(
+  deps: { readonly clock: Clock; readonly random: Random },
+  parts: ServedParts,
+): AuthorityServices {
+  const { state, publisher, hub, trustDomain } = parts
+  const { registry: store, registry, ca, audit } = state
+  const tokens = createTokenService({ ...deps, store, tokenRoot: state.tokenRoot })
+  return {
+    clock: deps.clock,
+    registry,
+    tokens,
+    joins: createJoinService({ ...deps, store, ca, tokens }, { trustDomain }),
+    renewals: createRenewService({ ...deps, store, ca }),
+    publisher,
+    settings: {
+      trustDomain,
+      pin: ca.pin,
+      get advertised(): string {
+        return parts.advertised()
+      },
+      session: parts.session,
+    },
+    record: async (event): Promise<void> => {
+      await audit.append(event)
+    },
+    auditPage: (from, limit) => readAuditPage(audit, from, limit),
+    auditVerify: (fromSize) => verifyAudit(audit, fromSize),
+    isConnected: (uri) => hub.isConnected(uri),
+    disconnect: (uri) => hub.disconnect(uri),
+    checks: () => authorityChecks(deps.clock, state, hub),
+  }
+}
+
+/** Requests per caller or address, in a bounded table. */
+export function createRequestLimit(clock: Clock): (key: string) => Refusal | undefined {
+  const states = new Map<string, Gcra>()
+  return (key) => {
+    const nowMs = clock.monotonicMs()
+    if (states.size > MAX_RATE_KEYS) states.clear()
+    const state = states.get(key) ?? { tatMs: 0 }
+    states.set(key, state)
+    const waitMs = takeGcra(state, REQUEST_RATE, nowMs)
+    if (waitMs === 0) return undefined
+    return refuse('KOS_AUTHORITY_REQUEST', 'rate', { retryAfterMs: Math.ceil(waitMs) })
+  }
+}

@@ -1,0 +1,196 @@
+import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import type { HttpBindings } from '@hono/node-server'
+import { type Context, Hono } from 'hono'
+import { isRefusal, KosError, type Log, type Refusal, refuse } from '../../foundation/base/index.ts'
+import { ENROLMENT_EXPORTER_LABEL, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import type { Guard, Route, RouteAnswer } from './http-types.ts'
+import type { RefusedRequest } from './refusal-log.ts'
+
+/** What answering requests needs. */
+export interface HttpAppDeps {
+  readonly log: Log
+  readonly routes: readonly Route[]
+  /** The caller behind a verified client certificate, or why there is none. */
+  identify(leafDer: Uint8Array): PrincipalRecord | Refusal
+  /** Takes one request of a caller or an address; a refusal says when to come back. */
+  takeRequest(key: string): Refusal | undefined
+  /** Whether changes can be recorded now; without that none is made. */
+  canRecord(): boolean
+  /** Told of every request that the guard or a route refused. */
+  onRefused(request: RefusedRequest): void
+}
+
+type Env = { Bindings: HttpBindings }
+
+/**
+ * The route table as a request handler. Each request passes the same checks in the same order: size,
+ * rate of the address, guard, rate of the caller, disk; only then its body is read.
+ */
+export function createApp(deps: HttpAppDeps): Hono<Env> {
+  const app = new Hono<Env>()
+  for (const route of deps.routes) {
+    app.on(route.method, route.path, (context) => serve(deps, route, context))
+  }
+  app.notFound((context) => answer(context, notFound()))
+  app.onError((error, context) => {
+    const code = error instanceof KosError ? String(error.code) : error.name
+    // A client that leaves in the middle of its request is no failure of ours.
+    const level = context.env.incoming.destroyed ? 'debug' : 'error'
+    deps.log.event('http.failed', { route: context.req.path, code }, level)
+    if (WRITE_FAILURES.includes(code)) return answer(context, diskRefusal())
+    return problem(context, refuse('KOS_AUTHORITY_INTERNAL', 'internal'), 500)
+  })
+  return app
+}
+
+/** What the rooms below throw when nothing can be written. */
+const WRITE_FAILURES: readonly string[] = ['KOS_STORAGE_FULL', 'KOS_AUDIT_UNAVAILABLE']
+
+function diskRefusal(): Refused {
+  const refusal = refuse('KOS_AUTHORITY_DISK', 'disk', {
+    remedy: 'The authority cannot write to its disk: free space on its machine, then try again.',
+    retryAfterMs: 1000,
+  })
+  return { kind: 'refused', refusal, status: 503 }
+}
+
+async function serve(deps: HttpAppDeps, route: Route, context: Context<Env>): Promise<Response> {
+  const socket = context.env.incoming.socket as TLSSocket
+  const arrived = { context, route, socket, source: socket.remoteAddress ?? '' }
+  const caller = checkGuard(deps, arrived)
+  const result = checkRequest(deps, arrived, caller) ?? (await handle(arrived, caller))
+  if (result.kind === 'refused' && !UNRECORDED.includes(result.status)) {
+    deps.onRefused({
+      actor: caller.record?.uri ?? '-',
+      source: arrived.source,
+      action: `${route.method} ${route.path}`,
+      refusal: result.refusal,
+    })
+  }
+  return answer(context, result)
+}
+
+/** What is not there, and what cannot be written down anyway. */
+const UNRECORDED: readonly Refused['status'][] = [404, 503]
+
+/** A request and where it comes from. */
+interface Arrived {
+  readonly context: Context<Env>
+  readonly route: Route
+  readonly socket: TLSSocket
+  readonly source: string
+}
+
+type Refused = Extract<RouteAnswer, { kind: 'refused' }>
+
+/** What the guard found: nobody, somebody, or somebody who may not. */
+interface Caller {
+  readonly record?: PrincipalRecord
+  readonly refused?: Refused
+}
+
+/** Whatever refuses a request before its route sees it, the cheapest first. */
+function checkRequest(
+  deps: HttpAppDeps,
+  { route }: Arrived,
+  { record, refused }: Caller,
+): Refused | undefined {
+  if (refused) return refused
+  const limited = record && deps.takeRequest(record.id)
+  if (limited) return { kind: 'refused', refusal: limited, status: 429 }
+  return route.method === 'GET' || deps.canRecord() ? undefined : diskRefusal()
+}
+
+async function handle(arrived: Arrived, { record }: Caller): Promise<RouteAnswer> {
+  const { context, route, socket, source } = arrived
+  const body = await readBody(context)
+  return route.handle({
+    caller: record,
+    body,
+    parameters: context.req.param() as Record<string, string>,
+    query: context.req.query(),
+    source,
+    exporter: () => socket.exportKeyingMaterial(32, ENROLMENT_EXPORTER_LABEL, Buffer.alloc(0)),
+  })
+}
+
+/**
+ * Bounds a body by the length it declares, before anything else is done with the request. The HTTP
+ * parser takes no more than that.
+ */
+function checkLength({ headers }: IncomingMessage, maxBytes: number): Refused | undefined {
+  if (headers['transfer-encoding'] !== undefined) {
+    return { kind: 'refused', refusal: refuse('KOS_AUTHORITY_REQUEST', 'body/length'), status: 411 }
+  }
+  if (Number(headers['content-length'] ?? '0') <= maxBytes) return undefined
+  return { kind: 'refused', refusal: refuse('KOS_AUTHORITY_REQUEST', 'body/too-long'), status: 413 }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+}
+
+/** Size and the rate of the address come first; only then a certificate is looked at. */
+function checkGuard(deps: HttpAppDeps, arrived: Arrived): Caller {
+  const { context, route, socket, source } = arrived
+  const unfit = checkLength(context.env.incoming, route.maxBytes)
+  if (unfit) return { refused: unfit }
+  const limited = deps.takeRequest(source)
+  if (limited) return { refused: { kind: 'refused', refusal: limited, status: 429 } }
+  const { guard } = route
+  if (guard === 'public' || guard === 'proof') return {}
+  const leaf = socket.getPeerX509Certificate()?.raw
+  if (!leaf) return guardRefused(guard, 'certificate-missing')
+  const record = deps.identify(leaf)
+  if (isRefusal(record)) return guardRefused(guard, 'certificate')
+  if (guard === 'member') return { record }
+  const { kind, roles } = record
+  const fits = kind === 'user' && (roles.includes(guard) || roles.includes('admin'))
+  return fits ? { record } : { ...guardRefused(guard, 'role'), record }
+}
+
+function guardRefused(guard: Guard, check: string): Caller {
+  const refusal = refuse('KOS_AUTHORITY_GUARD', `guard/${guard}/${check}`, {
+    remedy: `Use the credential of an active principal with the right "${guard}".`,
+  })
+  return { refused: { kind: 'refused', refusal, status: 403 } }
+}
+
+/** Reads a body whose declared length was found small enough. */
+async function readBody(context: Context<Env>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of context.env.incoming as AsyncIterable<Uint8Array>) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+function notFound(): RouteAnswer {
+  return {
+    kind: 'refused',
+    refusal: refuse('KOS_AUTHORITY_NOT_FOUND', 'route'),
+    status: 404,
+  }
+}
+
+function answer(context: Context<Env>, result: RouteAnswer): Response {
+  switch (result.kind) {
+    case 'json':
+      return context.json(result.value as object, result.status ?? 200)
+    case 'cbor':
+      return context.body(new Uint8Array(result.bytes), 200, { 'content-type': 'application/cbor' })
+    case 'refused':
+      return problem(context, result.refusal, result.status)
+  }
+}
+
+/** A refusal as JSON. A connection whose request was not read to its end is of no further use. */
+function problem(
+  context: Context<Env>,
+  refusal: Refusal,
+  status: Refused['status'] | 500,
+): Response {
+  const { incoming } = context.env
+  if (hasBody(incoming) && !incoming.readableEnded) context.header('connection', 'close')
+  const { code, rule, remedy, details, retryAfterMs } = refusal
+  return context.json({ code, rule, remedy, details, retryAfterMs }, status)
+}

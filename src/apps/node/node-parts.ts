@@ -1,0 +1,335 @@
+import { join } from 'node:path'
+import {
+  type Clock,
+  isRefusal,
+  type Log,
+  type Random,
+  type Refusal,
+} from '../../foundation/base/index.ts'
+import { profileOf } from '../../foundation/profiles/index.ts'
+import { openStore, type Store, storageErrors } from '../../foundation/storage/index.ts'
+import {
+  createBuiltins,
+  createCatalog,
+  readHostInfo,
+  readHostStatus,
+  type SystemPort,
+} from '../../commands/catalog/index.ts'
+import {
+  createExecutor,
+  DEFAULT_EXECUTOR_LIMITS,
+  type Executor,
+} from '../../commands/execution/index.ts'
+import {
+  type Admission,
+  type AdmissionLimits,
+  createAdmission,
+} from '../../network/admission/index.ts'
+import { SESSION_LIMITS } from '../../network/session/index.ts'
+import {
+  type AuditLog,
+  auditTables,
+  createAuditLog,
+  createCallRecorder,
+} from '../../trust/audit/index.ts'
+import {
+  createAuthorisePort,
+  createManifestVerifier,
+  createPolicyEngine,
+  type PolicyEngine,
+} from '../../trust/policy/index.ts'
+import { formatHostPort, type HostPort, reachableHosts } from './addresses.ts'
+import { type AuthorityLink, createAuthorityLink } from './authority-link.ts'
+import { agreeOnTime } from './enrol.ts'
+import { nodeErrors } from './errors.ts'
+import { memberFabricCommands } from './fabric-commands.ts'
+import type { FloorClock } from './floor-clock.ts'
+import { type Member, openMember } from './member.ts'
+import type { ObjectKind } from './object-files.ts'
+import { createPeerRuntime, type PeerRuntime } from './peer-runtime.ts'
+import { createPolicyFacts } from './policy-facts.ts'
+import { recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
+import { createRenewalSchedule, type RenewalSchedule } from './renewal.ts'
+import { memberSelf } from './self.ts'
+import { KOS_VERSION } from './version.ts'
+
+/** What a node needs of the world. */
+export interface NodeDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/** How a node is configured. */
+export interface NodeOptions {
+  readonly folder: string
+  readonly listen: HostPort
+  /** Whether the port was asked for; otherwise a taken default port is replaced by a free one. */
+  readonly isPortFixed: boolean
+  /** host:port that peers are told; the listener's own by default. */
+  readonly advertise: string | undefined
+  /** Folder that `files.list` and `files.read` offer as `share`. */
+  readonly shareFolder: string
+  /** Bounds of the gate; the protocol's by default. */
+  readonly admission?: Partial<AdmissionLimits>
+}
+
+/** Longest silence of the authority when it is asked for the time. */
+export const TIME_TIMEOUT_MS = 3000
+
+/** Everything a running node is made of. */
+export interface NodeParts {
+  readonly clock: FloorClock
+  readonly member: Member
+  readonly store: Store<object>
+  readonly audit: AuditLog
+  readonly engine: PolicyEngine
+  readonly admission: Admission
+  readonly runtime: PeerRuntime
+  readonly executor: Executor
+  readonly link: AuthorityLink
+  readonly renewal: RenewalSchedule
+  address: HostPort | undefined
+  addresses(): readonly string[]
+}
+
+type Opened = Pick<NodeParts, 'member' | 'engine' | 'store' | 'audit'>
+
+/**
+ * Opens the state of a node and wires it. Nothing listens or connects yet.
+ *
+ * @throws {@link KosError} KOS_NODE_IN_USE, KOS_NODE_NOT_JOINED, KOS_NODE_STATE, storage and audit errors
+ */
+export async function openParts(deps: NodeDeps, options: NodeOptions): Promise<NodeParts> {
+  // The store first: its lock keeps another kosd from the whole folder.
+  const store = openNodeStore(deps, options.folder)
+  let member: Member | undefined
+  try {
+    const policy = createLatePolicy(deps.log)
+    member = openMember(deps, {
+      folder: options.folder,
+      acceptManifest: policy.accept,
+      onKeepFailed: (kind, error) => {
+        deps.log.event('object.not-kept', { kind, error: String(error) }, 'error')
+      },
+    })
+    if (!member) throw nodeErrors.error('KOS_NODE_NOT_JOINED')
+    const timed = { ...deps, clock: member.clock }
+    const engine = policy.start(member)
+    const audit = await createAuditLog(
+      { ...timed, store, keys: logKeys(member) },
+      { origin: logOrigin(member) },
+    )
+    return assemble(timed, { member, engine, store, audit }, options)
+  } catch (error) {
+    member?.close()
+    store.close()
+    throw error
+  }
+}
+
+function openNodeStore(deps: NodeDeps, folder: string): Store<object> {
+  try {
+    return openStore<object>(deps, {
+      path: join(folder, 'node.sqlite'),
+      migrations: [{ version: 1, ...auditTables }],
+    })
+  } catch (cause) {
+    const isInUse = storageErrors.has(cause) && cause.code === 'KOS_STORAGE_LOCKED'
+    throw isInUse ? nodeErrors.error('KOS_NODE_IN_USE', { folder }, cause) : cause
+  }
+}
+
+type TimedDeps = NodeDeps & { readonly clock: FloorClock }
+
+function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodeParts {
+  const { member, audit } = opened
+  const { uri } = member.membership.principal
+  const executor = createNodeExecutor(deps, opened, { options, parts: () => parts })
+  const admission = createAdmission(
+    { clock: deps.clock, onRefusals: refusalRecorder(deps.log, audit, uri) },
+    options.admission ? { limits: options.admission } : {},
+  )
+  const runtime = createPeerRuntime(
+    {
+      ...deps,
+      admission,
+      self: memberSelf(member),
+      onCall: (authenticated, call) => executor.execute(authenticated, call),
+      onSession: sessionRecorder(deps.log, audit, uri),
+    },
+    SESSION_LIMITS,
+  )
+  const addresses = (): readonly string[] => advertisedAddresses(options, parts.address)
+  const parts: NodeParts = {
+    ...opened,
+    clock: deps.clock,
+    executor,
+    admission,
+    runtime,
+    addresses,
+    address: undefined,
+    renewal: createRenewalSchedule({
+      ...deps,
+      member,
+      addresses,
+      onRenewed: () => runtime.updateIdentity(),
+    }),
+    link: createAuthorityLink({
+      ...deps,
+      runtime,
+      fabric: member.fabric,
+      audit,
+      addresses,
+      authorityAddress: () => member.membership.session,
+      onApplied: (kinds) => applied(deps, { runtime, audit, member }, kinds),
+      onUnreachable: (refusal) => checkTime(deps, parts, refusal),
+    }),
+  }
+  return parts
+}
+
+function createNodeExecutor(
+  deps: TimedDeps,
+  opened: Opened,
+  wiring: { readonly options: NodeOptions; readonly parts: () => NodeParts },
+): Executor {
+  const { member, engine, audit } = opened
+  const { options, parts } = wiring
+  return createExecutor(
+    {
+      catalog: createCatalog([
+        ...createBuiltins(
+          { system: systemPort(deps, opened, parts) },
+          { fileRoots: [{ name: 'share', directory: options.shareFolder }] },
+        ),
+        ...memberFabricCommands({ notice: (kinds) => void parts().link.fetch(kinds) }),
+      ]),
+      authorise: createAuthorisePort(engine, policyPort(member)),
+      record: createCallRecorder(audit, { target: member.membership.principal.uri }),
+      clock: deps.clock,
+      log: deps.log,
+    },
+    { profile: profileOf(member.membership.profile), limits: DEFAULT_EXECUTOR_LIMITS },
+  )
+}
+
+function advertisedAddresses(options: NodeOptions, bound: HostPort | undefined): readonly string[] {
+  const { advertise, listen } = options
+  if (advertise !== undefined) return [advertise]
+  const { host, port } = bound ?? listen
+  return reachableHosts(host).map((reached) => formatHostPort({ host: reached, port }))
+}
+
+/**
+ * A session may fail because the own clock is behind what the floor knows: the authority is asked. One
+ * that is ahead can only be set by whoever runs the machine.
+ */
+async function checkTime(deps: TimedDeps, parts: NodeParts, refusal: Refusal): Promise<void> {
+  // Nobody is there: nothing to ask.
+  if (refusal.code === 'KOS_TRANSPORT_UNREACHABLE') return
+  try {
+    const movedMs = await agreeOnTime(parts.member, TIME_TIMEOUT_MS)
+    if (movedMs < 1000) return
+    deps.log.event('clock.raised', { durationMs: Math.round(movedMs) }, 'warn')
+    parts.renewal.arm()
+  } catch (error) {
+    const code = nodeErrors.has(error) ? error.code : String(error)
+    deps.log.event('clock.not-compared', { code }, 'warn')
+  }
+}
+
+/** The policy engine exists before the member's manifest is read, and the member before its keys. */
+function createLatePolicy(log: Log): {
+  accept: NonNullable<Parameters<typeof openMember>[1]['acceptManifest']>
+  start(member: Member): PolicyEngine
+} {
+  let engine: PolicyEngine | undefined
+  let waiting:
+    | Parameters<NonNullable<Parameters<typeof openMember>[1]['acceptManifest']>>[0]
+    | undefined
+  return {
+    accept: (manifest): Refusal | undefined => {
+      if (!engine) {
+        waiting = manifest
+        return undefined
+      }
+      const loaded = engine.load(manifest, { layer: 'fleet' })
+      return isRefusal(loaded) ? loaded : undefined
+    },
+    start: (member): PolicyEngine => {
+      engine = createPolicyEngine({
+        clock: member.clock,
+        log,
+        verify: createManifestVerifier(() => member.fabric.bundle),
+      })
+      const loaded = waiting && engine.load(waiting, { layer: 'fleet' })
+      if (isRefusal(loaded)) log.event('manifest.refused', { rule: loaded.rule }, 'error')
+      return engine
+    },
+  }
+}
+
+function policyPort(member: Member): Parameters<typeof createAuthorisePort>[1] {
+  const facts = createPolicyFacts(member.fabric.directory, () => ({
+    principal: member.membership.principal,
+    floor: profileOf(member.membership.profile),
+  }))
+  return { selfFacts: () => facts.self(), peerFacts: (authenticated) => facts.peer(authenticated) }
+}
+
+/** After new objects: who became unwelcome is cut off, and it is recorded. */
+function applied(
+  deps: NodeDeps,
+  parts: Pick<NodeParts, 'runtime' | 'audit' | 'member'>,
+  kinds: readonly ObjectKind[],
+): void {
+  const closed = kinds.includes('locks') ? parts.runtime.recheckSessions() : 0
+  if (kinds.includes('bundle')) parts.runtime.updateIdentity()
+  for (const kind of kinds) {
+    recordSoon(parts.audit, deps.log, {
+      type: kind === 'locks' ? 'lock' : 'policy',
+      actor: '-',
+      target: parts.member.membership.principal.uri,
+      action: `${kind}.apply`,
+      outcome: 'ok',
+      ...(kind === 'locks' && { detail: { closed } }),
+    })
+    deps.log.event('object.applied', { kind })
+  }
+}
+
+function logKeys(member: Member): Parameters<typeof createAuditLog>[0]['keys'] {
+  return {
+    ed25519: member.keys.require('log-ed25519'),
+    mlDsa44: member.keys.require('log-ml-dsa-44'),
+  }
+}
+
+function logOrigin(member: Member): string {
+  const { trustDomain, kind, id } = member.membership.principal
+  return `${trustDomain}/${kind}/${id}`
+}
+
+function systemPort(
+  deps: NodeDeps,
+  opened: Pick<NodeParts, 'member' | 'audit'>,
+  parts: () => NodeParts,
+): SystemPort {
+  const startedAt = deps.clock.monotonicMs()
+  return {
+    status: () => ({
+      ...readHostStatus(),
+      daemonUptimeMs: Math.round(deps.clock.monotonicMs() - startedAt),
+      residentBytes: process.memoryUsage.rss(),
+      sessions: parts().runtime.sessions.size,
+      runningCalls: parts().executor.runningCalls,
+      auditHealthy: opened.audit.healthy,
+    }),
+    info: () => ({
+      ...readHostInfo(),
+      kosVersion: KOS_VERSION,
+      profile: opened.member.membership.profile,
+    }),
+  }
+}

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { connect as connectTls, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
-import { isRefusal } from '../../../../src/foundation/base/index.ts'
+import { isRefusal, unixMs } from '../../../../src/foundation/base/index.ts'
 import { PROFILES, type TransportRule } from '../../../../src/foundation/profiles/index.ts'
 import { checkSecured } from '../../../../src/network/transport/secured-peer.ts'
 import { tlsServerOptions } from '../../../../src/network/transport/tls-options.ts'
@@ -81,6 +81,37 @@ test('another group is refused; P-256 goes by its name in profiles', async (cont
   assert.equal(judge(plain), 'leaf object')
   const { groups } = PROFILES['SEC-3'].transport ?? base.transport
   assert.equal(judge(plain, { groups }), 'KOS_TRANSPORT_PARAMETERS group')
+})
+
+test('a leaf that is early to the machine’s clock alone is left to the own check', async (context) => {
+  const hourMs = 3_600_000
+  const early = fleet.identity('early', {
+    notBefore: unixMs(Date.now() + hourMs),
+    notAfter: unixMs(Date.now() + 2 * hourMs),
+  })
+  const { cert, key } = must(tlsServerOptions(PROFILES['SEC-2'], early)).tls
+  const socket = await secured(context, { cert, key } as TlsOptions)
+  assert.equal(String(socket.authorizationError), 'CERT_NOT_YET_VALID')
+  assert.equal(judge(socket), 'leaf object')
+})
+
+test('an early leaf of another fleet is refused by the own check', async (context) => {
+  const other = createTestTlsFleet('Test').identity('early', {
+    notBefore: unixMs(Date.now() + 3_600_000),
+    notAfter: unixMs(Date.now() + 7_200_000),
+  })
+  const { cert, key } = must(tlsServerOptions(PROFILES['SEC-2'], other)).tls
+  assert.equal(judge(await secured(context, { cert, key } as TlsOptions)), 'KOS_PKI_ISSUER issuer')
+})
+
+test('a leaf that has ended is refused by either check', async (context) => {
+  const ended = fleet.identity('ended', {
+    notBefore: unixMs(Date.now() - 7_200_000),
+    notAfter: unixMs(Date.now() - 3_600_000),
+  })
+  const { cert, key } = must(tlsServerOptions(PROFILES['SEC-2'], ended)).tls
+  const socket = await secured(context, { cert, key } as TlsOptions)
+  assert.equal(judge(socket), 'KOS_TRANSPORT_UNTRUSTED CERT_HAS_EXPIRED')
 })
 
 test('a resumed session is refused', async (context) => {

@@ -15,6 +15,8 @@ import { measureAdmission } from './suites/admission.ts'
 import { measureAudit } from './suites/audit.ts'
 import { measureEcho } from './suites/echo.ts'
 import { measureIssuance } from './suites/issuance.ts'
+import { measurePolicy } from './suites/policy.ts'
+import { measureSession } from './suites/session.ts'
 
 type Suite = (processes: ProcessOptions, effort: Effort) => Promise<Report>
 
@@ -23,6 +25,8 @@ const SUITES: Readonly<Record<string, Suite>> = {
   admission: measureAdmission,
   audit: measureAudit,
   issuance: measureIssuance,
+  policy: measurePolicy,
+  session: measureSession,
 }
 
 const USAGE = `usage: npm run bench -- [${Object.keys(SUITES).join(' | ')}] [--rounds 5] [--ms 400] [--json] [--only kos,raw] [--in-flight 64] [--profile <folder>]`

@@ -18,6 +18,8 @@ module.exports = function launch(name, load) {
   }
   const cache = privateCache()
   if (cache) enableCompileCache(cache)
+  // A program that runs out of things to wait for before it ends is no success.
+  process.exitCode = 1
   load()
     .main(process.argv.slice(2))
     .then((code) => (process.exitCode = code))

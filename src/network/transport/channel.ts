@@ -34,7 +34,7 @@ export interface SecureChannel {
   readonly pskHandle: string | undefined
   /** Bytes written since the channel exists, before encryption. */
   readonly bytesWritten: number
-  /** Bytes accepted by {@link write} which the socket has not taken yet. */
+  /** Bytes accepted by {@link write} which the socket has not taken yet; 0 once it is closed. */
   readonly bufferedBytes: number
   readonly closed: boolean
   /**

@@ -44,7 +44,8 @@ export class TlsChannel implements SecureChannel {
   }
 
   get bufferedBytes(): number {
-    return this.#socket.writableLength
+    // What a closed socket still holds is dropped: nobody needs to wait for it.
+    return this.closed ? 0 : this.#socket.writableLength
   }
 
   get closed(): boolean {

@@ -26,6 +26,7 @@ const MAIN = `
 import { word } from './word.ts'
 export async function main(argv: string[]): Promise<number> {
   if (argv[0] === 'wait') await new Promise(() => setInterval(() => console.log(process.pid), 20))
+  if (argv[0] === 'stall') await new Promise(() => undefined)
   if (argv[0] === 'lazy') console.log((await import('./lazy.ts')).lazy)
   console.log(JSON.stringify([word, ...argv]), process.execArgv.join(' '))
   return 3
@@ -142,6 +143,12 @@ describe('the launchers', () => {
       encoding: 'utf8',
     })
     assert.deepEqual([status, stdout, stderr], [3, '["hello","a b","","*"] \n', ''])
+  })
+
+  test('never take a program that stalls for one that succeeded', async (context) => {
+    const root = await installed(context)
+    const { status } = spawnSync(join(root, 'bin/kosctl'), ['stall'], { env: environment(context) })
+    assert.equal(status, 1)
   })
 
   test('harden the daemon', async (context) => {

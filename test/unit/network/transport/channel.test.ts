@@ -61,13 +61,17 @@ test('an orderly end delivers what was written first', async (context) => {
 
 test('destroying says why at this end and drops what was buffered', async (context) => {
   const [near, far] = await pair(context)
+  near.write(Buffer.alloc(16 * 1024 * 1024))
+  assert.ok(near.bufferedBytes > 0)
   const [nearClose, farClose] = [closeOf(near), closeOf(far)]
   near.destroy('quarantine')
   near.destroy('second reason')
+  assert.equal(near.bufferedBytes, 0)
   assert.deepEqual(await nearClose, { by: 'local', reason: 'quarantine' })
   assert.notEqual((await farClose).by, 'local')
+  const { bytesWritten } = near
   assert.equal(near.write(Buffer.from('late')), true)
-  assert.equal(near.bytesWritten, 0)
+  assert.equal(near.bytesWritten, bytesWritten)
 })
 
 test('a channel that broke early reports it to a late receiver', async (context) => {

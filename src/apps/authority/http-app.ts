@@ -36,7 +36,7 @@ export function createApp(deps: HttpAppDeps): Hono<Env> {
   app.onError((error, context) => {
     const code = error instanceof KosError ? String(error.code) : error.name
     // A client that leaves in the middle of its request is no failure of ours.
-    const level = context.env.incoming.destroyed ? 'debug' : 'error'
+    const level = 'code' in error && error.code === 'ECONNRESET' ? 'debug' : 'error'
     deps.log.event('http.failed', { route: context.req.path, code }, level)
     if (WRITE_FAILURES.includes(code)) return answer(context, diskRefusal())
     return problem(context, refuse('KOS_AUTHORITY_INTERNAL', 'internal'), 500)

@@ -1,22 +1,26 @@
 import {
   type Clock,
   equalBytes,
+  type Principal,
   principalOf,
   type Random,
   unixMs,
 } from '../../foundation/base/index.ts'
 import { issue, OPERATOR_LIFE_MS, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import type { KeyStore } from '../../trust/keys/index.ts'
 import {
   ensurePrincipalKeys,
   ensureTlsKey,
   type HostPort,
   loadMembership,
+  OBJECT_KINDS,
   openMemberKeys,
   storeMembership,
   tlsKeyName,
   writeObject,
 } from '../node/index.ts'
 import { AUTHORITY_NAME, AUTHORITY_PROFILE, type AuthorityState } from './authority-state.ts'
+import type { Role } from './http-types.ts'
 import type { Publisher } from './services.ts'
 
 /** How the first operator came to a credential. */
@@ -32,6 +36,16 @@ export interface OperatorOptions {
   readonly session: string
 }
 
+interface OperatorDeps {
+  readonly clock: Clock
+  readonly random: Random
+}
+
+interface OperatorAuthority {
+  readonly state: AuthorityState
+  readonly publisher: Publisher
+}
+
 /**
  * Makes the credential of the first operator: role `admin`, named after the operating-system user,
  * in that user's configuration folder. An authority that has an operator makes none.
@@ -42,76 +56,26 @@ export interface OperatorOptions {
  * @see identity: Defaults
  */
 export async function ensureOperator(
-  deps: { readonly clock: Clock; readonly random: Random },
-  authority: { readonly state: AuthorityState; readonly publisher: Publisher },
+  deps: OperatorDeps,
+  authority: OperatorAuthority,
   options: OperatorOptions,
 ): Promise<OperatorOutcome> {
-  const { state, publisher } = authority
+  const { state } = authority
   const keys = openMemberKeys(deps, options.folder)
   try {
     const membership = loadMembership(keys)
     if (membership) return membership.pin === state.ca.pin ? 'present' : 'foreign'
-    const name = operatorName(options.name)
-    const principal = principalOf(state.ca.trustDomain, 'user', name)
-    if (!principal) throw new TypeError('an operator name is always well-formed')
     ensurePrincipalKeys(keys)
-    const tls = ensureTlsKey(keys, 1)
     const identitySpki = keys.require('identity').spki
     const users = state.registry.principals().filter(({ kind }) => kind === 'user')
     // A start that was killed half-way has registered these very keys: it is finished now.
     const unfinished = users.find((user) => equalBytes(user.identitySpki, identitySpki))
     if (users.length > 0 && !unfinished) return 'kept'
-    const certificate = issue(state.ca, {
-      principal,
-      identitySpki,
-      tlsSpki: tls.spki,
-      profile: AUTHORITY_PROFILE,
-      generation: 1,
-      lifeMs: OPERATOR_LIFE_MS,
-    })
-    const now = deps.clock.wallMs()
-    const record: PrincipalRecord = {
-      id: principal.id,
-      uri: principal.uri,
-      kind: 'user',
-      name,
-      profile: AUTHORITY_PROFILE.name,
-      state: 'active',
-      owner: principal.uri,
-      mac: '',
-      uuid: deps.random.uuidv7(),
-      identitySpki,
-      kemSpki: keys.require('kem').spki,
-      logSpkis: [keys.require('log-ed25519').spki, keys.require('log-ml-dsa-44').spki],
-      generation: 1,
-      generationUsed: false,
+    await createCredential(deps, authority, {
+      ...options,
+      keys,
       roles: ['admin'],
-      groups: [],
-      labels: {},
-      addresses: [],
-      createdAt: now,
-      lastSeenAt: unixMs(now),
-      certificateNotBefore: certificate.notBefore,
-      certificateNotAfter: certificate.notAfter,
-    }
-    await state.registry.transaction((transaction) => {
-      if (!unfinished) transaction.insertPrincipal(record)
-      transaction.insertCertificate(certificate)
-    })
-    publisher.refreshDirectory()
-    for (const kind of ['bundle', 'directory', 'locks', 'manifest'] as const) {
-      writeObject(options.folder, kind, publisher[kind]())
-    }
-    storeMembership(keys, {
-      principal,
-      name,
-      profile: AUTHORITY_PROFILE.name,
-      generation: 1,
-      tlsKey: tlsKeyName(1),
-      leaf: certificate.der,
-      ...options.api,
-      session: options.session,
-      pin: state.ca.pin,
+      isRegistered: unfinished !== undefined,
     })
     return 'created'
   } finally {
@@ -119,9 +83,95 @@ export async function ensureOperator(
   }
 }
 
-/** The user's name in the form that ids have. */
-function operatorName(user: string): string {
+/** A user and the folder that gets the credential. */
+export interface UserCredential extends OperatorOptions {
+  /** The key store of the folder. */
+  readonly keys: KeyStore
+  readonly roles: readonly Role[]
+  /** Whether the registry holds the user already. */
+  readonly isRegistered: boolean
+}
+
+/** Registers a user, issues the first certificate and writes both into the user's folder. */
+export async function createCredential(
+  deps: OperatorDeps,
+  { state, publisher }: OperatorAuthority,
+  user: UserCredential,
+): Promise<void> {
+  const { keys, folder, api, session } = user
+  const name = userName(user.name)
+  const principal = principalOf(state.ca.trustDomain, 'user', name)
+  if (!principal) throw new TypeError('a user name is always well-formed')
+  ensurePrincipalKeys(keys)
+  const certificate = issue(state.ca, {
+    principal,
+    identitySpki: keys.require('identity').spki,
+    tlsSpki: ensureTlsKey(keys, 1).spki,
+    profile: AUTHORITY_PROFILE,
+    generation: 1,
+    lifeMs: OPERATOR_LIFE_MS,
+  })
+  const record = userRecord(deps, { principal, name, user, certificate })
+  await state.registry.transaction((transaction) => {
+    if (!user.isRegistered) transaction.insertPrincipal(record)
+    transaction.insertCertificate(certificate)
+  })
+  publisher.refreshDirectory()
+  for (const kind of OBJECT_KINDS) writeObject(folder, kind, publisher[kind]())
+  storeMembership(keys, {
+    principal,
+    name,
+    profile: AUTHORITY_PROFILE.name,
+    generation: 1,
+    tlsKey: tlsKeyName(1),
+    leaf: certificate.der,
+    ...api,
+    session,
+    pin: state.ca.pin,
+  })
+}
+
+function userRecord(
+  deps: OperatorDeps,
+  of: {
+    readonly principal: Principal
+    readonly name: string
+    readonly user: UserCredential
+    readonly certificate: ReturnType<typeof issue>
+  },
+): PrincipalRecord {
+  const { principal, name, user, certificate } = of
+  const { keys, roles } = user
+  const now = deps.clock.wallMs()
+  return {
+    id: principal.id,
+    uri: principal.uri,
+    kind: 'user',
+    name,
+    profile: AUTHORITY_PROFILE.name,
+    state: 'active',
+    owner: principal.uri,
+    mac: '',
+    uuid: deps.random.uuidv7(),
+    identitySpki: keys.require('identity').spki,
+    kemSpki: keys.require('kem').spki,
+    logSpkis: [keys.require('log-ed25519').spki, keys.require('log-ml-dsa-44').spki],
+    generation: 1,
+    generationUsed: false,
+    roles,
+    groups: [],
+    labels: {},
+    addresses: [],
+    createdAt: now,
+    lastSeenAt: unixMs(now),
+    certificateNotBefore: certificate.notBefore,
+    certificateNotAfter: certificate.notAfter,
+  }
+}
+
+/** The user's name in the form that ids have; the authority's own name is taken. */
+function userName(user: string): string {
   const name = user.toLowerCase().replaceAll(/[^a-z0-9._-]/g, '-')
-  const trimmed = name.replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, '').slice(0, 64)
+  const trimmed = name.slice(0, 64).replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, '')
   return trimmed === '' || trimmed === AUTHORITY_NAME ? 'operator' : trimmed
 }

@@ -1,0 +1,203 @@
+/** Every route of the HTTP API against everybody who may knock. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { enrolmentRoutes } from '../../../../src/apps/authority/routes-enrolment.ts'
+import { operatorRoutes } from '../../../../src/apps/authority/routes-operator.ts'
+import type { AuthorityServices } from '../../../../src/apps/authority/services.ts'
+import { type RawAnswer, startFabric, type TestFabric } from '../../../kit/fabric.ts'
+
+type Knocker = 'nobody' | 'foreigner' | 'device' | 'roleless' | 'viewer' | 'auditor' | 'operator'
+type Everybody = Knocker | 'admin'
+
+const KNOCKERS: readonly Everybody[] = [
+  'nobody',
+  'foreigner',
+  'device',
+  'roleless',
+  'viewer',
+  'auditor',
+  'operator',
+  'admin',
+]
+const MEMBERS: readonly Everybody[] = KNOCKERS.slice(2)
+const KIB = 1024
+
+interface Row {
+  readonly method: string
+  readonly path: string
+  readonly guard: string
+  readonly maxBytes: number
+  /** Who gets past the guard. */
+  readonly passes: readonly Everybody[]
+  /** A body that changes nothing. */
+  readonly body?: string
+}
+
+/** The whole API. A route that is not here fails the first test. */
+const TABLE: readonly Row[] = [
+  row('GET', '/v1/health', 'public', KNOCKERS),
+  row('GET', '/v1/bundle', 'public', KNOCKERS),
+  { ...row('POST', '/v1/join', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
+  { ...row('POST', '/v1/renew', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
+  row('GET', '/v1/principals', 'viewer', ['viewer', 'admin']),
+  row('GET', '/v1/principals/:name', 'viewer', ['viewer', 'admin']),
+  {
+    ...row('PATCH', '/v1/principals/:name', 'operator', ['operator', 'admin']),
+    maxBytes: 16 * KIB,
+    body: '{}',
+  },
+  row('DELETE', '/v1/principals/:name', 'operator', ['operator', 'admin']),
+  row('GET', '/v1/objects', 'member', MEMBERS),
+  {
+    ...row('POST', '/v1/tokens', 'operator', ['operator', 'admin']),
+    maxBytes: 16 * KIB,
+    body: '{}',
+  },
+  row('GET', '/v1/tokens', 'viewer', ['viewer', 'admin']),
+  row('DELETE', '/v1/tokens/:id', 'operator', ['operator', 'admin']),
+  row('GET', '/v1/manifest', 'viewer', ['viewer', 'admin']),
+  { ...row('PUT', '/v1/manifest', 'admin', ['admin']), maxBytes: 9 * KIB * KIB, body: '{}' },
+  row('GET', '/v1/audit', 'auditor', ['auditor', 'admin']),
+  row('GET', '/v1/audit/verify', 'auditor', ['auditor', 'admin']),
+  row('GET', '/v1/checks', 'viewer', ['viewer', 'admin']),
+]
+
+function row(method: string, path: string, guard: string, passes: readonly Everybody[]): Row {
+  return { method, path, guard, passes, maxBytes: 0 }
+}
+
+/** A name that nobody has, so that whoever gets through changes nothing. */
+function pathOf({ path }: Row): string {
+  return path.replace(/:(name|id)$/, 'nobody')
+}
+
+test('the table is the whole API', () => {
+  const services = {} as AuthorityServices
+  const routes = [...enrolmentRoutes(services), ...operatorRoutes(services)]
+  assert.deepEqual(
+    routes.map(({ method, path, guard, maxBytes }) => ({ method, path, guard, maxBytes })),
+    TABLE.map(({ method, path, guard, maxBytes }) => ({ method, path, guard, maxBytes })),
+  )
+})
+
+describe('guards', () => {
+  let fabric: TestFabric
+  let folders: Record<Knocker | 'admin', string | undefined>
+
+  const ends: (() => Promise<void>)[] = []
+  after(() => Promise.all(ends.map((end) => end())))
+
+  before(async () => {
+    const suite = { after: (end: () => Promise<void>) => void ends.push(end) }
+    fabric = await startFabric(suite)
+    const foreign = await startFabric(suite)
+    const device = await fabric.addNode('camera-1')
+    const users = await fabric.addUsers({
+      roleless: [],
+      viewer: ['viewer'],
+      auditor: ['auditor'],
+      operator: ['operator'],
+    })
+    folders = {
+      nobody: undefined,
+      foreigner: foreign.operator,
+      device: device.folder,
+      roleless: users['roleless'],
+      viewer: users['viewer'],
+      auditor: users['auditor'],
+      operator: users['operator'],
+      admin: fabric.operator,
+    }
+  })
+
+  const knock = (who: Everybody, at: Row): Promise<RawAnswer> => {
+    const as = folders[who]
+    // Time for the rate of the address to recover.
+    fabric.clock.advance(100)
+    return fabric.request({
+      method: at.method,
+      path: pathOf(at),
+      ...(as !== undefined && { as }),
+      ...(at.body !== undefined && { body: Buffer.from(at.body) }),
+    })
+  }
+
+  for (const at of TABLE) {
+    test(`${at.method} ${at.path} lets in ${at.passes.join(', ')}`, async () => {
+      for (const who of KNOCKERS) {
+        const answer = await knock(who, at)
+        const isStopped = answer.status === 403 && answer.code === 'KOS_AUTHORITY_GUARD'
+        assert.equal(isStopped, !at.passes.includes(who), `${who}: ${answer.text}`)
+        if (isStopped) assert.match(answer.rule ?? '', new RegExp(`^guard/${at.guard}/`))
+      }
+    })
+
+    test(`${at.method} ${at.path} bounds bodies before it asks who sends them`, async () => {
+      for (const who of ['nobody', 'admin'] as const) {
+        fabric.clock.advance(100)
+        const answer = await fabric.request({
+          method: at.method,
+          path: pathOf(at),
+          ...(folders[who] !== undefined && { as: folders[who] }),
+          // The head alone: the answer does not wait for a body that is too long.
+          headers: { 'content-length': String(at.maxBytes + 1), expect: '100-continue' },
+        })
+        assert.equal(answer.status, 413, who)
+        assert.equal(answer.headers['connection'], 'close')
+      }
+    })
+  }
+
+  test('a body without length is refused, whoever sends it', async () => {
+    for (const as of [undefined, fabric.operator]) {
+      const answer = await fabric.request({
+        method: 'POST',
+        path: '/v1/tokens',
+        headers: { 'transfer-encoding': 'chunked' },
+        ...(as !== undefined && { as }),
+      })
+      assert.deepEqual([answer.status, answer.rule], [411, 'body/length'])
+    }
+  })
+
+  test('what has no row is refused, also with the strongest credential', async () => {
+    const paths = ['/', '/v1', '/v1/principals/', '/v1//principals', '/v2/health', '/v1/users']
+    for (const path of paths) {
+      const answer = await fabric.request({ method: 'GET', path, as: fabric.operator })
+      assert.deepEqual([answer.status, answer.code], [404, 'KOS_AUTHORITY_NOT_FOUND'], path)
+    }
+  })
+
+  test('a method without a row is refused', async () => {
+    const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']
+    for (const path of new Set(TABLE.map(({ path }) => path))) {
+      const known = TABLE.filter((at) => at.path === path).map(({ method }) => method)
+      for (const method of methods.filter((name) => !known.includes(name))) {
+        fabric.clock.advance(100)
+        const at = { ...row(method, path, '', []), method }
+        const answer = await fabric.request({ method, path: pathOf(at), as: fabric.operator })
+        assert.equal(answer.status, 404, `${method} ${path}`)
+      }
+    }
+  })
+
+  test('refusals are recorded, each kind once and then counted', async () => {
+    const { out } = await fabric.kosctl(['audit', 'tail', '--count', '1000', '--json'])
+    const entries = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    const refusals = entries.filter(
+      ({ type, action, rule }) =>
+        type === 'refusal' &&
+        action === 'GET /v1/principals' &&
+        rule === 'guard/viewer/certificate-missing',
+    )
+    assert.equal(refusals.length, 1)
+    const ofDevice = entries.filter(
+      ({ actor, action }) =>
+        typeof actor === 'string' && actor.includes('/device/') && action === 'PUT /v1/manifest',
+    )
+    assert.equal(ofDevice.length, 1)
+  })
+})

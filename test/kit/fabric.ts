@@ -340,8 +340,13 @@ class Fabric implements TestFabric {
         deps,
         { state, publisher },
         {
-          ...{ folder, name, keys, roles, isRegistered: false },
-          ...{ api, session: `${session.host}:${session.port}` },
+          folder,
+          name,
+          keys,
+          roles,
+          isRegistered: false,
+          api,
+          session: `${session.host}:${session.port}`,
         },
       )
       keys.close()
@@ -414,8 +419,14 @@ export function rawRequest(port: number, request: RawRequest): Promise<RawAnswer
   const { method, path, body, identity } = request
   const outgoing = httpsRequest(
     {
-      ...{ host: '127.0.0.1', port, method, path, agent: false },
-      ...{ rejectUnauthorized: false, minVersion: 'TLSv1.3', ...identity },
+      host: '127.0.0.1',
+      port,
+      method,
+      path,
+      agent: false,
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.3',
+      ...identity,
       headers: {
         ...(body && { 'content-length': String(body.length) }),
         ...request.headers,

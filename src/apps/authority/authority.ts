@@ -6,6 +6,7 @@ import {
   keepPort,
   type KeptListener,
   listenCandidates,
+  plainHost,
   reachableHosts,
   recordSoon,
 } from '../node/index.ts'
@@ -80,8 +81,6 @@ export async function startAuthority(
   stack.defer(() => closeAuthorityState(state))
   const core = createCore(deps, options, state)
   const { hub, publisher } = core
-  checkState(deps, state, publisher)
-  core.beginServing()
   stack.defer(async () => {
     await state.audit.append(systemEvent(state, 'authority.stop')).catch(() => undefined)
   })
@@ -106,7 +105,7 @@ export async function startAuthority(
   api = { host: options.listen.host, port: http.port }
   const operator = await ensureOperator(deps, core, {
     ...options.operator,
-    api: advertised(options, api),
+    api: localAddress(options, api),
     session: sessionAddress,
   })
   const stopTimers = startTimers(deps, {
@@ -142,8 +141,6 @@ interface Core {
   readonly hub: Hub
   readonly publisher: AuthorityPublisher
   readonly certificate: AuthorityCertificate
-  /** From here on members are told what the publisher makes. */
-  beginServing(): void
   renewCertificate(): void
 }
 
@@ -152,14 +149,7 @@ function createCore(
   options: AuthorityOptions,
   state: AuthorityState,
 ): Core {
-  let certificate = issueAuthorityCertificate(state, options.names)
   let isServing = false
-  const hub = createHub(deps, {
-    state,
-    identity: () => certificate.identity,
-    publisher: () => publisher,
-    ...(options.admission && { admission: options.admission }),
-  })
   const { ca, registry } = state
   const onPublished: Parameters<typeof createPublisher>[0]['onPublished'] = (kind) => {
     if (isServing) hub.notify([kind])
@@ -168,16 +158,23 @@ function createCore(
     { ...deps, ca, registry, onPublished },
     directoryEntry(state, []),
   )
+  // Before anything is issued: a clock that is behind makes certificates that nobody accepts.
+  checkState(deps, state, publisher)
+  let certificate = issueAuthorityCertificate(state, options.names)
+  const hub = createHub(deps, {
+    state,
+    identity: () => certificate.identity,
+    publisher: () => publisher,
+    ...(options.admission && { admission: options.admission }),
+  })
+  hub.refresh()
+  isServing = true
   return {
     state,
     hub,
     publisher,
     get certificate(): AuthorityCertificate {
       return certificate
-    },
-    beginServing: (): void => {
-      hub.refresh()
-      isServing = true
     },
     renewCertificate: (): void => {
       certificate = issueAuthorityCertificate(state, options.names)
@@ -221,6 +218,14 @@ function checkState(
 function advertised(options: AuthorityOptions, bound: HostPort): HostPort {
   const host = options.advertiseHost ?? reachableHosts(bound.host)[0] ?? bound.host
   return { host, port: bound.port }
+}
+
+/** Where the first operator, who is on this machine, reaches the API. */
+function localAddress(options: AuthorityOptions, bound: HostPort): HostPort {
+  const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '[::1]' }
+  const local = loopback[plainHost(bound.host)]
+  if (local === undefined || options.advertiseHost !== undefined) return advertised(options, bound)
+  return { host: local, port: bound.port }
 }
 
 function keptListener(options: AuthorityOptions, name: 'api' | 'session'): KeptListener {

@@ -13,6 +13,7 @@ import {
   ensureTlsKey,
   type HostPort,
   loadMembership,
+  type Membership,
   OBJECT_KINDS,
   openMemberKeys,
   storeMembership,
@@ -64,7 +65,11 @@ export async function ensureOperator(
   const keys = openMemberKeys(deps, options.folder)
   try {
     const membership = loadMembership(keys)
-    if (membership) return membership.pin === state.ca.pin ? 'present' : 'foreign'
+    if (membership && membership.pin !== state.ca.pin) return 'foreign'
+    if (membership) {
+      moveMembership(keys, membership, options)
+      return 'present'
+    }
     ensurePrincipalKeys(keys)
     const identitySpki = keys.require('identity').spki
     const users = state.registry.principals().filter(({ kind }) => kind === 'user')
@@ -81,6 +86,14 @@ export async function ensureOperator(
   } finally {
     keys.close()
   }
+}
+
+/** The operator on this machine finds the authority where it listens now. */
+function moveMembership(keys: KeyStore, membership: Membership, to: OperatorOptions): void {
+  const { api, session } = to
+  const { host, port } = membership
+  const isThere = host === api.host && port === api.port && membership.session === session
+  if (!isThere) storeMembership(keys, { ...membership, ...api, session })
 }
 
 /** A user and the folder that gets the credential. */

@@ -188,8 +188,10 @@ test('the gate refuses before TLS', async (context) => {
 test('TLS below 1.3 is refused', async (context) => {
   const server = await start(context)
   const socket = connectTls({
-    ...{ host: '127.0.0.1', port: server.port },
-    ...{ rejectUnauthorized: false, maxVersion: 'TLSv1.2' },
+    host: '127.0.0.1',
+    port: server.port,
+    rejectUnauthorized: false,
+    maxVersion: 'TLSv1.2',
   })
   const error = await new Promise<Error>((resolve) => socket.once('error', resolve))
   assert.match(String('code' in error && error.code), /ALERT|ECONNRESET|VERSION/)

@@ -20,7 +20,7 @@ import type { Effort } from '../harness/rounds.ts'
 const GROUP = 1024
 const WRITERS = 256
 /** An entry of a call in CBOR, and the hash beside it. */
-const ENTRY_BYTES = 215
+const ENTRY_BYTES = 191
 const HASH_BYTES = 32
 
 const SOON = 'kOS appendSoon, 1,024 per commit'
@@ -84,7 +84,7 @@ function eventOf(index: number): AuditEvent {
     target: 'spiffe://kos.internal/device/kdev-aaaaaaaaaaaaaaaaaaaaaaaaaa',
     action: 'echo',
     outcome: 'ok',
-    rule: 'fleet/fleet/owners-read',
+    rule: 'fleet/owners-read',
     callId: index.toString(16).padStart(32, '0'),
     durationMs: 0.25,
   }

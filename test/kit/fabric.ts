@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { once } from 'node:events'
+import { connect as connectTls } from 'node:tls'
 import {
   type Clock,
   isRefusal,
@@ -39,6 +41,7 @@ import {
 } from '../../src/apps/node/index.ts'
 import type { AdmissionLimits } from '../../src/network/admission/index.ts'
 import { type JoinLine, parseJoinLine } from '../../src/lifecycle/enrolment/index.ts'
+import { openKeyStore } from '../../src/trust/keys/index.ts'
 import { createJumpClock, type JumpClock } from './jump-clock.ts'
 
 /** Everybody in a test comes from one address. */
@@ -112,6 +115,7 @@ export interface RawAnswer {
   readonly rule: string | undefined
   readonly headers: Readonly<Record<string, unknown>>
   readonly text: string
+  readonly bytes: Uint8Array
 }
 
 /** How a fabric of a test differs from an ordinary one. */
@@ -145,6 +149,8 @@ export interface TestFabric {
   stopAuthority(): Promise<void>
   startAuthority(changes?: Partial<AuthorityOptions>): Promise<void>
   request(request: RawRequest): Promise<RawAnswer>
+  /** What the authority's TLS presents, with its key: as if it had been stolen. */
+  authorityIdentity(): Promise<Presented>
 }
 
 /** What a test changes about one `kosctl`. */
@@ -363,6 +369,26 @@ class Fabric implements TestFabric {
     return rawRequest(this.authority.api.port, { ...request, ...(identity && { identity }) })
   }
 
+  async authorityIdentity(): Promise<Presented> {
+    const options = { directory: join(this.stateFolder, 'keys'), unlock: { kind: 'file' } } as const
+    const keys = openKeyStore({ random: systemRandom }, options)
+    const key = keys
+      .require('tls')
+      .tlsPrivateKeyPem()
+      .use((pem) => Buffer.from(pem))
+    keys.close()
+    const socket = connectTls({
+      host: '127.0.0.1',
+      port: this.authority.api.port,
+      rejectUnauthorized: false,
+    })
+    await once(socket, 'secureConnect')
+    const cert = socket.getPeerX509Certificate()?.toString()
+    socket.destroy()
+    assert.ok(cert)
+    return { cert, key }
+  }
+
   #tlsOf(folder: string): Presented {
     const known = this.#presented.get(folder) ?? tlsOf(folder)
     this.#presented.set(folder, known)
@@ -437,10 +463,11 @@ export function rawRequest(port: number, request: RawRequest): Promise<RawAnswer
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
       incoming.once('error', reject)
       incoming.once('end', () => {
-        const text = Buffer.concat(chunks).toString('utf8')
+        const bytes = Buffer.concat(chunks)
+        const text = bytes.toString('utf8')
         const { code, rule } = problemOf(text)
         const status = incoming.statusCode ?? 0
-        resolve({ status, code, rule, text, headers: incoming.headers })
+        resolve({ status, code, rule, text, bytes, headers: incoming.headers })
       })
     },
   )

@@ -1,4 +1,9 @@
 import { isRefusal, z } from '../../../foundation/base/index.ts'
+import {
+  DEFAULT_PROBE_OPTIONS,
+  probeSandbox,
+  systemProbeHost,
+} from '../../../commands/sandbox/index.ts'
 import { checkList, type CheckView } from '../../authority/index.ts'
 import { type Member, nodeErrors } from '../../node/index.ts'
 import type { CliCommand } from '../command-line.ts'
@@ -22,7 +27,11 @@ const doctor: CliCommand<CliContext> = {
   run: async (context, input) => {
     const member = openCredential(context)
     try {
-      const checks = [credentialCheck(context, member), ...(await authorityChecks(context, member))]
+      const checks = [
+        credentialCheck(context, member),
+        ...(await authorityChecks(context, member)),
+        await sandboxCheck(),
+      ]
       if (input.flag('json')) printJson(context.terminal, checks)
       else printChecks(context, checks)
       return checks.some(({ state }) => state === 'failed') ? EXIT.failed : EXIT.ok
@@ -30,6 +39,21 @@ const doctor: CliCommand<CliContext> = {
       member.close()
     }
   },
+}
+
+/** What this machine's sandbox can do; programs are not run without it. */
+async function sandboxCheck(): Promise<CheckView> {
+  const { usable, version, refusal } = await probeSandbox(
+    { host: systemProbeHost },
+    DEFAULT_PROBE_OPTIONS,
+  )
+  return {
+    name: 'sandbox',
+    state: usable ? 'ok' : 'warning',
+    detail: usable
+      ? `bubblewrap ${version ?? ''} starts under an unprivileged user`
+      : `${refusal?.remedy ?? 'bubblewrap does not start'} (${refusal?.code ?? 'unknown'})`,
+  }
 }
 
 function credentialCheck(context: CliContext, member: Member): CheckView {

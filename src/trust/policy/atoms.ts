@@ -1,3 +1,4 @@
+import { BoundedCache } from './bounded-cache.ts'
 import { ANY, OWNER, parseSelector, selectorsOf } from './selector.ts'
 import { isFrozenSubject, type SubjectFacts } from './subject.ts'
 import type { Manifest, SelectorList } from './manifest.ts'
@@ -25,6 +26,8 @@ interface GroupMember {
 }
 
 const NOTHING: readonly Atom[] = Object.freeze([])
+/** Principals whose atoms are kept, in each of two generations. */
+const MAX_SUBJECTS = 4096
 
 /**
  * The selectors of one manifest as numbers, and its groups. A principal becomes the list of atoms
@@ -39,7 +42,7 @@ export class AtomTable {
   readonly #uses: number[] = [0, 0]
   readonly #members = new Map<Atom, GroupMember[]>()
   readonly #definedGroups: ReadonlySet<string>
-  readonly #subjects = new WeakMap<SubjectFacts, readonly Atom[]>()
+  readonly #subjects = new BoundedCache<SubjectFacts, readonly Atom[]>(MAX_SUBJECTS)
 
   /** Numbers all selectors of a manifest and compiles its groups. */
   constructor(manifest: Manifest) {

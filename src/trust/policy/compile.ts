@@ -1,7 +1,8 @@
 import { refuse, type Refusal } from '../../foundation/base/index.ts'
 import { AtomTable, OWNER_ATOM } from './atoms.ts'
 import { compileCondition } from './condition.ts'
-import type { Domain } from './decision.ts'
+import type { Domain, ManifestVersion, PolicyGrant } from './decision.ts'
+import { grantOf } from './grant.ts'
 import {
   type LayerName,
   type Manifest,
@@ -20,14 +21,6 @@ import {
   type RuleQuery,
   RuleSet,
 } from './rule-index.ts'
-
-/** A signed manifest after its signature was verified. */
-export interface ManifestVersion {
-  readonly era: number
-  readonly number: number
-  /** Lower-case hexadecimal hash of the signed object. */
-  readonly hash: string
-}
 
 const MAX_INDEX_ENTRIES = 2_000_000
 
@@ -65,6 +58,7 @@ export class CompiledManifest {
   readonly manifest: Manifest
   readonly version: ManifestVersion
   readonly #atoms: AtomTable
+  readonly #grants = new Map<CompiledRule, PolicyGrant>()
   readonly #domains = new Map<Domain, PatternTrie<RuleSet>>()
 
   constructor(manifest: Manifest, version: ManifestVersion) {
@@ -87,6 +81,16 @@ export class CompiledManifest {
   /** Every rule that matches, whatever its obligations: for explanations. */
   findAll(question: Question): readonly CompiledRule[] {
     return findAllRules(this.#ruleSets(question), this.#query(question))
+  }
+
+  /** The grant of a rule where no other layer covers the request; made once. */
+  grantAlone(rule: CompiledRule): PolicyGrant {
+    let grant = this.#grants.get(rule)
+    if (grant === undefined) {
+      const { manifest, version } = this
+      this.#grants.set(rule, (grant = grantOf(version, [{ manifest, rule }])))
+    }
+    return grant
   }
 
   #ruleSets({ request, action, permission }: Question): readonly RuleSet[] {

@@ -23,6 +23,14 @@ export interface PolicyRequest {
   readonly fulfilled?: readonly Obligation[] | undefined
 }
 
+/** A signed manifest after its signature was verified. */
+export interface ManifestVersion {
+  readonly era: number
+  readonly number: number
+  /** Lower-case hexadecimal hash of the signed object. */
+  readonly hash: string
+}
+
 /** A rate that a grant is bound to. */
 export interface GrantLimit {
   /** The rule that says so, as `<layer>/<rule id>`. */

@@ -1,10 +1,12 @@
 import { BoundedCache } from './bounded-cache.ts'
 import { obligationBits } from './compile.ts'
-import type { PolicyRequest } from './decision.ts'
+import type { Decision, PolicyRequest } from './decision.ts'
 import type { Ruling } from './decide.ts'
 import { isFrozenSubject, type SubjectFacts } from './subject.ts'
 
-const MAX_ACTIONS_PER_CALLER = 256
+/** Callers that are remembered, in each of two generations. */
+const MAX_CALLERS = 2048
+const MAX_ACTIONS_PER_CALLER = 64
 
 interface Remembered {
   readonly domain: string
@@ -22,11 +24,11 @@ interface Pair {
 
 /**
  * Rulings of one set of manifests, by the identity of both facts objects and the action: a new set
- * of manifests gets a new memo, changed facts are new objects, and facts that nobody holds any more
- * take their rulings with them.
+ * of manifests gets a new memo, and changed facts are new objects. Bounded maps instead of weak ones,
+ * which would burden every garbage collection.
  */
 export class RulingMemo {
-  readonly #pairs = new WeakMap<SubjectFacts, Pair>()
+  readonly #pairs = new BoundedCache<SubjectFacts, Pair>(MAX_CALLERS)
 
   /** The ruling of an earlier equal request, while it holds. */
   get(request: PolicyRequest, nowMs: number): Ruling | undefined {
@@ -58,9 +60,19 @@ export class RulingMemo {
       effects: catalogEntry.effects,
       permission: catalogEntry.permission,
       obligations: obligationBits(fulfilled),
-      ruling,
+      ruling: { decision: copyOf(ruling.decision), validUntilMs: ruling.validUntilMs },
     })
   }
+}
+
+/**
+ * A copy, made here: V8 learns per place in the code whether objects live long, and those of
+ * decisions that nobody remembers must not be taken for long-lived ones (twice the cost, measured).
+ */
+function copyOf(decision: Decision): Decision {
+  if (decision.allow !== true) return Object.freeze({ ...decision })
+  const rules = Object.freeze([...decision.rules])
+  return Object.freeze({ ...decision, rules, limits: Object.freeze([...decision.limits]) })
 }
 
 /** Whether an action can come again: commands stand in a catalog, channels and files have no end. */

@@ -37,8 +37,11 @@ interface Entry {
   readonly toRest: readonly Atom[]
 }
 
-/** Entries in rank order: deny read, deny change, allow read, allow change. */
-type Bucket = readonly [Entry[], Entry[], Entry[], Entry[]]
+/** Lists in rank order: deny read, deny change, allow read, allow change. */
+type Bucket = (readonly Entry[])[]
+
+/** One for all: most lists of most buckets are empty, and this one is always in the cache. */
+const NO_ENTRIES: readonly Entry[] = Object.freeze([])
 
 const DENY = 0
 const ALLOW = 2
@@ -54,8 +57,8 @@ export class RuleSet {
     const bucket = this.#bucket(from.key, to.key)
     const entry: Entry = { rule, fromRest: from.rest, toRest: to.rest }
     const side = rule.source.effect === 'deny' ? DENY : ALLOW
-    if (rule.source.effects !== 'change') bucket[side + READ]?.push(entry)
-    if (rule.source.effects !== 'read') bucket[side + CHANGE]?.push(entry)
+    if (rule.source.effects !== 'change') append(bucket, side + READ, entry)
+    if (rule.source.effects !== 'read') append(bucket, side + CHANGE, entry)
   }
 
   /** Appends the buckets that a query can match in. */
@@ -74,9 +77,17 @@ export class RuleSet {
     let byTo = this.#byFrom.get(from)
     if (byTo === undefined) this.#byFrom.set(from, (byTo = new Map<Atom, Bucket>()))
     let bucket = byTo.get(to)
-    if (bucket === undefined) byTo.set(to, (bucket = [[], [], [], []]))
+    if (bucket === undefined) {
+      byTo.set(to, (bucket = [NO_ENTRIES, NO_ENTRIES, NO_ENTRIES, NO_ENTRIES]))
+    }
     return bucket
   }
+}
+
+function append(bucket: Bucket, side: number, entry: Entry): void {
+  const list = bucket[side] ?? NO_ENTRIES
+  if (list === NO_ENTRIES) bucket[side] = [entry]
+  else (list as Entry[]).push(entry)
 }
 
 /** What matches on one side (deny or allow) of one layer. */
@@ -108,8 +119,8 @@ export function findAllRules(sets: readonly RuleSet[], query: RuleQuery): readon
   const found = new Set<CompiledRule>()
   const effects = query.changes ? CHANGE : READ
   for (const bucket of bucketsOf(sets, query)) {
-    for (const entry of [...(bucket[DENY + effects] ?? []), ...(bucket[ALLOW + effects] ?? [])]) {
-      if (restMatches(entry, query)) found.add(entry.rule)
+    for (const entry of [bucket[DENY + effects], bucket[ALLOW + effects]].flat()) {
+      if (entry !== undefined && restMatches(entry, query)) found.add(entry.rule)
     }
   }
   return [...found].toSorted(byRank)
@@ -144,7 +155,7 @@ function pick(buckets: readonly Bucket[], query: RuleQuery, side: number): Match
   let best: CompiledRule | undefined
   let conditional: Set<CompiledRule> | undefined
   for (const bucket of buckets) {
-    for (const entry of bucket[side] ?? []) {
+    for (const entry of bucket[side] ?? NO_ENTRIES) {
       const { rule } = entry
       // The list is in rank order: what follows cannot beat what was found.
       if (best !== undefined && rule.rank >= best.rank) break

@@ -211,7 +211,11 @@ describe('loading', () => {
 describe('memory of decisions', () => {
   it('answers frozen facts from memory, and everything else anew', () => {
     const engine = engineWith([manifestOf([ruleOf({ from: ['role:operator'] })])])
-    assert.equal(engine.decide(ask()), engine.decide(ask()))
+    const evaluated = engine.decide(ask())
+    const remembered = engine.decide(ask())
+    assert.deepEqual(remembered, evaluated)
+    assert.equal(engine.decide(ask()), remembered)
+    assert.ok(Object.isFrozen(remembered))
     const live = { ...ADA, roles: ['operator'] }
     assert.equal(engine.decide(ask({ from: live })).allow, true)
     live.roles.pop()

@@ -210,7 +210,7 @@ export class DataKeeper {
     if (typeof value !== 'object' || value === null) return value
     if (value instanceof Uint8Array) {
       this.#bytes += value.length
-      return Uint8Array.from(value)
+      return new Uint8Array(value)
     }
     return Array.isArray(value)
       ? this.#array(value)

@@ -6,6 +6,9 @@ import { asStorageError } from './sqlite-errors.ts'
 /** How long a write waits for a reader of another process, such as an offline verification. */
 const BUSY_TIMEOUT_MS = 5_000
 
+/** Page size of new files; an existing file keeps its own. */
+const PAGE_BYTES = 16_384
+
 /**
  * Settings of every connection. WAL with FULL: a commit is one append and one fsync, and what was
  * committed survives a loss of power. `trusted_schema` off and `cell_size_check` on: a file that
@@ -75,6 +78,8 @@ function takeLock(path: string): DatabaseSync {
 }
 
 function configure(raw: DatabaseSync, maxBytes: number | undefined): void {
+  // Before the first table only: fewer, larger pages make batches of small rows cheaper.
+  raw.exec(`PRAGMA page_size = ${PAGE_BYTES}`)
   const mode = raw.prepare('PRAGMA journal_mode = WAL').get()?.['journal_mode']
   if (mode !== 'wal') throw storageErrors.error('KOS_STORAGE_OPEN', { rule: 'WAL' })
   raw.exec(SETTINGS)

@@ -190,6 +190,7 @@ export class SessionMachine {
     }
     parser.settle()
     this.#drained()
+    this.#time.renew()
   }
 
   /**
@@ -198,7 +199,10 @@ export class SessionMachine {
    * @returns the bytes, or `undefined` when nothing waits
    */
   take(): Buffer | undefined {
-    return this.#output.take()
+    const bytes = this.#output.take()
+    // A reading must not outlive its turn: after idle time it would be old.
+    this.#time.renew()
+    return bytes
   }
 
   /**
@@ -232,6 +236,7 @@ export class SessionMachine {
     this.#own.tick(nowMs)
     if (!this.#closed) this.#peers.tick(nowMs)
     this.#drained()
+    this.#time.renew()
   }
 
   /**
@@ -320,6 +325,9 @@ export class SessionMachine {
     this.#pendingFrames += 1
     if (this.#pendingFrames > limits.maxPendingFrames) {
       return this.#fault('KOS_SESSION_PROTOCOL', 'seal: too many frames before it')
+    }
+    if (parser.payloadEnd - parser.keptStart > limits.maxPendingBytes) {
+      return this.#fault('KOS_SESSION_PROTOCOL', 'seal: too many bytes before it')
     }
     if (parser.type !== FRAME.DATA) return undefined
     const bytes = parser.payloadEnd - parser.payloadStart

@@ -68,7 +68,10 @@ export class CallRunner {
   run(admitted: Admitted): CallOutcome | Promise<CallOutcome> {
     const { attempt, deadlineMs, durable } = admitted
     const { authenticated, call } = attempt
-    if (call.signal.aborted) return this.#deps.recorder.end(attempt, 'refused', cancelled)
+    // Looking at a signal makes it: a synchronous command ends before anybody can abort it.
+    if (durable && call.signal.aborted) {
+      return this.#deps.recorder.end(attempt, 'refused', cancelled)
+    }
     const context = new CallContext(authenticated.peer, call, deadlineMs)
     this.#enter(admitted)
     if (durable) return this.#launch(admitted, context, undefined)

@@ -143,14 +143,19 @@ describe('every refusal names its rule and is recorded with the stage it reached
     ])
   })
 
-  test('a call that was cancelled before it began', async () => {
+  test('a call that was cancelled before its intent', async () => {
     const signal = AbortSignal.abort()
-    assert.deepEqual(await record({}, callOf('echo', { value: 'x' }, { signal })), [
-      'KOS_EXECUTION_CANCELLED',
-      'execution/cancelled',
-      'Validated',
-      'echo',
-    ])
+    assert.deepEqual(
+      await record({ profile: 'SEC-3' }, callOf('echo', { value: 'x' }, { signal })),
+      ['KOS_EXECUTION_CANCELLED', 'execution/cancelled', 'Validated', 'echo'],
+    )
+  })
+
+  test('a synchronous command never looks at the signal, which would have to be made', async () => {
+    const call = callOf('echo', { value: 'x' })
+    Object.defineProperty(call, 'signal', { get: () => assert.fail('looked at') })
+    const { outcome } = createTestExecutor([echoCommand])
+    assert.equal((await outcome(peer, call)).status, 'ok')
   })
 
   test('a refusal passes on what would allow it and when to retry', async () => {

@@ -14,6 +14,7 @@ import type { Effort } from './harness/rounds.ts'
 import { measureAdmission } from './suites/admission.ts'
 import { measureAudit } from './suites/audit.ts'
 import { measureEcho } from './suites/echo.ts'
+import { measureFirstIdentity } from './suites/first-identity.ts'
 import { measureIssuance } from './suites/issuance.ts'
 import { measurePolicy } from './suites/policy.ts'
 import { measureSession } from './suites/session.ts'
@@ -27,6 +28,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   issuance: measureIssuance,
   policy: measurePolicy,
   session: measureSession,
+  'first-identity': measureFirstIdentity,
 }
 
 const USAGE = `usage: npm run bench -- [${Object.keys(SUITES).join(' | ')}] [--rounds 5] [--ms 400] [--json] [--only kos,raw] [--in-flight 64] [--profile <folder>]`

@@ -15,6 +15,8 @@ const KEPT_BYTES = 256 * 1024
 /** Up to this length, ASCII text is written by a loop: cheaper than a call into the runtime. */
 const SHORT_TEXT = 64
 const UINT32 = 2 ** 32
+/** Initial byte and an argument of eight bytes. */
+const LONGEST_HEAD = 9
 const MAX_UINT64 = 2n ** 64n - 1n
 
 /**
@@ -102,7 +104,9 @@ export class CborWriter {
       this.#longText(value)
       return
     }
-    this.#reserve(length + 2)
+    // Room for the longest head as well: if writing the head made the buffer grow, it would take along
+    // only what stands before it.
+    this.#reserve(length + LONGEST_HEAD)
     const buffer = this.#buffer
     const start = this.#at + (length < 24 ? 1 : 2)
     for (let index = 0; index < length; index += 1) {
@@ -284,7 +288,7 @@ export class CborWriter {
 
   /** Initial byte and argument in the shortest form: RFC 8949 section 4.2.1, first rule. */
   #head(major: number, argument: number): void {
-    this.#reserve(9)
+    this.#reserve(LONGEST_HEAD)
     const buffer = this.#buffer
     const at = this.#at
     if (argument < 24) {

@@ -184,3 +184,28 @@ describe('CborWriter', () => {
     }
   })
 })
+
+test('the buffer may grow at any byte', () => {
+  // Lengths around every first size: what was written before a growth must survive it.
+  for (const item of [
+    'x',
+    'abc',
+    'a'.repeat(23),
+    'é',
+    1,
+    2 ** 40,
+    1.5,
+    null,
+    Uint8Array.of(1, 2),
+  ]) {
+    for (let firstBytes = 1; firstBytes <= 40; firstBytes += 1) {
+      const writer = new CborWriter(firstBytes)
+      writer.value(Array.from({ length: 60 }, () => item))
+      assert.deepEqual(
+        decodeCbor(writer.take()),
+        Array.from({ length: 60 }, () => item),
+        `${String(item)} from ${firstBytes}`,
+      )
+    }
+  }
+})

@@ -17,12 +17,13 @@ import {
   unixMs,
   utf8,
 } from '../../src/foundation/base/index.ts'
-import { coseSignerFromKey } from '../../src/foundation/codec/index.ts'
+import { type CborInput, CborWriter, coseSignerFromKey } from '../../src/foundation/codec/index.ts'
 import type { PeerFacts } from '../../src/foundation/pipeline/index.ts'
 import { type Profile, PROFILES, stricterOf } from '../../src/foundation/profiles/index.ts'
 import type { OwnIdentity, PeerAuthenticator } from '../../src/network/session/authenticator.ts'
 import { createByteBudget } from '../../src/network/session/flow.ts'
-import { FrameWriter } from '../../src/network/session/frames.ts'
+import { writeOpenHead } from '../../src/network/session/call-codec.ts'
+import { FLAG_END, FRAME, FrameWriter } from '../../src/network/session/frames.ts'
 import {
   type Established,
   HandshakeMachine,
@@ -346,13 +347,15 @@ export interface Adversary {
   readonly limits: SessionLimits
   readonly established: Established
   /** Adds a frame to the next batch. */
-  frame(kind: number, stream: number, payload?: Uint8Array): void
+  readonly frame: (kind: number, stream: number, payload?: Uint8Array) => void
+  /** Adds an OPEN of `echo`, complete in itself. */
+  readonly open: (stream: number, fields?: Partial<OpenFields>) => void
   /** Seals what was added and returns the bytes without sending them. */
-  sealed(timeMs?: number): Buffer
+  readonly sealed: (timeMs?: number) => Buffer
   /** Seals and delivers what was added. */
-  send(timeMs?: number): void
+  readonly send: (timeMs?: number) => void
   /** What the victim wrote since the last look, in the clear. */
-  answers(): readonly WireFrame[]
+  readonly answers: () => readonly WireFrame[]
 }
 
 /** A frame as it stands on the wire. */
@@ -381,10 +384,30 @@ export function adversary(victimRole: Role = 'listener', options: PairOptions = 
     limits,
     established,
     frame: (kind, stream, payload = new Uint8Array(0)) => writer.frame(kind, stream, payload),
+    open(stream, fields) {
+      const usual = { deadlineMs: 10_000, timeMs: clock.wallMs(), arguments: null }
+      writer.frame(FRAME.OPEN | (FLAG_END << 8), stream, openPayload({ ...usual, ...fields }))
+    },
     sealed,
     send: (timeMs) => victim.machine.receive(sealed(timeMs)),
     answers: () => parseFrames(victim.machine.take() ?? Buffer.alloc(0)),
   }
+}
+
+/** What an OPEN says. */
+export interface OpenFields {
+  readonly deadlineMs: number
+  readonly timeMs: number
+  readonly arguments: CborInput
+}
+
+/** The payload of an OPEN of `echo`. */
+export function openPayload(fields: OpenFields): Uint8Array {
+  const writer = new CborWriter()
+  const { deadlineMs, timeMs } = fields
+  writeOpenHead(writer, { ids: new Uint8Array(32), command: 'echo', deadlineMs, timeMs })
+  writer.value(fields.arguments)
+  return writer.take()
 }
 
 /** Cuts wire bytes into frames; for looking, not for trusting. */

@@ -182,6 +182,7 @@ class ChannelSession implements PeerSession {
       resolve(localFailure(code, this.#over?.rule ?? 'handshake'))
       return
     }
+    if (this.#blocked) machine.newTurn()
     const signal = options?.signal
     if (signal) this.#callWithSignal(machine, { request, signal }, resolve)
     else machine.open(request, resolve)

@@ -214,12 +214,22 @@ export class SessionMachine {
    * @throws KOS_CODEC_CBOR when the arguments have no encoding
    */
   open(request: OpenRequest, settle: (result: CallResult) => void): OutgoingCall | undefined {
-    return this.#own.open(request, settle)
+    const call = this.#own.open(request, settle)
+    // Nothing waits to be taken then, and `take` would not end this turn.
+    if (!call) this.#time.renew()
+    return call
+  }
+
+  /** Starts a new turn although nothing was taken: a channel that is full takes nothing for long. */
+  newTurn(): void {
+    this.#time.renew()
   }
 
   /** Gives up an own call. */
   cancel(call: OutgoingCall): void {
+    this.#time.renew()
     this.#own.cancel(call, 'KOS_SESSION_CANCELLED', 'signal')
+    this.#time.renew()
   }
 
   /** Answers a call of the peer; a second outcome is dropped. */

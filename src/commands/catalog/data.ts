@@ -43,6 +43,7 @@ const KEY_CONTROLS = /\p{Cc}/u
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 const MAX_KEY_LENGTH = 256
 const FLOAT_BYTES = 9
+const SHORT_LENGTH = 128
 /** Memory of one member of a map or array, roughly. */
 const MEMBER_BYTES = 16
 
@@ -121,9 +122,7 @@ export class DataMeter {
     const problem = this.#members(keys.length, 2)
     if (problem) return problem
     for (const key of keys) {
-      if (FORBIDDEN_KEYS.has(key) || key.length > MAX_KEY_LENGTH || KEY_CONTROLS.test(key)) {
-        return 'forbidden-key'
-      }
+      if (isForbiddenKey(key)) return 'forbidden-key'
       const fault =
         this.#text(key) ?? this.#walk((value as Record<string, unknown>)[key], depth + 1)
       if (fault) return fault
@@ -149,6 +148,7 @@ export class DataMeter {
   #text(value: string): DataProblem | undefined {
     // UTF-8 is never shorter than UTF-16 code units: a huge text is refused before it is scanned.
     if (value.length > this.#limits.maxTextBytes) return 'too-long'
+    if (isShortPlain(value)) return this.#add(headBytes(value.length) + value.length)
     const length = Buffer.byteLength(value)
     if (length > this.#limits.maxTextBytes) return 'too-long'
     if (!value.isWellFormed()) return 'not-unicode'
@@ -165,6 +165,21 @@ export class DataMeter {
     this.#bytes += bytes
     return this.#bytes > this.#limits.maxBytes ? 'too-long' : undefined
   }
+}
+
+/** Whether a text is short printable ASCII: the usual case, decided in one pass. */
+function isShortPlain(text: string): boolean {
+  if (text.length > SHORT_LENGTH) return false
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code < 0x20 || code > 0x7e) return false
+  }
+  return true
+}
+
+function isForbiddenKey(key: string): boolean {
+  if (FORBIDDEN_KEYS.has(key) || key.length > MAX_KEY_LENGTH) return true
+  return !isShortPlain(key) && KEY_CONTROLS.test(key)
 }
 
 /** Length of a CBOR head. @see RFC 8949 section 3 */

@@ -50,7 +50,7 @@ export class StoreBudget {
  * Reads of one peer in one generation; two generations are kept. Few enough that what is kept dies
  * young: results that survive into the old heap cost more than the call.
  */
-const MAX_GENERATION = 256
+const MAX_GENERATION = 4096
 const GENERATION_MS = 60_000
 /** So few reads (at most those that run) are not worth a pass over everything. */
 const MIN_READS_TO_DROP = 128

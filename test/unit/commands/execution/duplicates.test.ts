@@ -212,6 +212,26 @@ describe('time and memory', () => {
     assert.deepEqual(await outcome(peer, call), second)
   })
 
+  test('at the default rate and deadline no read is given up before its time', async () => {
+    const { outcome, executor, clock } = createTestExecutor([counting(), echoCommand])
+    const calls: ReturnType<typeof callOf>[] = []
+    for (let second = 0; second < 400; second++) {
+      for (let index = 0; index < 50; index++) {
+        void executor.execute(peer, callOf('echo', { value: 'x' }))
+      }
+      const call = callOf('test.run', {})
+      calls.push(call)
+      const expected = await outcome(peer, call)
+      const older = calls[second - 69]
+      if (older) {
+        const again = await outcome(peer, older)
+        assert.deepEqual(again, { status: 'ok', value: { value: second - 68 } })
+      }
+      assert.deepEqual(expected, { status: 'ok', value: { value: second + 1 } })
+      clock.advance(1000)
+    }
+  })
+
   test('reads are given up oldest first, changes never', async () => {
     const changing = counting({ name: 'test.change', effects: 'change' })
     const { outcome, executor } = createTestExecutor([counting(), changing])
@@ -220,13 +240,13 @@ describe('time and memory', () => {
     await outcome(peer, change)
     assert.deepEqual(await outcome(peer, oldest), first)
     let youngest = oldest
-    for (let index = 0; index < 4500; index++) {
+    for (let index = 0; index < 8500; index++) {
       youngest = callOf('test.run', {})
       void executor.execute(peer, youngest)
     }
-    assert.deepEqual(await outcome(peer, youngest), { status: 'ok', value: { value: 4501 } })
+    assert.deepEqual(await outcome(peer, youngest), { status: 'ok', value: { value: 8501 } })
     assert.deepEqual(await outcome(peer, change), first)
-    assert.deepEqual(await outcome(peer, oldest), { status: 'ok', value: { value: 4502 } })
+    assert.deepEqual(await outcome(peer, oldest), { status: 'ok', value: { value: 8502 } })
   })
 
   test('a running call is found again whatever passes by', async () => {
@@ -234,7 +254,7 @@ describe('time and memory', () => {
     const { outcome, executor } = createTestExecutor([counting(), command])
     const held = callOf('test.held', {})
     const answers = [outcome(peer, held)]
-    for (let index = 0; index < 6500; index++) void executor.execute(peer, callOf('test.run', {}))
+    for (let index = 0; index < 12_500; index++) void executor.execute(peer, callOf('test.run', {}))
     answers.push(outcome(peer, held))
     assert.equal(runs.length, 1)
     runs[0]?.resolve({ value: 'x' })

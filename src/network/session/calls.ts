@@ -1,4 +1,4 @@
-import type { KosErrorCode, Refusal } from '../../foundation/base/index.ts'
+import type { KosErrorCode } from '../../foundation/base/index.ts'
 import type { CborInput } from '../../foundation/codec/index.ts'
 
 /** A "no" as it stands in a RESULT, or as this end decided it. */
@@ -52,17 +52,4 @@ export function refusedOutcome(
   return retryAfterMs === undefined
     ? { status: 'refused', code, rule }
     : { status: 'refused', code, rule, retryAfterMs: Math.ceil(retryAfterMs) }
-}
-
-/** A returned refusal as the result of a call that never left. */
-export function refusalResult(refusal: Refusal): CallResult {
-  const { code, rule, remedy, retryAfterMs } = refusal
-  return {
-    status: 'refused',
-    code,
-    rule,
-    ...(remedy !== undefined && { remedy }),
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
-    origin: 'local',
-  }
 }

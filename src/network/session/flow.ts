@@ -88,7 +88,6 @@ export class DataSender {
   #chunks: Chunk[] = []
   #offset = 0
   #finish: ((digest: Uint8Array) => void) | undefined
-  #sentBytes = 0
 
   constructor(stream: number, flags: number, window: SendWindow) {
     this.stream = stream
@@ -104,11 +103,6 @@ export class DataSender {
   /** Whether everything was sent and the end was asked for. */
   get isComplete(): boolean {
     return this.#chunks.length === 0 && this.#finish !== undefined
-  }
-
-  /** Bytes sent so far. */
-  get sentBytes(): number {
-    return this.#sentBytes
   }
 
   /**
@@ -154,7 +148,6 @@ export class DataSender {
     const piece = chunk.bytes.subarray(this.#offset, end)
     target.set(piece)
     this.#hash.update(piece)
-    this.#sentBytes += piece.length
     this.#offset = end
     if (end < chunk.bytes.length) return
     this.#offset = 0

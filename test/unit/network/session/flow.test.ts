@@ -48,7 +48,6 @@ test('a sender hands out its chunks in order, hashes them and tells each', () =>
   sender.end((digest) => told.push(Buffer.from(digest).toString('hex')))
   assert.equal(sender.isComplete, false)
   sender.read(target.subarray(0, 1))
-  assert.equal(sender.sentBytes, 4)
   assert.equal(sender.isComplete, true)
   sender.complete()
   sender.complete()

@@ -25,11 +25,12 @@ export async function openPeerClient(folder: string, peer: string): Promise<Peer
   assert.ok(member, `${folder} holds a member`)
   const context = { ...testWorld({ clock: systemClock }), terminal: captureTerminal() }
   try {
-    const { open, close } = await connectPeer(context, member, peer)
+    const connection = await connectPeer(context, member, peer)
+    const { open } = connection
     return {
       session: open.session,
       call: (command = 'calc', args = { expression: '1+2' }) => open.session.call(command, args),
-      close: () => close().finally(() => member.close()),
+      close: () => connection.close().finally(() => member.close()),
     }
   } catch (error) {
     member.close()

@@ -5,9 +5,15 @@ import { type DeviceLine, Place } from '../kit/processes.ts'
 
 /** What must not change by a restart. */
 function lasting(devices: readonly DeviceLine[]): readonly unknown[] {
-  return devices.map(({ id, uri, kind, name, generation, identityKeyHash, addresses }) => ({
-    ...{ id, uri, kind, name, generation, identityKeyHash, addresses },
-  }))
+  return devices.map((device) => [
+    device.id,
+    device.uri,
+    device.kind,
+    device.name,
+    device.generation,
+    device.identityKeyHash,
+    device.addresses,
+  ])
 }
 
 test('a restart of everything changes nothing', async (context) => {

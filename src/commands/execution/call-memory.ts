@@ -46,11 +46,15 @@ export class StoreBudget {
   }
 }
 
-/**
- * Reads of one peer in one generation; two generations are kept. Few enough that what is kept dies
- * young: results that survive into the old heap cost more than the call.
- */
+/** Reads of one peer in one generation; two are kept. At the default rate none is full in its time. */
 const MAX_GENERATION = 4096
+/**
+ * A peer that fills this many within this time was granted more than the default rate, and no memory
+ * holds its results for their whole time. Then few enough are kept that they die young: results that
+ * survive into the old heap cost more than the call.
+ */
+const FAST_GENERATION = 256
+const FAST_MS = 2000
 const GENERATION_MS = 60_000
 /** So few reads (at most those that run) are not worth a pass over everything. */
 const MIN_READS_TO_DROP = 128
@@ -66,14 +70,15 @@ export class CallMemory {
   readonly #budget: StoreBudget
   #young = new Map<string, StoredCall>()
   #old = new Map<string, StoredCall>()
-  #youngReads = 0
+  /** Reads that came since the younger generation began. */
+  #fresh = 0
   #reads = 0
   #changes = 0
-  #rotateAtMs: number
+  #youngSinceMs: number
 
   constructor(budget: StoreBudget, nowMs: number) {
     this.#budget = budget
-    this.#rotateAtMs = nowMs + GENERATION_MS
+    this.#youngSinceMs = nowMs
   }
 
   get empty(): boolean {
@@ -99,9 +104,10 @@ export class CallMemory {
    * @returns false when there is no room; running calls and changes always find some
    */
   keep(stored: StoredCall, nowMs: number): boolean {
-    if (this.#youngReads >= MAX_GENERATION || this.#budget.full) this.drop(nowMs)
+    if (this.#isGrown(nowMs) || this.#budget.full) this.drop(nowMs)
     if (!stored.change && !stored.flight && this.#budget.full) return false
     this.#add(stored)
+    if (!stored.change) this.#fresh++
     return true
   }
 
@@ -128,7 +134,7 @@ export class CallMemory {
 
   /** Lets time pass: drops what is due. */
   sweep(nowMs: number): void {
-    if (nowMs >= this.#rotateAtMs) this.#rotate(nowMs, false)
+    if (nowMs - this.#youngSinceMs >= GENERATION_MS) this.#rotate(nowMs, false)
   }
 
   /** Makes room: drops the older generation of reads. */
@@ -136,12 +142,17 @@ export class CallMemory {
     if (this.#reads >= MIN_READS_TO_DROP) this.#rotate(nowMs, true)
   }
 
+  #isGrown(nowMs: number): boolean {
+    if (this.#fresh < FAST_GENERATION) return false
+    return this.#fresh >= MAX_GENERATION || nowMs - this.#youngSinceMs < FAST_MS
+  }
+
   #rotate(nowMs: number, pressed: boolean): void {
     const dropped = this.#old
     this.#old = this.#young
     this.#young = new Map()
-    this.#youngReads = 0
-    this.#rotateAtMs = nowMs + GENERATION_MS
+    this.#fresh = 0
+    this.#youngSinceMs = nowMs
     for (const stored of dropped.values()) {
       this.#release(stored)
       const due = stored.expiresAtMs <= nowMs
@@ -153,10 +164,7 @@ export class CallMemory {
     this.#young.set(stored.callId, stored)
     this.#budget.add(1, stored.bytes)
     if (stored.change) this.#changes++
-    else {
-      this.#reads++
-      this.#youngReads++
-    }
+    else this.#reads++
   }
 
   #release(stored: StoredCall): void {

@@ -212,6 +212,22 @@ describe('time and memory', () => {
     assert.deepEqual(await outcome(peer, call), second)
   })
 
+  test('a slow peer keeps a full generation, and no more', async () => {
+    const { outcome, executor, clock } = createTestExecutor([counting(), echoCommand])
+    const call = callOf('test.run', {}, { deadlineMs: 300_000 })
+    await outcome(peer, call)
+    const fill = (count: number): void => {
+      for (let index = 0; index < count; index++) {
+        if (index % 100 === 0) clock.advance(1000)
+        void executor.execute(peer, callOf('echo', { value: 'x' }, { deadlineMs: 300_000 }))
+      }
+    }
+    fill(4000)
+    assert.deepEqual(await outcome(peer, call), first)
+    fill(8200)
+    assert.deepEqual(await outcome(peer, call), second)
+  })
+
   test('at the default rate and deadline no read is given up before its time', async () => {
     const { outcome, executor, clock } = createTestExecutor([counting(), echoCommand])
     const calls: ReturnType<typeof callOf>[] = []
@@ -232,6 +248,20 @@ describe('time and memory', () => {
     }
   })
 
+  test('of a fast peer the last few hundred are kept', async () => {
+    const { outcome, executor } = createTestExecutor([counting(), echoCommand])
+    const call = callOf('test.run', {})
+    await outcome(peer, call)
+    for (let index = 0; index < 255; index++) {
+      void executor.execute(peer, callOf('echo', { value: 'x' }))
+    }
+    assert.deepEqual(await outcome(peer, call), first)
+    for (let index = 0; index < 512; index++) {
+      void executor.execute(peer, callOf('echo', { value: 'x' }))
+    }
+    assert.deepEqual(await outcome(peer, call), second)
+  })
+
   test('reads are given up oldest first, changes never', async () => {
     const changing = counting({ name: 'test.change', effects: 'change' })
     const { outcome, executor } = createTestExecutor([counting(), changing])
@@ -240,13 +270,13 @@ describe('time and memory', () => {
     await outcome(peer, change)
     assert.deepEqual(await outcome(peer, oldest), first)
     let youngest = oldest
-    for (let index = 0; index < 8500; index++) {
+    for (let index = 0; index < 900; index++) {
       youngest = callOf('test.run', {})
       void executor.execute(peer, youngest)
     }
-    assert.deepEqual(await outcome(peer, youngest), { status: 'ok', value: { value: 8501 } })
+    assert.deepEqual(await outcome(peer, youngest), { status: 'ok', value: { value: 901 } })
     assert.deepEqual(await outcome(peer, change), first)
-    assert.deepEqual(await outcome(peer, oldest), { status: 'ok', value: { value: 8502 } })
+    assert.deepEqual(await outcome(peer, oldest), { status: 'ok', value: { value: 902 } })
   })
 
   test('a running call is found again whatever passes by', async () => {
@@ -254,7 +284,7 @@ describe('time and memory', () => {
     const { outcome, executor } = createTestExecutor([counting(), command])
     const held = callOf('test.held', {})
     const answers = [outcome(peer, held)]
-    for (let index = 0; index < 12_500; index++) void executor.execute(peer, callOf('test.run', {}))
+    for (let index = 0; index < 1500; index++) void executor.execute(peer, callOf('test.run', {}))
     answers.push(outcome(peer, held))
     assert.equal(runs.length, 1)
     runs[0]?.resolve({ value: 'x' })

@@ -99,17 +99,18 @@ export interface DeviceLine {
 
 /** How a fabric of processes differs from an ordinary one. */
 export interface PlaceOptions {
-  /** Where its folders are made; a temporary folder by default. */
-  readonly folder?: string
+  /** Size of a disk of its own for the state folders; needs {@link mountRefusal} to be absent. */
+  readonly diskBytes?: number
 }
 
 /** The folders of a fabric and everything that runs in them. */
 export class Place {
-  readonly folder: string
+  readonly folder: string = mkdtempSync(join(tmpdir(), 'kos-test-'))
   /** A loopback address that no outgoing connection has: a port stays free while its daemon is away. */
   readonly host: string = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`
   readonly #daemons: Daemon[] = []
   readonly #addresses = new Map<string, string>()
+  #isMounted = false
 
   /**
    * Makes the folders, and the programs if they are older than their sources.
@@ -117,8 +118,9 @@ export class Place {
    * @param context - of the test that it ends with
    */
   constructor(context: TestContext, options: PlaceOptions = {}) {
-    this.folder = options.folder ?? mkdtempSync(join(tmpdir(), 'kos-test-'))
     context.after(() => this.#end())
+    mkdirSync(this.stateFolder, { mode: 0o700 })
+    if (options.diskBytes !== undefined) this.#mount(options.diskBytes)
     const built = spawnSync(programPath('kosctl'), ['--version'], { encoding: 'utf8' })
     assert.equal(built.status, 0, built.stderr)
   }
@@ -127,7 +129,7 @@ export class Place {
   get environment(): NodeJS.ProcessEnv {
     return {
       ...process.env,
-      KOS_STATE: join(this.folder, 'state'),
+      KOS_STATE: this.stateFolder,
       KOS_CONFIG: this.config,
       // A killed process would leave half a coverage report, which spoils all of them.
       NODE_V8_COVERAGE: '',
@@ -140,9 +142,14 @@ export class Place {
     return join(this.folder, 'config')
   }
 
+  /** The folder of all state folders: the disk, where there is one. */
+  get stateFolder(): string {
+    return join(this.folder, 'state')
+  }
+
   /** State folder of the authority or of a node. */
   stateOf(name: string): string {
-    return join(this.folder, 'state', name)
+    return join(this.stateFolder, name)
   }
 
   /** Runs `kosctl` to its end. */
@@ -296,6 +303,11 @@ export class Place {
     return daemon
   }
 
+  #mount(bytes: number): void {
+    mountDisk(this.stateFolder, bytes)
+    this.#isMounted = true
+  }
+
   /** Nodes first: they hand over their last entries. */
   async #end(): Promise<void> {
     try {
@@ -305,9 +317,34 @@ export class Place {
       for (const daemon of running) if (daemon.isRunning) await daemon.stop()
     } finally {
       await Promise.all(this.#daemons.map((daemon) => daemon.kill()))
+      if (this.#isMounted) run('umount', this.stateFolder)
       rmSync(this.folder, { recursive: true, force: true })
     }
   }
+}
+
+/** Why this machine lets no test mount a disk; `undefined` when it does. */
+export function mountRefusal(): string | undefined {
+  if (process.getuid?.() !== 0) return 'mounting a small disk needs root'
+  const folder = mkdtempSync(join(tmpdir(), 'kos-test-'))
+  try {
+    mountDisk(folder, 1024 * 1024)
+    run('umount', folder)
+    return undefined
+  } catch (error) {
+    return `no small disk can be mounted: ${String(error)}`
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function mountDisk(folder: string, bytes: number): void {
+  run('mount', '-t', 'tmpfs', '-o', `size=${bytes},mode=700`, 'tmpfs', folder)
+}
+
+function run(program: string, ...args: readonly string[]): void {
+  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
+  if (status !== 0) throw error ?? new Error(`${program}: ${stderr.trim()}`)
 }
 
 /** The path of one of the two programs. */
@@ -323,7 +360,6 @@ class DaemonProcess implements Daemon {
 
   constructor(start: DaemonStart, environment: NodeJS.ProcessEnv) {
     this.name = start.name
-    mkdirSync(environment['KOS_STATE'] ?? '', { recursive: true, mode: 0o700 })
     // A process group of its own: what the daemon leaves behind is found in it.
     this.#child = spawn(programPath('kosd'), start.args, { env: environment, detached: true })
     this.#printed = collect(this.#child)

@@ -23,8 +23,8 @@ export class OutgoingCall {
   incoming: ResultStream | undefined
   /** When the peer must have answered after a RESET or the deadline, monotonic; 0: it still runs. */
   answerByMs = 0
-  /** Whether a RESET waits to be sent. */
-  resetWaits = false
+  /** Code of a RESET that waits to be sent. */
+  resetWaits: number | undefined
   readonly #settle: (result: CallResult) => void
   #settled = false
   #delivering = 0

@@ -177,7 +177,8 @@ export class OwnCalls {
   cancel(call: OutgoingCall, code: KosErrorCode, rule: string): void {
     if (call.settled || this.#calls.get(call.stream) !== call) return
     call.settle(localFailure(code, rule))
-    this.#abandon(call, true)
+    const isCancelled = code === 'KOS_SESSION_CANCELLED'
+    this.#abandon(call, isCancelled ? RESET_CODES.cancelled : RESET_CODES.refused)
   }
 
   /** The peer takes no more calls; those above its last stream were never looked at. */
@@ -203,9 +204,9 @@ export class OwnCalls {
       if (!call.settled && call.dueMs <= nowMs) {
         call.settle(localFailure('KOS_SESSION_DEADLINE', 'deadline'))
         // The peer ends the call by the same deadline: only an unfinished opening needs a RESET.
-        this.#abandon(call, call.sender !== undefined)
+        this.#abandon(call, call.sender && RESET_CODES.cancelled)
       }
-      if (call.resetWaits) this.#reset(call)
+      if (call.resetWaits !== undefined) this.#reset(call, call.resetWaits)
       if (call.answerByMs > 0 && call.answerByMs <= nowMs) {
         this.#core.fault('KOS_SESSION_UNANSWERED', 'result: missing')
         return
@@ -292,7 +293,7 @@ export class OwnCalls {
     })
     if (kind === 'bytes' && !call.sink && !call.settled) {
       call.settle(localFailure('KOS_SESSION_RESULT', 'result: unexpected stream'))
-      this.#abandon(call, true)
+      this.#abandon(call, RESET_CODES.refused)
     }
     return incoming
   }
@@ -301,7 +302,7 @@ export class OwnCalls {
     if (!incoming.collector?.add(payload)) {
       incoming.collector?.drop()
       call.settle(localFailure('KOS_SESSION_TOO_LARGE', 'result: bytes'))
-      this.#abandon(call, true)
+      this.#abandon(call, RESET_CODES.refused)
     }
     this.#consume(call, payload.length)
   }
@@ -390,18 +391,19 @@ export class OwnCalls {
   }
 
   /** After the caller has its result: the peer must answer soon, perhaps after a RESET. */
-  #abandon(call: OutgoingCall, reset: boolean): void {
+  #abandon(call: OutgoingCall, resetCode: number | undefined): void {
     const { time, limits, output } = this.#core
     call.answerByMs = time.monotonicMs + limits.answerGraceMs
     if (call.sender) output.stop(call.sender)
     call.sender = undefined
-    if (reset) this.#reset(call)
+    if (resetCode !== undefined) this.#reset(call, resetCode)
   }
 
-  #reset(call: OutgoingCall): void {
+  #reset(call: OutgoingCall, code: number): void {
     const { time, output } = this.#core
-    call.resetWaits = takeGcra(this.#resets, OWN_RESETS, time.monotonicMs) > 0
-    if (!call.resetWaits) output.reset(call.stream, RESET_CODES.cancelled)
+    const mustWait = takeGcra(this.#resets, OWN_RESETS, time.monotonicMs) > 0
+    call.resetWaits = mustWait ? code : undefined
+    if (!mustWait) output.reset(call.stream, code)
   }
 }
 

@@ -127,6 +127,14 @@ describe('arguments as DATA', () => {
     assert.equal(enemy.victim.closed, undefined)
   })
 
+  test('beyond the credit of their stream close the session', () => {
+    const enemy = adversary('listener', { limits: { streamWindowBytes: 10 } })
+    openLarge(enemy, 1, encodeCbor('x'.repeat(100)))
+    enemy.frame(VALUE, 1, new Uint8Array(11))
+    enemy.send()
+    assert.equal(enemy.victim.closed?.rule, 'credit: stream')
+  })
+
   test('of a refused call are swallowed until END or RESET', () => {
     const enemy = adversary('listener', { limits: { opens: { perSecond: 50, burst: 1 } } })
     for (const stream of [1, 3, 5]) openLarge(enemy, stream, encodeCbor(1))

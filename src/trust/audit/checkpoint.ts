@@ -12,7 +12,7 @@ import {
 } from './signed-note.ts'
 
 /** The algorithms of the two log keys. */
-export type LogKeyAlgorithm = 'Ed25519' | 'ML-DSA-44'
+type LogKeyAlgorithm = 'Ed25519' | 'ML-DSA-44'
 
 /** A log key as this room needs it; the key store's reference has this shape. */
 export interface LogKey {

@@ -31,7 +31,7 @@ const exec: CliCommand<CliContext> = {
   examples: [
     "kosctl exec camera-1 calc '1+2'",
     'kosctl exec camera-1 files.read /etc/shadow',
-    'kosctl exec camera-1 echo --args \'{"text":"hello"}\' --json',
+    'kosctl exec camera-1 echo --args \'{"value":"hello"}\' --json',
   ],
   run: async (context, input) => {
     const [peer = '', name = '', ...words] = input.positionals

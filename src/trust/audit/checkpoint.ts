@@ -11,9 +11,6 @@ import {
   type SignedNote,
 } from './signed-note.ts'
 
-/** The algorithms of the two log keys. */
-type LogKeyAlgorithm = 'Ed25519' | 'ML-DSA-44'
-
 /** A log key as this room needs it; the key store's reference has this shape. */
 export interface LogKey {
   readonly algorithm: string

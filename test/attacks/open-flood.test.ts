@@ -1,6 +1,8 @@
 /** A peer opens calls as fast as it can. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CborWriter } from '../../src/foundation/codec/index.ts'
+import { writeOpenHead } from '../../src/network/session/call-codec.ts'
 import { FRAME } from '../../src/network/session/frames.ts'
 import { type Adversary, adversary } from '../kit/session-pair.ts'
 
@@ -37,6 +39,24 @@ test('who goes on in spite of the refusals is cut off', () => {
     [enemy.victim.closed?.code, enemy.victim.closed?.rule],
     ['KOS_SESSION_FLOOD', 'opens'],
   )
+})
+
+test('the call that was too many leaves no answer and no trace behind GOAWAY', () => {
+  const enemy = answering()
+  flood(enemy, 1, 100 + 500)
+  const writer = new CborWriter()
+  const timeMs = enemy.clock.wallMs()
+  writeOpenHead(writer, { ids: new Uint8Array(32), command: 'echo', deadlineMs: 1000, timeMs })
+  writer.bytes(new Uint8Array(32))
+  enemy.frame(FRAME.OPEN, 2001, writer.take())
+  enemy.send()
+  assert.equal(enemy.victim.closed?.rule, 'opens')
+  assert.deepEqual(
+    enemy.answers().map(({ type }) => type),
+    [FRAME.GOAWAY, FRAME.SEAL],
+  )
+  assert.equal(enemy.victim.machine.stats.callsOpen, 0)
+  assert.equal(enemy.victim.machine.busy, false)
 })
 
 test('calls that stay open are bounded by number', () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FRAME, writeU32 } from '../../src/network/session/frames.ts'
+import { SESSION_LIMITS } from '../../src/network/session/index.ts'
 import { adversary } from '../kit/session-pair.ts'
 
 const one = Buffer.alloc(4)
@@ -70,6 +71,50 @@ test('large credits follow from data that was sent and are not counted', () => {
       writeU32(quarter, 0, 524_288)
       enemy.frame(FRAME.CREDIT, 0, quarter)
     }
+    enemy.send()
+  }
+  assert.equal(enemy.victim.machine.closed, false)
+})
+
+test('a peer that grants tiny windows does not make every credit a large one', () => {
+  for (const [stream, tiny] of [
+    [1, { streamWindowBytes: 4 }],
+    [0, { connectionWindowBytes: 4 }],
+  ] as const) {
+    const enemy = adversary('listener', {
+      handshake: { dialler: { limits: { ...SESSION_LIMITS, ...tiny } } },
+    })
+    enemy.victim.onCall = (call) => void call.respondBytes(new Uint8Array(100_000))
+    enemy.open(1)
+    enemy.send()
+    enemy.victim.machine.take()
+    const four = Buffer.alloc(4)
+    writeU32(four, 0, 4)
+    for (let index = 0; index < 101; index += 1) {
+      assert.equal(enemy.victim.machine.closed, false)
+      enemy.frame(FRAME.CREDIT, stream, four)
+      enemy.send()
+      enemy.victim.machine.take()
+    }
+    assert.deepEqual(
+      [enemy.victim.closed?.code, enemy.victim.closed?.rule],
+      ['KOS_SESSION_FLOOD', 'controls'],
+    )
+  }
+})
+
+test('small windows are fine as long as their credit is worth a frame', () => {
+  const enemy = adversary('listener', {
+    handshake: { dialler: { limits: { ...SESSION_LIMITS, streamWindowBytes: 512 } } },
+  })
+  enemy.victim.onCall = (call) => void call.respondBytes(new Uint8Array(1_000_000))
+  enemy.open(1)
+  enemy.send()
+  const half = Buffer.alloc(4)
+  writeU32(half, 0, 256)
+  for (let index = 0; index < 300; index += 1) {
+    enemy.victim.machine.take()
+    enemy.frame(FRAME.CREDIT, 1, half)
     enemy.send()
   }
   assert.equal(enemy.victim.machine.closed, false)

@@ -85,6 +85,8 @@ export class PeerCalls {
     const place = { stream, dueMs: time.monotonicMs + open.deadlineMs }
     const call = new IncomingCall(open, place, this)
     const refusal = this.#admit(open)
+    // One refusal too many: GOAWAY was the last word.
+    if (this.#core.closed) return undefined
     if ((flags & FLAG_END) === 0) {
       this.#awaitArguments(call, open.rest, refusal)
       return undefined

@@ -35,6 +35,8 @@ import {
 
 const MAX_U32 = 2 ** 32 - 1
 const PING_BYTES = 8
+/** Windows are the choice of the peer: below this, credit counts as small whatever its window. */
+const MIN_LARGE_CREDIT_BYTES = 256
 
 /** What the machine is given of the world. */
 export interface SessionMachineDeps {
@@ -420,7 +422,8 @@ export class SessionMachine {
     const used = stream === 0 ? window.add(bytes) : calls.credit(stream, bytes)
     if (stream === 0 && !used) return this.#fault('KOS_SESSION_PROTOCOL', 'credit: overflow')
     // Large credit follows from as much DATA of ours; only small or useless ones can be sent at will.
-    const earned = used && (stream === 0 ? window.isLarge(bytes) : this.#isLargeForStream(bytes))
+    const isLarge = stream === 0 ? window.isLarge(bytes) : this.#isLargeForStream(bytes)
+    const earned = used && isLarge && bytes >= MIN_LARGE_CREDIT_BYTES
     if (earned || this.#allowControl()) this.#output.wake()
     return undefined
   }

@@ -29,8 +29,12 @@ export class Lifetime {
     this.#machine = machine
     this.#options = options
     this.#rekeyedMs = clock.monotonicMs()
-    this.#checkLiveness()
+  }
+
+  /** Starts all timers; a session that is over already is closed. */
+  start(): void {
     this.#checkExpiry()
+    if (!this.#machine.closed) this.#checkLiveness()
   }
 
   /** Stops all timers. */

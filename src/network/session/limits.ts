@@ -35,7 +35,7 @@ export interface SessionLimits {
   readonly maxPendingStreamBytes: number
   /** Encoded size of arguments or of a result that travels as DATA. */
   readonly maxValueBytes: number
-  /** Values that arrive as DATA, all streams of the session, when no shared budget is given. */
+  /** Bytes before their SEAL and values that arrive as DATA, when no shared budget is given. */
   readonly maxReceiveBytes: number
   /** Bytes that wait to be written; above it reading stops and new calls are refused. */
   readonly maxOutputBytes: number

@@ -278,6 +278,9 @@ class ChannelSession implements PeerSession {
     this.#machine = machine
     const { expiresAt, profile } = facts
     this.#lifetime = new Lifetime(this.#clock, machine, { limits, profile, expiresAt })
+    this.#lifetime.start()
+    // The leaf may have ended during the handshake.
+    if (machine.closed) return
     this.#log('session.ready', { session: sessionId, profile: profile.name })
     this.#resolveReady(authenticated)
     if (rest.length > 0) this.#onData(rest)

@@ -103,6 +103,8 @@ export class SessionMachine {
   readonly #peers: PeerCalls
   readonly #controls: Gcra = { tatMs: 0 }
   readonly #pendingData = new Map<number, number>()
+  readonly #budget: ByteBudget
+  #accountedBytes = 0
   #pendingFrames = 0
   #closed = false
   #drainUntilMs: number | undefined
@@ -120,6 +122,7 @@ export class SessionMachine {
     this.#granted = granted
     this.#events = events
     this.#reader = established.sealReader
+    this.#budget = deps.budget
     this.#time = new TurnTime(deps.clock)
     this.#ids = new IdPool(deps.random)
     this.#lastReceivedMs = this.#time.monotonicMs
@@ -191,6 +194,7 @@ export class SessionMachine {
       this.#fault('KOS_SESSION_PROTOCOL', 'seal: too many bytes before it')
     }
     parser.settle()
+    this.#account()
     this.#drained()
     this.#time.renew()
   }
@@ -290,6 +294,7 @@ export class SessionMachine {
     if (this.#closed) return
     if (goaway) this.#output.goaway(this.#peers.goaway(), GOAWAY_CODES[goaway], 0)
     this.#closed = true
+    this.#account()
     this.#own.close(reason.rule)
     this.#peers.close()
     this.#events.onClosed(reason)
@@ -327,6 +332,18 @@ export class SessionMachine {
 
   #fault(code: KosErrorCode, rule: string): void {
     this.close(refuse(code, rule), code === 'KOS_SESSION_FLOOD' ? 'flood' : 'protocol')
+  }
+
+  /** Holds the bytes that wait for the rest of their batch against the budget of the process. */
+  #account(): void {
+    const waiting = this.#closed ? 0 : this.#parser.waitingBytes
+    const more = waiting - this.#accountedBytes
+    if (more > 0 && !this.#budget.reserve(more)) {
+      return this.close(refuse('KOS_SESSION_BUSY', 'receive budget'), 'shutdown')
+    }
+    if (more < 0) this.#budget.release(-more)
+    this.#accountedBytes = waiting
+    return undefined
   }
 
   /** Counts a frame that waits for its SEAL; nothing of its payload is looked at. */

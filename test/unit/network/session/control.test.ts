@@ -311,6 +311,26 @@ test('CREDIT that crossed the end of a stream is harmless but counts as a contro
   assert.equal(goodbye?.payload.readUInt16BE(4), 6)
 })
 
+test('bytes that wait for their SEAL count against the budget of the process', () => {
+  const limits = { maxReceiveBytes: 5000 }
+  const enemy = adversary('listener', { limits })
+  enemy.frame(FRAME.DATA, 1, new Uint8Array(20_000))
+  const bytes = enemy.sealed()
+  enemy.victim.machine.receive(bytes.subarray(0, 5000))
+  assert.equal(enemy.victim.machine.closed, false)
+  enemy.victim.machine.receive(bytes.subarray(5000, 5001))
+  assert.equal(closedBy(enemy), 'KOS_SESSION_BUSY receive budget')
+  // What was verified gives its share back: many batches in pieces fit.
+  const other = adversary('listener', { limits })
+  for (let stream = 1; stream < 100; stream += 2) {
+    other.open(stream, { arguments: 'x'.repeat(3000) })
+    const call = other.sealed()
+    other.victim.machine.receive(call.subarray(0, 2000))
+    other.victim.machine.receive(call.subarray(2000))
+  }
+  assert.equal(other.victim.calls.length, 50)
+})
+
 test('a closed machine does nothing more', () => {
   const pair = sessionPair()
   const call = pair.dialler.call('a')

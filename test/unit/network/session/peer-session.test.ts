@@ -469,8 +469,14 @@ describe('time', () => {
     const short = testPeer('short')
     const notAfter = short.facts.notAfter - 86_400_000 - 1
     const listener = { ...short, facts: { ...short.facts, notAfter: notAfter as never } }
-    const { dialler } = await ready({ listener })
+    const { dialler, clock, channels, events } = await ready({ listener })
     assert.equal((await dialler.closed).code, 'KOS_SESSION_EXPIRED')
+    assert.equal(await dialler.ready, await dialler.closed)
+    assert.ok(events.every(({ name }) => name !== 'session.ready'))
+    for (const side of [channels.dialler, channels.listener]) {
+      side.close({ by: 'local', reason: 'ended' })
+    }
+    assert.equal(clock.pendingTimers, 0)
   })
 })
 

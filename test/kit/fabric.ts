@@ -307,12 +307,18 @@ class Fabric implements TestFabric {
       running,
       restart: async (): Promise<TestNode> => {
         await running.stop()
-        this.nodes.splice(this.nodes.indexOf(started), 1)
+        const index = this.nodes.indexOf(started)
+        if (index >= 0) this.nodes.splice(index, 1)
         return this.#start(node)
       },
     }
     this.nodes.push(started)
     await connected(started)
+    // Its address went to the authority and came back in the directory: it can be called now.
+    const { uri } = running.member.membership.principal
+    const at = `127.0.0.1:${running.address.port}`
+    const { directory } = running.member.fabric
+    await eventually(() => directory.byUri(uri)?.addresses[0] === at, `${name} is listed`)
     return started
   }
 

@@ -23,6 +23,7 @@ export interface RunningNode {
   readonly audit: AuditLog
   readonly link: AuthorityLink
   readonly sessions: ReadonlySet<OpenSession>
+  /** Says goodbye and closes everything; harmless when repeated. */
   stop(): Promise<void>
 }
 
@@ -56,18 +57,24 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
       audit,
       link,
       sessions: runtime.sessions,
-      stop: async (): Promise<void> => {
+      stop: once(async () => {
         stopRefusals()
         parts.renewal.stop()
         await audit.append(systemEvent(member, 'node.stop')).catch(() => undefined)
         await link.stop()
         await closeParts(parts)
-      },
+      }),
     }
   } catch (error) {
     await closeParts(parts).catch(() => undefined)
     throw error
   }
+}
+
+/** Stopping again waits for the first stop. */
+function once(stop: () => Promise<void>): () => Promise<void> {
+  let stopped: Promise<void> | undefined
+  return () => (stopped ??= stop())
 }
 
 async function closeParts(parts: NodeParts): Promise<void> {

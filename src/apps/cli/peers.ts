@@ -4,6 +4,7 @@ import { SESSION_LIMITS } from '../../network/session/index.ts'
 import type { DirectoryEntry } from '../../trust/pki/index.ts'
 import { fabricObjects } from '../authority/index.ts'
 import {
+  type AuthorityClient,
   createPeerRuntime,
   type Member,
   memberSelf,
@@ -16,6 +17,10 @@ import { type CliContext, readAnswer } from './context.ts'
 import { cliErrors } from './errors.ts'
 
 const AUTHORITY_TIMEOUT_MS = 5000
+/** A lock list that is older is fetched anew before a peer is trusted. */
+const STALE_MS = 10 * 60_000
+/** Longest silence of the authority then: calls between peers must not depend on it. */
+const STALE_TIMEOUT_MS = 1500
 
 /** An open session with a peer, straight to it. */
 export interface PeerConnection {
@@ -26,7 +31,8 @@ export interface PeerConnection {
 
 /**
  * Connects straight to a peer by its name in the signed directory. The cached directory is enough;
- * the authority is asked only when the name or the address does not work any more.
+ * the authority is asked only when the lock list has aged, and when the name or the address does not
+ * work any more.
  *
  * @throws {@link KosError} KOS_CLI_UNKNOWN_PEER, KOS_CLI_UNREACHABLE
  */
@@ -45,10 +51,11 @@ export async function connectPeer(
     },
     SESSION_LIMITS,
   )
+  if (isStale(member)) await refreshObjects(member, STALE_TIMEOUT_MS)
   const cached = findEntry(member, name)
   const first = cached ? await dialEntry(runtime, cached) : undefined
   if (cached && first && !isRefusal(first)) return connection(runtime, cached, first)
-  const isFresh = await refreshObjects(member)
+  const isFresh = await refreshObjects(member, AUTHORITY_TIMEOUT_MS)
   const entry = findEntry(member, name)
   if (!entry) {
     throw isFresh
@@ -98,17 +105,11 @@ async function dialEntry(
 }
 
 /** Fetches the signed objects from the authority; `false` when it cannot be reached or refuses. */
-async function refreshObjects(member: Member): Promise<boolean> {
+async function refreshObjects(member: Member, timeoutMs: number): Promise<boolean> {
   try {
-    const client = await member.connectAuthority(AUTHORITY_TIMEOUT_MS)
+    const client = await member.connectAuthority(timeoutMs)
     try {
-      member.fabric.apply('bundle', client.bundleBytes)
-      const objects = readAnswer(await client.request('GET', '/v1/objects'), fabricObjects)
-      if (isRefusal(objects)) return false
-      for (const kind of ['directory', 'locks', 'manifest'] as const) {
-        member.fabric.apply(kind, Buffer.from(objects[kind], 'base64'))
-      }
-      return true
+      return await takeObjects(client, member)
     } finally {
       client.close()
     }
@@ -117,4 +118,19 @@ async function refreshObjects(member: Member): Promise<boolean> {
     if (nodeErrors.has(error) && error.code === 'KOS_NODE_CLOCK') throw error
     return false
   }
+}
+
+/** Takes the signed objects in force over an open connection; `false` when it is refused them. */
+export async function takeObjects(client: AuthorityClient, member: Member): Promise<boolean> {
+  member.fabric.apply('bundle', client.bundleBytes)
+  const objects = readAnswer(await client.request('GET', '/v1/objects'), fabricObjects)
+  if (isRefusal(objects)) return false
+  for (const kind of ['directory', 'locks', 'manifest'] as const) {
+    member.fabric.apply(kind, Buffer.from(objects[kind], 'base64'))
+  }
+  return true
+}
+
+function isStale({ clock, fabric }: Member): boolean {
+  return clock.wallMs() - (fabric.locks.current?.object.issuedAt ?? 0) > STALE_MS
 }

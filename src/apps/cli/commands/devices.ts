@@ -8,6 +8,7 @@ import {
 import type { CliCommand, CommandInput } from '../command-line.ts'
 import { type CliContext, jsonBody, readAnswer } from '../context.ts'
 import { withAuthority } from '../credential.ts'
+import { takeObjects } from '../peers.ts'
 import { cliErrors } from '../errors.ts'
 import {
   EXIT,
@@ -154,9 +155,11 @@ async function patch(
   change: PrincipalPatch,
 ): Promise<number> {
   const path = principalPath(input)
-  const answer = await withAuthority(context, async (client) =>
-    readAnswer(await client.request('PATCH', path, jsonBody(change)), principalView),
-  )
+  const answer = await withAuthority(context, async (client, member) => {
+    const changed = readAnswer(await client.request('PATCH', path, jsonBody(change)), principalView)
+    await takeObjects(client, member)
+    return changed
+  })
   if (isRefusal(answer)) return refusedExit(context, 'devices', answer)
   printPrincipal(context, answer)
   return EXIT.ok
@@ -172,9 +175,13 @@ const remove: CliCommand<CliContext> = {
   examples: ['kosctl devices remove camera-1'],
   run: async (context, input) => {
     const path = principalPath(input)
-    const answer = await withAuthority(context, async (client) =>
-      readAnswer(await client.request('DELETE', path), z.object({ removed: z.boolean() })),
-    )
+    const answer = await withAuthority(context, async (client, member) => {
+      const schema = z.object({ removed: z.boolean() })
+      const removed = readAnswer(await client.request('DELETE', path), schema)
+      // This operator's own calls must not reach it either.
+      await takeObjects(client, member)
+      return removed
+    })
     if (isRefusal(answer)) return refusedExit(context, 'devices remove', answer)
     const name = input.positionals[0] ?? ''
     context.terminal.out(`${paint(context.terminal, 'green', 'removed')}  ${name}`)

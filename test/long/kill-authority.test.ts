@@ -26,13 +26,26 @@ const LONGEST_MS = 400
 const SEED = 20_261_127
 const DEPS = { clock: systemClock, random: systemRandom }
 
-/** What the authority said yes to, and the one change whose answer was lost. */
+/** A device with its token; its folder holds the keys that it joins with. */
+interface Device {
+  readonly name: string
+  readonly line: string
+  readonly token: string
+}
+
+/** What the authority said yes to, and what it was asked for without an answer. */
 interface Acknowledged {
   readonly tokens: Map<string, string>
   readonly spent: Set<string>
-  readonly devices: Map<string, string>
-  label: string
-  labelInFlight: string
+  /** Ids by name; after an unanswered renaming, all names that the device can have. */
+  readonly devices: Map<string, readonly string[]>
+  /** Labels that may stand: the acknowledged one and those sent since without an answer. */
+  labels: string[]
+  /** Joins that got no answer: the same again must give one device each. */
+  readonly unanswered: Device[]
+  renamed: number
+  /** Acknowledged changes of principals: labels and names. */
+  changes: number
 }
 
 test(`fifty kills lose nothing (seed ${SEED})`, async (context) => {
@@ -46,8 +59,10 @@ test(`fifty kills lose nothing (seed ${SEED})`, async (context) => {
     tokens: new Map(),
     spent: new Set(),
     devices: new Map(),
-    label: 'none',
-    labelInFlight: 'none',
+    labels: ['none'],
+    unanswered: [],
+    renamed: 0,
+    changes: 0,
   }
   for (let kill = 1; kill <= KILLS; kill += 1) {
     const untilMs = performance.now() + random.fraction() * LONGEST_MS
@@ -59,6 +74,7 @@ test(`fifty kills lose nothing (seed ${SEED})`, async (context) => {
     if (kill % CHECK_EVERY === 0) await check(place, member, acked)
   }
   assert.ok(acked.tokens.size > 0 && acked.devices.size > 0, 'something was acknowledged')
+  assert.ok(acked.renamed > 0 && acked.labels[0] !== 'none', 'changes were acknowledged')
   await checkLog(place, acked)
 })
 
@@ -88,18 +104,35 @@ async function oneStep(work: Work, client: AuthorityClient, name: string): Promi
   const body = { name, kind: 'device', profile: 'SEC-2', lifeMs: 600_000 }
   const created = read(await client.request('POST', '/v1/tokens', json(body)), tokenCreated)
   acked.tokens.set(created.token.id, name)
-  acked.labelInFlight = name
+  acked.labels.push(name)
   const own = `/v1/principals/${member.membership.name}`
   const patched = await client.request('PATCH', own, json({ labels: { round: name } }))
   assert.equal(patched.status, 200)
-  acked.label = name
-  await joinDevice(work, { name, line: created.joinLine, token: created.token.id })
+  acked.labels = [name]
+  acked.changes += 1
+  const device = { name, line: created.joinLine, token: created.token.id }
+  acked.unanswered.push(device)
+  const id = await joinDevice(work, device)
+  acked.unanswered.pop()
+  await renameDevice(work, client, { id, name })
 }
 
-async function joinDevice(
-  { place, acked }: Work,
-  device: { readonly name: string; readonly line: string; readonly token: string },
+async function renameDevice(
+  { acked }: Work,
+  client: AuthorityClient,
+  { id, name }: { readonly id: string; readonly name: string },
 ): Promise<void> {
+  const next = `${name}-renamed`
+  acked.devices.set(id, [name, next])
+  const renamed = await client.request('PATCH', `/v1/principals/${name}`, json({ name: next }))
+  assert.equal(renamed.status, 200)
+  acked.devices.set(id, [next])
+  acked.renamed += 1
+  acked.changes += 1
+}
+
+/** Joins, or joins again with the keys of the folder; the id. */
+async function joinDevice({ place, acked }: Work, device: Device): Promise<string> {
   const folder = join(place.folder, 'devices', device.name)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const keys = openMemberKeys(DEPS, folder)
@@ -109,14 +142,18 @@ async function joinDevice(
     const options = { folder, keys, line, mac: new Uint8Array(6), addresses: [] }
     const joined = await joinAuthority(DEPS, options)
     assert.ok(!isRefusal(joined), 'a fresh token joins')
-    acked.devices.set(device.name, joined.principal.id)
+    const { id } = joined.principal
+    acked.devices.set(id, [device.name])
     acked.spent.add(device.token)
+    return id
   } finally {
     keys.close()
   }
 }
 
 async function check(place: Place, member: Member, acked: Acknowledged): Promise<void> {
+  for (const device of acked.unanswered.splice(0))
+    await joinDevice({ place, member, acked }, device)
   const client = await member.connectAuthority(5000)
   try {
     const { tokens } = read(await client.request('GET', '/v1/tokens'), tokenList)
@@ -124,23 +161,24 @@ async function check(place: Place, member: Member, acked: Acknowledged): Promise
     for (const [id, name] of acked.tokens) assert.ok(states.has(id), `token of ${name} is there`)
     for (const id of acked.spent) assert.equal(states.get(id), 'spent')
     const { principals } = read(await client.request('GET', '/v1/principals'), principalList)
-    for (const [name, id] of acked.devices) {
-      const found = principals.filter((principal) => principal.name === name)
-      assert.deepEqual(
-        found.map((principal) => principal.id),
-        [id],
-      )
+    for (const [id, names] of acked.devices) {
+      const found = principals.filter((one) => one.id === id || names.includes(one.name))
+      assert.equal(found.length, 1, `${names.join(' or ')} is there once`)
+      assert.equal(found[0]?.id, id)
+      assert.ok(names.includes(found[0].name), `${found[0].name} is acknowledged`)
     }
+    const devices = principals.filter(({ kind }) => kind === 'device')
+    assert.equal(devices.length, acked.devices.size, 'no other device has joined')
     const own = principals.find(({ name }) => name === member.membership.name)
     const label = own?.labels['round'] ?? 'none'
-    assert.ok([acked.label, acked.labelInFlight].includes(label), `${label} was acknowledged`)
+    assert.ok(acked.labels.includes(label), `${label} is one of ${acked.labels.join(', ')}`)
   } finally {
     client.close()
   }
   await place.verifyAudit()
 }
 
-/** Every acknowledged token and join has its entry. */
+/** Every acknowledged token, join and change has its entry. */
 async function checkLog(place: Place, acked: Acknowledged): Promise<void> {
   const file = join(place.stateOf('authority'), 'authority.sqlite')
   assert.match(await place.done('audit', 'verify', '--file', file), /^verified$/m)
@@ -150,8 +188,10 @@ async function checkLog(place: Place, acked: Acknowledged): Promise<void> {
     done.filter(({ action }) => action === 'token.create').map(({ target }) => target),
   )
   for (const name of acked.tokens.values()) assert.ok(created.has(name), `${name} is recorded`)
+  const changed = done.filter(({ action }) => action === 'device.change')
+  assert.ok(changed.length >= acked.changes, `${changed.length} of ${acked.changes} changes`)
   const joined = new Set(done.filter(({ action }) => action === 'join').map(({ target }) => target))
-  for (const id of acked.devices.values()) {
+  for (const id of acked.devices.keys()) {
     assert.ok(
       [...joined].some((target) => target.endsWith(`/${id}`)),
       'a join is recorded',

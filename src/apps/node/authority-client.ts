@@ -223,8 +223,12 @@ function sender(
   { agent, socket }: { readonly agent: Agent; readonly socket: TLSSocket },
   target: AuthorityTarget,
 ): Send {
+  // An agent would wait for ever for a connection that it does not get a second time.
+  let isOver = false
+  socket.once('end', () => (isOver = true))
+  socket.once('close', () => (isOver = true))
   return (method, path, body) => {
-    if (socket.destroyed) return Promise.reject(unreachable(target, undefined))
+    if (isOver) return Promise.reject(unreachable(target, undefined))
     const { promise, resolve, reject } = Promise.withResolvers<AuthorityAnswer>()
     const fail = (cause?: unknown): void =>
       reject(nodeErrors.has(cause) ? cause : unreachable(target, cause))
@@ -232,13 +236,16 @@ function sender(
       host: `${target.host}:${target.port}`,
       ...(body && { 'content-type': body.type, 'content-length': String(body.bytes.length) }),
     }
-    const outgoing = httpRequest({ agent, method, path, headers }, (incoming) => {
+    const { timeoutMs: timeout } = target
+    const outgoing = httpRequest({ agent, method, path, headers, timeout }, (incoming) => {
+      if (incoming.headers.connection === 'close') isOver = true
       readBody(incoming).then(
         (bytes) => resolve({ status: incoming.statusCode ?? 0, body: bytes }),
         fail,
       )
     })
     outgoing.once('error', fail)
+    outgoing.once('timeout', () => outgoing.destroy())
     outgoing.end(body?.bytes)
     return promise
   }

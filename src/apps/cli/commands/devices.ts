@@ -157,7 +157,7 @@ async function patch(
   const path = principalPath(input)
   const answer = await withAuthority(context, async (client, member) => {
     const changed = readAnswer(await client.request('PATCH', path, jsonBody(change)), principalView)
-    await takeObjects(client, member)
+    if (!isRefusal(changed)) await takeObjects(client, member)
     return changed
   })
   if (isRefusal(answer)) return refusedExit(context, 'devices', answer)
@@ -179,7 +179,7 @@ const remove: CliCommand<CliContext> = {
       const schema = z.object({ removed: z.boolean() })
       const removed = readAnswer(await client.request('DELETE', path), schema)
       // This operator's own calls must not reach it either.
-      await takeObjects(client, member)
+      if (!isRefusal(removed)) await takeObjects(client, member)
       return removed
     })
     if (isRefusal(answer)) return refusedExit(context, 'devices remove', answer)

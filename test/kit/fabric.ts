@@ -45,7 +45,7 @@ import { openKeyStore } from '../../src/trust/keys/index.ts'
 import { createJumpClock, type JumpClock } from './jump-clock.ts'
 
 /** Everybody in a test comes from one address. */
-const CROWD: Partial<AdmissionLimits> = {
+export const CROWD: Partial<AdmissionLimits> = {
   connectionRate: { perSecond: 10_000, burst: 10_000 },
   connectionsPerSource: 512,
   connectionsPerDevice: 16,

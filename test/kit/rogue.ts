@@ -17,7 +17,7 @@ import {
 import type { CallOutcome } from '../../src/commands/execution/index.ts'
 import { createAdmission } from '../../src/network/admission/index.ts'
 import { SESSION_LIMITS } from '../../src/network/session/index.ts'
-import { eventually, joinFolder, type TestFabric, type TestNode } from './fabric.ts'
+import { CROWD, eventually, joinFolder, type TestFabric, type TestNode } from './fabric.ts'
 
 /** A rogue with a genuine membership. */
 export interface Rogue {
@@ -51,7 +51,10 @@ export async function startRogue(
       clock: fabric.clock,
       random: systemRandom,
       log: silentLog,
-      admission: createAdmission({ clock: fabric.clock, onRefusals: () => undefined }),
+      admission: createAdmission(
+        { clock: fabric.clock, onRefusals: () => undefined },
+        { limits: CROWD },
+      ),
       self: memberSelf(member),
       ...(onCall && { onCall: (_authenticated, call) => onCall(call) }),
     },

@@ -56,16 +56,21 @@ export function findCommand<Context>(
 /**
  * Parses the arguments of a command strictly.
  *
+ * @param command - whose arguments they are
+ * @param rest - what follows the command's path
+ * @param program - name of the program, for the usage line
  * @throws {@link KosError} KOS_CLI_USAGE naming what is wrong
  */
 export function parseInput<Context>(
   command: CliCommand<Context>,
   rest: readonly string[],
+  program: string,
 ): CommandInput {
-  const parsed = parse(command, rest)
+  const usage = usageLine(command, program)
+  const parsed = parse(command, rest, usage)
   const { values, positionals } = parsed
   if (positionals.length < command.minPositionals || positionals.length > command.maxPositionals) {
-    throw cliErrors.error('KOS_CLI_USAGE', { usage: usageLine(command) })
+    throw cliErrors.error('KOS_CLI_USAGE', { usage })
   }
   return {
     positionals,
@@ -84,6 +89,7 @@ export function parseInput<Context>(
 function parse<Context>(
   command: CliCommand<Context>,
   rest: readonly string[],
+  usage: string,
 ): { values: Record<string, unknown>; positionals: string[] } {
   const options = Object.fromEntries(
     Object.entries(command.options).map(([name, { type, multiple }]) => [
@@ -95,12 +101,12 @@ function parse<Context>(
     return parseArgs({ args: [...rest], options, allowPositionals: true, strict: true })
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'options'
-    throw cliErrors.error('KOS_CLI_USAGE', { reason, usage: usageLine(command) })
+    throw cliErrors.error('KOS_CLI_USAGE', { reason, usage })
   }
 }
 
 /** The usage line of a command. */
-export function usageLine<Context>(command: CliCommand<Context>, program = 'kosctl'): string {
+function usageLine<Context>(command: CliCommand<Context>, program: string): string {
   return [program, ...command.path, command.usage].filter((part) => part !== '').join(' ')
 }
 

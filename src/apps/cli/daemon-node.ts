@@ -69,11 +69,15 @@ export const nodeCommand: CliCommand<CliContext> = {
 }
 
 function nodeOptions(input: CommandInput, folder: string): NodeOptions {
+  const advertise = input.text('advertise')
+  if (advertise !== undefined) {
+    hostPortOption(input, 'advertise', { host: '192.0.2.7', port: 7402 })
+  }
   return {
     folder,
     listen: hostPortOption(input, 'listen', { host: '127.0.0.1', port: 7402 }),
     isPortFixed: input.text('listen') !== undefined,
-    advertise: input.text('advertise'),
+    advertise,
     shareFolder: input.text('share') ?? join(folder, 'share'),
   }
 }

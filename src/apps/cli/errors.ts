@@ -11,7 +11,7 @@ type CliErrorCode =
 export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
   KOS_CLI_USAGE: {
     message: 'The command line is not understood.',
-    hint: 'See "kosctl help" or add --help to the command.',
+    hint: 'Add --help to the command, or to the program alone.',
     retry: 'never',
   },
   KOS_CLI_CREDENTIAL: {

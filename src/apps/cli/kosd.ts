@@ -50,7 +50,7 @@ export async function main(
       terminal.out(commandHelp(found.command, HEAD.program))
       return EXIT.ok
     }
-    const input = parseInput(found.command, found.rest)
+    const input = parseInput(found.command, found.rest, HEAD.program)
     return await found.command.run({ ...world, terminal }, input)
   } catch (error) {
     printError(terminal, error)

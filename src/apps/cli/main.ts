@@ -82,5 +82,5 @@ async function runCommand(argv: readonly string[], context: CliContext): Promise
     context.terminal.out(commandHelp(found.command, HEAD.program))
     return EXIT.ok
   }
-  return found.command.run(context, parseInput(found.command, found.rest))
+  return found.command.run(context, parseInput(found.command, found.rest, HEAD.program))
 }

@@ -161,8 +161,13 @@ export class Place {
     child.stdin.on('error', () => undefined)
     child.stdin.end(options.input ?? '')
     const { promise, resolve, reject } = Promise.withResolvers<number | null>()
+    const stuck = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
     child.once('error', reject)
-    child.once('close', resolve)
+    child.once('close', (code, signal) => {
+      clearTimeout(stuck)
+      if (signal === null) resolve(code)
+      else reject(new Error(`kosctl ${args.join(' ')} never ended:\n${printed().err}`))
+    })
     return { code: await promise, ...printed() }
   }
 
@@ -231,6 +236,7 @@ export class Place {
   /** Waits until a node has its session with the authority and its address is known there. */
   async connected(...names: readonly string[]): Promise<void> {
     await this.eventually(`${names.join(', ')} connected`, async () => {
+      if (!names.every((name) => this.#saysConnected(name))) return false
       const devices = await this.tryDevices()
       return names.every((name) =>
         devices?.some(
@@ -301,6 +307,12 @@ export class Place {
     const daemon = new DaemonProcess(start, this.environment)
     this.#daemons.push(daemon)
     return daemon
+  }
+
+  /** What a daemon logs is cheaper to look at than what its authority says. */
+  #saysConnected(name: string): boolean {
+    const { err = '' } = this.#daemons.findLast((daemon) => daemon.name === name) ?? {}
+    return err.lastIndexOf('authority.connected') > err.lastIndexOf('authority.lost')
   }
 
   #mount(bytes: number): void {

@@ -23,6 +23,7 @@ import {
   issueAuthorityCertificate,
   openAuthorityState,
 } from './authority-state.ts'
+import { type RotationStep, rotateIntermediate } from './ca-rotation.ts'
 import { authorityErrors } from './errors.ts'
 import { createHub, type Hub } from './hub.ts'
 import { type HttpServer, type ServerIdentity, startHttpServer } from './http-server.ts'
@@ -108,6 +109,10 @@ export async function startAuthority(
     api: localAddress(options, api),
     session: sessionAddress,
   })
+  const renewCertificate = (): void => {
+    core.renewCertificate()
+    http.updateIdentity(core.certificate.identity)
+  }
   const stopTimers = startTimers(deps, {
     resignLocks: () => publisher.resignLocks(),
     flushRefusals: (): void => {
@@ -115,9 +120,11 @@ export async function startAuthority(
       refusals.flush()
     },
     leaf: () => core.certificate.leaf,
-    renewCertificate: () => {
-      core.renewCertificate()
-      http.updateIdentity(core.certificate.identity)
+    renewCertificate,
+    rotate: (): void => {
+      if (rotate(deps, state).length === 0) return
+      renewCertificate()
+      hub.notify(['bundle'])
     },
   })
   stack.defer(stopTimers)
@@ -160,6 +167,7 @@ function createCore(
   )
   // Before anything is issued: a clock that is behind makes certificates that nobody accepts.
   checkState(deps, state, publisher)
+  rotate(deps, state)
   let certificate = issueAuthorityCertificate(state, options.names)
   const hub = createHub(deps, {
     state,
@@ -180,6 +188,21 @@ function createCore(
       certificate = issueAuthorityCertificate(state, options.names)
       hub.updateIdentity()
     },
+  }
+}
+
+/** All steps that are due: after a long absence there is more than one. */
+function rotate(deps: AuthorityStateDeps, state: AuthorityState): readonly RotationStep[] {
+  const steps: RotationStep[] = []
+  for (let step = next(); step; step = next()) steps.push(step)
+  return steps
+
+  function next(): RotationStep | undefined {
+    const step = rotateIntermediate(state.ca, deps.clock.wallMs())
+    if (!step) return undefined
+    deps.log.event('ca.rotation', { state: step })
+    recordSoon(state.audit, deps.log, systemEvent(state, `ca.intermediate.${step}`))
+    return step
   }
 }
 

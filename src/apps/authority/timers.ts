@@ -5,6 +5,8 @@ import { renewAtMs } from '../../trust/pki/index.ts'
 const HEARTBEAT_MS = 10_000
 /** Refusals before authentication are recorded once per minute. */
 const REFUSALS_MS = 60_000
+/** How often the age of the intermediate CA is looked at. */
+const ROTATION_MS = 60 * 60 * 1000
 /** Shortest wait for a renewal of the own certificate. */
 const MIN_RENEWAL_MS = 1000
 
@@ -13,6 +15,8 @@ export interface TimedWork {
   resignLocks(): void
   flushRefusals(): void
   renewCertificate(): void
+  /** Takes the steps of the rotation of the intermediate CA that are due. */
+  rotate(): void
   /** The own certificate in force. */
   leaf(): { readonly notBefore: UnixMs; readonly notAfter: UnixMs }
 }
@@ -52,6 +56,11 @@ export function startTimers(
     'refusals',
     () => REFUSALS_MS,
     () => work.flushRefusals(),
+  )
+  every(
+    'rotation',
+    () => ROTATION_MS,
+    () => work.rotate(),
   )
   every('certificate', untilRenewal, () => work.renewCertificate())
   return () => {

@@ -41,6 +41,7 @@ export async function connectPeer(
   member: Member,
   name: string,
 ): Promise<PeerConnection> {
+  if (isStale(member)) await refreshObjects(member, STALE_TIMEOUT_MS)
   const runtime = createPeerRuntime(
     {
       clock: member.clock,
@@ -51,11 +52,12 @@ export async function connectPeer(
     },
     SESSION_LIMITS,
   )
-  if (isStale(member)) await refreshObjects(member, STALE_TIMEOUT_MS)
   const cached = findEntry(member, name)
   const first = cached ? await dialEntry(runtime, cached) : undefined
   if (cached && first && !isRefusal(first)) return connection(runtime, cached, first)
   const isFresh = await refreshObjects(member, AUTHORITY_TIMEOUT_MS)
+  // A new bundle may name another intermediate.
+  runtime.updateIdentity()
   const entry = findEntry(member, name)
   if (!entry) {
     throw isFresh

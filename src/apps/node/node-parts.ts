@@ -215,9 +215,10 @@ function createNodeExecutor(
 }
 
 function advertisedAddresses(options: NodeOptions, bound: HostPort | undefined): readonly string[] {
-  const { advertise, listen } = options
+  const { advertise } = options
   if (advertise !== undefined) return [advertise]
-  const { host, port } = bound ?? listen
+  if (!bound) return []
+  const { host, port } = bound
   return reachableHosts(host).map((reached) => formatHostPort({ host: reached, port }))
 }
 

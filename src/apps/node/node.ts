@@ -100,8 +100,12 @@ async function compareClock(deps: NodeDeps, member: Member): Promise<void> {
 async function ensureValid(parts: NodeParts): Promise<void> {
   const { clock, member } = parts
   if (clock.wallMs() < member.validity.notAfter) return
-  const refusal = await renewMembership(member, { addresses: parts.addresses() })
-  if (!refusal) return
+  // Where it listens is not known yet; the authority is told later.
+  const refusal = await renewMembership(member, { addresses: [] })
+  if (!refusal) {
+    parts.runtime.updateIdentity()
+    return
+  }
   const { code, rule } = refusal
   throw nodeErrors.error('KOS_NODE_REFUSED', { code, rule })
 }

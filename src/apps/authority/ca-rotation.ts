@@ -1,0 +1,45 @@
+import type { CertificateAuthority } from '../../trust/pki/index.ts'
+
+/** How long members have to learn of a new intermediate before it issues. */
+const ANNOUNCE_MS = 24 * 60 * 60 * 1000
+
+/** A step of the rotation of the intermediate. */
+export type RotationStep = 'prepared' | 'switched' | 'retired'
+
+/**
+ * Takes the next step of the rotation of the intermediate, if one is due: at half of its life another
+ * one is permitted, a day later that one issues, and the former one goes when it has ended. Certificates
+ * never outlive their issuer, so nothing that is valid is lost.
+ *
+ * The root keys sign the first and the last step: without them the authority goes on until the
+ * intermediate ends, and `kosctl doctor` warns from half of its life on.
+ *
+ * @param ca - the certificate authority; its state is durable when this returns
+ * @param nowMs - wall time
+ * @returns the step that was taken
+ * @see profiles: Intermediate 90 days with two active
+ */
+export function rotateIntermediate(
+  ca: CertificateAuthority,
+  nowMs: number,
+): RotationStep | undefined {
+  const [issuing] = ca.chain
+  const active = ca.trust.intermediates.map(({ certificate }) => certificate)
+  const current = active.find(({ der }) => Buffer.compare(der, issuing) === 0)
+  const other = active.find((certificate) => certificate !== current)
+  if (!current) return undefined
+  if (!other) {
+    if (!ca.intermediateDue || !ca.hasRootKeys) return undefined
+    ca.prepareIntermediate()
+    return 'prepared'
+  }
+  if (other.notAfter > current.notAfter) {
+    const isKnown = nowMs - other.notBefore > ANNOUNCE_MS
+    if (!isKnown && nowMs < current.notAfter) return undefined
+    ca.switchIntermediate()
+    return 'switched'
+  }
+  if (nowMs <= other.notAfter || !ca.hasRootKeys) return undefined
+  ca.retireIntermediate()
+  return 'retired'
+}

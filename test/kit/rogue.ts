@@ -36,7 +36,7 @@ export async function startRogue(
   fabric: TestFabric,
   options: {
     readonly name: string
-    readonly onCall?: (call: CallRequest) => CallOutcome
+    readonly onCall?: (call: CallRequest) => CallOutcome | Promise<CallOutcome>
   },
 ): Promise<Rogue> {
   const { name, onCall } = options

@@ -228,7 +228,7 @@ function sender(
   socket.once('end', () => (isOver = true))
   socket.once('close', () => (isOver = true))
   return (method, path, body) => {
-    if (isOver) return Promise.reject(unreachable(target, undefined))
+    if (isOver || socket.destroyed) return Promise.reject(unreachable(target, undefined))
     const { promise, resolve, reject } = Promise.withResolvers<AuthorityAnswer>()
     const fail = (cause?: unknown): void =>
       reject(nodeErrors.has(cause) ? cause : unreachable(target, cause))
@@ -251,15 +251,21 @@ function sender(
   }
 }
 
-async function readBody(incoming: IncomingMessage): Promise<Uint8Array> {
+function readBody(incoming: IncomingMessage): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
+  incoming.on('data', (chunk: Uint8Array) => {
     length += chunk.length
-    if (length > MAX_ANSWER_BYTES) throw nodeErrors.error('KOS_NODE_RESPONSE', { rule: 'too-long' })
     chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+    if (length <= MAX_ANSWER_BYTES) return
+    reject(nodeErrors.error('KOS_NODE_RESPONSE', { rule: 'too-long' }))
+    incoming.destroy()
+  })
+  incoming.once('end', () => resolve(Buffer.concat(chunks)))
+  incoming.once('error', reject)
+  incoming.once('close', reject)
+  return promise
 }
 
 const problemSchema: z.ZodType<{

@@ -183,16 +183,21 @@ export class Place {
     return this.kosctl(['exec', peer, ...command, '--identity', this.stateOf(actor)])
   }
 
-  /** Starts the authority, again where it was before. */
+  /** Starts the authority, again where it was before; resolves once it serves. */
   async startAuthority(...more: readonly string[]): Promise<Daemon> {
-    const api = this.#addresses.get('api') ?? `${this.host}:0`
-    const session = this.#addresses.get('session') ?? `${this.host}:0`
-    const args = ['authority', '--listen', api, '--session', session, '--log-level', 'info']
-    const daemon = this.start({ name: 'authority', args: [...args, ...more] })
+    const daemon = this.launchAuthority(...more)
     this.#addresses.set('api', (await daemon.printed(/^authority +(\S+)$/m))[1] ?? '')
     this.#addresses.set('session', (await daemon.printed(/^session +(\S+)$/m))[1] ?? '')
     await daemon.printed(/^pin +\S+$/m)
     return daemon
+  }
+
+  /** Starts the authority and does not wait for it. */
+  launchAuthority(...more: readonly string[]): Daemon {
+    const api = this.#addresses.get('api') ?? `${this.host}:0`
+    const session = this.#addresses.get('session') ?? `${this.host}:0`
+    const args = ['authority', '--listen', api, '--session', session, '--log-level', 'info']
+    return this.start({ name: 'authority', args: [...args, ...more] })
   }
 
   /** A join line for a name. */

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type AuthorityClient,
   joinAuthority,
@@ -21,8 +22,9 @@ import { type AuditLine, Place } from '../kit/processes.ts'
 import { createTestRandom } from '../kit/random.ts'
 
 const KILLS = 50
-const CHECK_EVERY = 10
 const LONGEST_MS = 400
+/** Every so often it dies again while it starts. */
+const KILL_START_EVERY = 3
 const SEED = 20_261_127
 const DEPS = { clock: systemClock, random: systemRandom }
 
@@ -67,16 +69,23 @@ test(`fifty kills lose nothing (seed ${SEED})`, async (context) => {
   for (let kill = 1; kill <= KILLS; kill += 1) {
     const untilMs = performance.now() + random.fraction() * LONGEST_MS
     const work = workUntilItBreaks({ place, member, acked }, kill)
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, untilMs - performance.now())))
+    await sleep(Math.max(0, untilMs - performance.now()))
     await authority.kill()
     await work
+    if (kill % KILL_START_EVERY === 0) await killInStart(place, random.fraction() * LONGEST_MS)
     authority = await place.startAuthority()
-    if (kill % CHECK_EVERY === 0) await check(place, member, acked)
+    await check(place, member, acked)
   }
   assert.ok(acked.tokens.size > 0 && acked.devices.size > 0, 'something was acknowledged')
   assert.ok(acked.renamed > 0 && acked.labels[0] !== 'none', 'changes were acknowledged')
   await checkLog(place, acked)
 })
+
+async function killInStart(place: Place, afterMs: number): Promise<void> {
+  const starting = place.launchAuthority()
+  await sleep(afterMs)
+  await starting.kill()
+}
 
 interface Work {
   readonly place: Place

@@ -28,6 +28,7 @@ import {
 } from '../../trust/policy/index.ts'
 import {
   authorityFabricCommands,
+  callLog,
   createFabricState,
   createPeerRuntime,
   createPolicyFacts,
@@ -183,7 +184,7 @@ function createHubExecutor(
         selfFacts: () => facts.self(),
         peerFacts: (authenticated) => facts.peer(authenticated),
       }),
-      record: createCallRecorder(state.audit, { target: state.principal.uri }),
+      record: createCallRecorder(callLog(state.audit), { target: state.principal.uri }),
       clock: deps.clock,
       log: deps.log,
     },

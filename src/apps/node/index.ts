@@ -33,7 +33,7 @@ export {
 } from './peer-runtime.ts'
 export { createPolicyFacts } from './policy-facts.ts'
 export { ensurePrincipalKeys, ensureTlsKey, tlsKeyName } from './principal-keys.ts'
-export { recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
+export { callLog, recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
 export { memberSelf } from './self.ts'
 export { readCheckpoint, type SeenCheckpoint, writeCheckpoint } from './seen-checkpoint.ts'
 export { KOS_VERSION } from './version.ts'

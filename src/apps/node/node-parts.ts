@@ -48,7 +48,7 @@ import { type Member, openMember } from './member.ts'
 import type { ObjectKind } from './object-files.ts'
 import { createPeerRuntime, type PeerRuntime } from './peer-runtime.ts'
 import { createPolicyFacts } from './policy-facts.ts'
-import { recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
+import { callLog, recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
 import { createRenewalSchedule, type RenewalSchedule } from './renewal.ts'
 import { memberSelf } from './self.ts'
 import { KOS_VERSION } from './version.ts'
@@ -206,7 +206,7 @@ function createNodeExecutor(
         ...memberFabricCommands({ notice: (kinds) => void parts().link.fetch(kinds) }),
       ]),
       authorise: createAuthorisePort(engine, policyPort(member)),
-      record: createCallRecorder(audit, { target: member.membership.principal.uri }),
+      record: createCallRecorder(callLog(audit), { target: member.membership.principal.uri }),
       clock: deps.clock,
       log: deps.log,
     },

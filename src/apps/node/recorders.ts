@@ -1,6 +1,6 @@
 import type { Log } from '../../foundation/base/index.ts'
 import type { OnRefusals } from '../../network/admission/index.ts'
-import type { AuditEvent, AuditLog } from '../../trust/audit/index.ts'
+import type { AuditEvent, AuditLog, createCallRecorder } from '../../trust/audit/index.ts'
 import type { OpenSession } from './peer-runtime.ts'
 
 /**
@@ -49,5 +49,25 @@ export function refusalRecorder(log: Log, audit: AuditLog, target: string): OnRe
         detail: { prefix, count },
       })
     }
+  }
+}
+
+/**
+ * The log as calls are recorded in it. What only keeps the fabric together, and worked, leaves no
+ * entry: every member makes several such calls per minute, by itself, and a fleet would fill its disks
+ * with them. Changes, refusals and failures are recorded like those of any other command.
+ *
+ * @see protocol: Recording
+ */
+export function callLog(audit: AuditLog): Parameters<typeof createCallRecorder>[0] {
+  return {
+    get healthy(): boolean {
+      return audit.healthy
+    },
+    append: (event) => audit.append(event),
+    appendSoon: (event): void => {
+      const isUpkeep = event.outcome === 'ok' && event.action.startsWith('fabric.')
+      if (!isUpkeep) audit.appendSoon(event)
+    },
   }
 }

@@ -258,6 +258,28 @@ test('without disk space joins are refused in a clear sentence, and work again w
   assert.match(verified.out, /verified/)
 })
 
+test('a fabric at rest does not fill its logs', async (context) => {
+  const fabric = await startFabric(context)
+  const node = await fabric.addNode('camera-1')
+  const { locks } = node.running.member.fabric
+  const sizes = async (): Promise<readonly number[]> => {
+    // What came with joining is sealed, then forwarded.
+    await node.running.audit.flush()
+    await node.running.link.forward()
+    const { out } = await fabric.kosctl(['audit', 'verify', '--json'])
+    return [node.running.audit.size, (JSON.parse(out) as { entries: number }).entries]
+  }
+  const before = await sizes()
+  for (let beat = 0; beat < 3; beat++) {
+    const issuedAt = locks.current?.object.issuedAt ?? 0
+    fabric.clock.advance(10_000)
+    await eventually(() => (locks.current?.object.issuedAt ?? 0) > issuedAt, 'heartbeat')
+  }
+  const [ofNode = 0, ofAuthority = 0] = await sizes()
+  assert.equal(ofNode, before[0])
+  assert.equal(ofAuthority, before[1])
+})
+
 test('the own certificate is renewed at half of its life', async (context) => {
   const fabric = await startFabric(context)
   const node = await fabric.addNode('camera-1')

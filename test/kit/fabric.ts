@@ -232,7 +232,7 @@ class Fabric implements TestFabric {
         // The same ports after a restart: members know them.
         listen: { host: '127.0.0.1', port: this.#ports.api },
         sessionListen: { host: '127.0.0.1', port: this.#ports.session },
-        arePortsFixed: true,
+        fixedPorts: { api: true, session: true },
         advertiseHost: undefined,
         names: { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] },
         operator: { folder: this.operator, name: 'olga' },

@@ -41,8 +41,8 @@ export interface AuthorityOptions extends AuthorityStateOptions {
   readonly listen: HostPort
   /** Where the session listener listens. */
   readonly sessionListen: HostPort
-  /** Whether the ports were asked for; otherwise taken default ports are replaced by free ones. */
-  readonly arePortsFixed: boolean
+  /** Which ports were asked for; another one that is taken is replaced by a free one. */
+  readonly fixedPorts: { readonly api: boolean; readonly session: boolean }
   /** Host that devices are told; the listening host by default. */
   readonly advertiseHost: string | undefined
   readonly names: AuthorityNames
@@ -256,7 +256,7 @@ function keptListener(options: AuthorityOptions, name: 'api' | 'session'): KeptL
     folder: options.folder,
     name,
     listen: name === 'api' ? options.listen : options.sessionListen,
-    isPortFixed: options.arePortsFixed,
+    isPortFixed: options.fixedPorts[name],
   }
 }
 

@@ -41,6 +41,9 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
   if (!trustDomain)
     throw cliErrors.error('KOS_CLI_USAGE', { reason: '--trust-domain is a DNS name' })
   const advertiseHost = input.text('advertise')
+  if (advertiseHost !== undefined && !isHost(advertiseHost)) {
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: '--advertise is a host name or an address' })
+  }
   const hosts = [listen.host, advertiseHost ?? listen.host, DEFAULT_HOST]
   return startAuthority(
     { clock: context.clock, random: context.random, log: daemonLog(context, input, 'authority') },
@@ -49,7 +52,10 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
       trustDomain,
       listen,
       sessionListen,
-      arePortsFixed: input.text('listen') !== undefined,
+      fixedPorts: {
+        api: input.text('listen') !== undefined,
+        session: input.text('session') !== undefined,
+      },
       advertiseHost,
       names: namesOf(hosts),
       operator: { folder: configFolder(context.environment), name: context.environment.user },
@@ -57,10 +63,23 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
   )
 }
 
+function isHost(text: string): boolean {
+  return isIP(plainHost(text)) !== 0 || isHostName(text)
+}
+
+/** RFC 1123 section 2.1; a machine may be called anything else, a certificate may not. */
+function isHostName(text: string): boolean {
+  return (
+    isIP(text) === 0 &&
+    /^(?:(?!-)[A-Za-z0-9-]{1,63}(?:\.|$)){1,8}$/.test(text) &&
+    !text.endsWith('.')
+  )
+}
+
 /** Names and addresses for the authority's certificate, each once. */
 function namesOf(hosts: readonly string[]): { dnsNames: string[]; ipAddresses: string[] } {
   const plain = hosts.flatMap((host) => reachableHosts(host)).map(plainHost)
-  const names = [...plain, 'localhost', hostname()].filter((host) => isIP(host) === 0)
+  const names = [...plain, 'localhost', hostname()].filter((host) => isHostName(host))
   const addresses = plain.filter((host) => isIP(host) !== 0)
   return { dnsNames: [...new Set(names)], ipAddresses: [...new Set(addresses)] }
 }

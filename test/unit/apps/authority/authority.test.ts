@@ -65,7 +65,7 @@ test('a second authority on the same folder is refused in one clear sentence', a
       trustDomain: 'kos.internal' as never,
       listen: { host: '127.0.0.1', port: 0 },
       sessionListen: { host: '127.0.0.1', port: 0 },
-      arePortsFixed: true,
+      fixedPorts: { api: true, session: true },
       advertiseHost: undefined,
       names: { dnsNames: [], ipAddresses: [] },
       operator: { folder: join(fabric.folder, 'other'), name: 'otto' },
@@ -157,7 +157,8 @@ test('a taken port that was asked for is named; a default one gives way and stay
   await assert.rejects(fabric.startAuthority({ sessionListen: at }), {
     code: 'KOS_AUTHORITY_LISTEN',
   })
-  const free = { listen: at, sessionListen: at, arePortsFixed: false }
+  const fixedPorts = { api: false, session: false }
+  const free = { listen: at, sessionListen: at, fixedPorts }
   await fabric.startAuthority(free)
   const { api, session } = fabric.authority
   assert.ok(api.port !== taken && session.port !== taken)

@@ -195,6 +195,7 @@ test('options are checked', async (context) => {
   const wrong: readonly (readonly [argv: string[], reason: RegExp])[] = [
     [['authority', '--listen', 'here'], /--listen is host:port, such as 127\.0\.0\.1:7400/],
     [['authority', '--session', '127.0.0.1'], /--session is host:port/],
+    [['authority', '--advertise', 'a..b', '--listen', '127.0.0.1:0'], /--advertise is a host name/],
     [['authority', '--trust-domain', 'no domain'], /--trust-domain is a DNS name/],
     [['authority', '--log-level', 'loud', '--listen', '127.0.0.1:0'], /--log-level/],
     [['authority', 'extra'], /usage {2}kosd authority/],

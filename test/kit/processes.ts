@@ -12,6 +12,9 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { main as kosctlMain } from '../../src/apps/cli/main.ts'
+import { systemClock } from '../../src/foundation/base/index.ts'
+import { captureTerminal, testWorld } from './fabric.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** Bounds for broken code, no measurement: a loaded machine is slow. */
@@ -178,6 +181,23 @@ export class Place {
     return out
   }
 
+  /**
+   * Asks as {@link done} does, with `kosctl` in this process: for what a test must know but is not
+   * about. A process of its own costs twenty times as much.
+   */
+  async #ask(...args: readonly string[]): Promise<Finished> {
+    const terminal = captureTerminal()
+    const world = testWorld({ clock: systemClock, config: this.config })
+    const code = await kosctlMain(args, terminal, world)
+    return { code, ...terminal.printed }
+  }
+
+  async #answer(...args: readonly string[]): Promise<string> {
+    const { code, out, err } = await this.#ask(...args)
+    assert.equal(code, 0, `kosctl ${args.join(' ')}\n${out}${err}\n${this.report()}`)
+    return out
+  }
+
   /** Runs `kosctl exec` on a peer as the principal of a state folder. */
   execAs(actor: string, peer: string, ...command: readonly string[]): Promise<Finished> {
     return this.kosctl(['exec', peer, ...command, '--identity', this.stateOf(actor)])
@@ -202,7 +222,7 @@ export class Place {
 
   /** A join line for a name. */
   async joinLine(name: string, ...more: readonly string[]): Promise<string> {
-    return this.done('token', 'create', '--name', name, ...more)
+    return this.#answer('token', 'create', '--name', name, ...more)
   }
 
   /** Joins a node, starts it, and waits for its session with the authority. */
@@ -256,18 +276,18 @@ export class Place {
 
   /** The devices and agents that the authority knows. */
   async devices(): Promise<readonly DeviceLine[]> {
-    return JSON.parse(await this.done('devices', '--json')) as DeviceLine[]
+    return JSON.parse(await this.#answer('devices', '--json')) as DeviceLine[]
   }
 
   /** As {@link devices}; `undefined` when the authority does not answer. */
   async tryDevices(): Promise<readonly DeviceLine[] | undefined> {
-    const { code, out } = await this.kosctl(['devices', '--json'])
+    const { code, out } = await this.#ask('devices', '--json')
     return code === 0 ? (JSON.parse(out) as DeviceLine[]) : undefined
   }
 
   /** The newest entries of the authority's audit log, the oldest first. */
   async audit(count: number = 1000): Promise<readonly AuditLine[]> {
-    const out = await this.done('audit', 'tail', '--all', '--json', '--count', String(count))
+    const out = await this.#answer('audit', 'tail', '--all', '--json', '--count', String(count))
     return out
       .split('\n')
       .filter((line) => line !== '')
@@ -276,15 +296,15 @@ export class Place {
 
   /** Verifies the authority's audit log through its daemon, and against what was seen before. */
   async verifyAudit(): Promise<void> {
-    assert.match(await this.done('audit', 'verify'), /^verified$/m)
+    assert.match(await this.#answer('audit', 'verify'), /^verified$/m)
   }
 
   /** Adds rules to the fleet manifest; resolves when the authority has signed it. */
   async changeRules(change: (rules: readonly object[]) => readonly object[]): Promise<void> {
-    const manifest = JSON.parse(await this.done('policy', 'show')) as { rules: object[] }
+    const manifest = JSON.parse(await this.#answer('policy', 'show')) as { rules: object[] }
     const file = join(this.folder, 'fleet.json')
     writeFileSync(file, JSON.stringify({ ...manifest, rules: change(manifest.rules) }))
-    await this.done('policy', 'apply', file)
+    await this.#answer('policy', 'apply', file)
   }
 
   /** Waits until something holds; a failure tells what the daemons said. */

@@ -98,11 +98,17 @@ function parse<Context>(
     ]),
   )
   try {
-    return parseArgs({ args: [...rest], options, allowPositionals: true, strict: true })
+    return parseArgs({ args: words(rest, options), options, allowPositionals: true, strict: true })
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'options'
     throw cliErrors.error('KOS_CLI_USAGE', { reason, usage })
   }
+}
+
+/** Where there are no options, a word that begins with a hyphen is a word: ids may. */
+function words(rest: readonly string[], options: object): string[] {
+  if (Object.keys(options).length > 0) return [...rest]
+  return ['--', ...(rest[0] === '--' ? rest.slice(1) : rest)]
 }
 
 /** The usage line of a command. */

@@ -51,6 +51,13 @@ describe('kosctl', () => {
     const none = await fabric.kosctl(['devices', 'show', 'nobody'])
     assert.equal(none.code, 3)
     assert.match(none.err, /principal\/unknown/)
+    for (const args of [
+      ['devices', 'rename', 'nobody', 'else'],
+      ['devices', 'remove', 'nobody'],
+      ['devices', 'label', 'nobody', 'a=b'],
+    ]) {
+      assert.equal((await fabric.kosctl(args)).code, 3, args.join(' '))
+    }
   })
 
   test('labels and groups are set and removed, and reach the node', async () => {
@@ -112,7 +119,7 @@ describe('kosctl', () => {
       out: 'revoked\n',
       err: '',
     })
-    for (const id of [token.id, 'nothing']) {
+    for (const id of [token.id, 'nothing', '-begins-with-a-hyphen']) {
       assert.equal((await fabric.kosctl(['token', 'revoke', id])).code, 3)
     }
     const json = await fabric.kosctl(['token', 'list', '--json'])
@@ -159,6 +166,9 @@ describe('kosctl', () => {
     const refused = await fabric.kosctl(['exec', 'camera-1', 'files.read', '/etc/shadow'])
     assert.equal(refused.code, 3)
     assert.match(refused.err, /^refused {2}files.read on camera-1\n {2}rule {4}files\/root\n/)
+    const failed = await fabric.kosctl(['exec', 'camera-1', 'calc', '1/0'])
+    assert.equal(failed.code, 1)
+    assert.match(failed.err, /^failed {3}calc on camera-1\n/)
     const unknown = await fabric.kosctl(['exec', 'camera-1', 'no.such'])
     assert.equal(unknown.code, 3)
     const nobody = await fabric.kosctl(['exec', 'nobody', 'calc', '1'])

@@ -58,10 +58,7 @@ test('a running node whose clock was put ahead says so', async (context) => {
   clock.setWallOffset(DAY_MS)
   await fabric.stopAuthority()
   await fabric.startAuthority()
-  await eventually(() => {
-    clock.advance(1000)
-    return events.includes('clock.not-compared {"code":"KOS_NODE_CLOCK"}')
-  })
+  await eventually(() => events.includes('clock.not-compared {"code":"KOS_NODE_CLOCK"}'))
   assert.equal(node.running.link.isConnected, false)
 })
 

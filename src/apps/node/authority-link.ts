@@ -38,8 +38,12 @@ export interface AuthorityLinkDeps {
   authorityAddress(): string
   /** Told when objects took effect. */
   onApplied(kinds: readonly ObjectKind[]): void
-  /** Told when no session could be had: the own clock may be the reason. Must not reject. */
-  onUnreachable(refusal: Refusal): Promise<void>
+  /**
+   * Told when no session could be had: the own clock may be the reason. Must not reject.
+   *
+   * @returns whether the reason is gone, so that the next attempt need not wait
+   */
+  onUnreachable(refusal: Refusal): Promise<boolean>
 }
 
 /** Keeps a session with the authority: objects in, audit entries out, again after every loss. */
@@ -91,8 +95,7 @@ class Link implements AuthorityLink {
       if (isRefusal(opened)) {
         const pauseMs = backoff.next(opened.retryAfterMs)
         this.#deps.log.event('authority.unreachable', { rule: opened.rule, retryAfterMs: pauseMs })
-        await this.#deps.onUnreachable(opened)
-        await this.#pause(pauseMs)
+        if (!(await this.#deps.onUnreachable(opened))) await this.#pause(pauseMs)
         continue
       }
       backoff.reset()

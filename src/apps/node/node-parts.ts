@@ -226,17 +226,19 @@ function advertisedAddresses(options: NodeOptions, bound: HostPort | undefined):
  * A session may fail because the own clock is behind what the floor knows: the authority is asked. One
  * that is ahead can only be set by whoever runs the machine.
  */
-async function checkTime(deps: TimedDeps, parts: NodeParts, refusal: Refusal): Promise<void> {
+async function checkTime(deps: TimedDeps, parts: NodeParts, refusal: Refusal): Promise<boolean> {
   // Nobody is there: nothing to ask.
-  if (refusal.code === 'KOS_TRANSPORT_UNREACHABLE') return
+  if (refusal.code === 'KOS_TRANSPORT_UNREACHABLE') return false
   try {
     const movedMs = await agreeOnTime(parts.member, TIME_TIMEOUT_MS)
-    if (movedMs < 1000) return
+    if (movedMs < 1000) return false
     deps.log.event('clock.raised', { durationMs: Math.round(movedMs) }, 'warn')
     parts.renewal.arm()
+    return true
   } catch (error) {
     const code = nodeErrors.has(error) ? error.code : String(error)
     deps.log.event('clock.not-compared', { code }, 'warn')
+    return false
   }
 }
 

@@ -16,7 +16,8 @@ import { forwardedIndexes, leafHashes, queryFile, verifyNodeLog } from '../kit/l
 import { openPeerClient, type PeerClient } from '../kit/peer-client.ts'
 import { type Daemon, Place } from '../kit/processes.ts'
 
-/** From one source, a few connections are left. */
+/** Between two joins, each of which takes a few connections. */
+const JOIN_MS = 1000
 const CLIENTS = 12
 const SOAK_MS = 60_000
 const WARM_UP_MS = 12_000
@@ -43,6 +44,8 @@ test('a node is called by twelve clients without a pause', async (context) => {
   const clients: PeerClient[] = []
   context.after(() => Promise.all(clients.map((client) => client.close())))
   for (let index = 0; index < CLIENTS; index += 1) {
+    // The gates take five connections a second from one address.
+    await sleep(JOIN_MS)
     clients.push(await openPeerClient(await joinClient(place, `client-${index}`), 'camera-1'))
   }
   const [first] = clients

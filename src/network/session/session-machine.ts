@@ -126,6 +126,8 @@ export class SessionMachine {
     this.#time = new TurnTime(deps.clock)
     this.#ids = new IdPool(deps.random)
     this.#lastReceivedMs = this.#time.monotonicMs
+    // The first call may come long after READY.
+    this.#time.renew()
     this.#window = new ReceiveWindow(limits.connectionWindowBytes)
     const window = new SendWindow(granted.connectionWindowBytes)
     this.#output = new SessionOutput(

@@ -105,6 +105,18 @@ describe('a session', () => {
     )
   })
 
+  test('gives its first call the whole deadline, however long after READY', async () => {
+    for (const role of ['dialler', 'listener'] as const) {
+      const sessions = await ready()
+      sessions.clock.advance(12_000)
+      const call = sessions[role].call('echo', 'a')
+      // A tick comes before the answer.
+      sessions.clock.advance(20)
+      await sessions.channels.pump()
+      assert.equal((await call).status, 'ok')
+    }
+  })
+
   test('joins what one turn produces into one write', async () => {
     const { dialler, channels } = await ready()
     const before = dialler.stats?.sealsSent ?? 0

@@ -1,0 +1,81 @@
+import { KOS_VERSION } from '../node/index.ts'
+import {
+  type CliCommand,
+  commandHelp,
+  findCommand,
+  parseInput,
+  programHelp,
+} from './command-line.ts'
+import type { CliContext } from './context.ts'
+import { cliErrors } from './errors.ts'
+import { EXIT, exitCodeOf, printError, type Terminal } from './output.ts'
+
+/** A program as data: what it is called, and what it can do. */
+export interface Program {
+  readonly head: {
+    readonly program: string
+    readonly summary: string
+    readonly foot: readonly string[]
+  }
+  readonly commands: readonly CliCommand<CliContext>[]
+}
+
+/** The terminal of this process. */
+export function processTerminal(): Terminal {
+  const { stdout, stderr, stdin } = process
+  return {
+    colour: stdout.isTTY && stdout.hasColors() && process.env['NO_COLOR'] === undefined,
+    interactive: stdin.isTTY && stdout.isTTY,
+    out: (text) => void stdout.write(`${text}\n`),
+    err: (text) => void stderr.write(`${text}\n`),
+  }
+}
+
+/**
+ * Runs a program: help, version or one of its commands; an error becomes one sentence and a code.
+ *
+ * @param program - its name and commands
+ * @param argv - arguments without program names
+ * @param context - terminal and world of the command
+ * @returns the exit code
+ */
+export async function runProgram(
+  program: Program,
+  argv: readonly string[],
+  context: CliContext,
+): Promise<number> {
+  const { head, commands } = program
+  const [first] = argv
+  if (first === undefined || first === 'help' || isHelp(first)) {
+    context.terminal.out(programHelp(commands, head))
+    return first === undefined ? EXIT.usage : EXIT.ok
+  }
+  if (first === '--version' || first === 'version') {
+    context.terminal.out(`${head.program} ${KOS_VERSION}`)
+    return EXIT.ok
+  }
+  try {
+    return await runCommand(program, argv, context)
+  } catch (error) {
+    printError(context.terminal, error)
+    return exitCodeOf(error)
+  }
+}
+
+async function runCommand(
+  { head, commands }: Program,
+  argv: readonly string[],
+  context: CliContext,
+): Promise<number> {
+  const found = findCommand(commands, argv)
+  if (!found) throw cliErrors.error('KOS_CLI_USAGE', { command: argv[0] ?? '' })
+  if (found.rest.some(isHelp)) {
+    context.terminal.out(commandHelp(found.command, head.program))
+    return EXIT.ok
+  }
+  return found.command.run(context, parseInput(found.command, found.rest, head.program))
+}
+
+function isHelp(word: string): boolean {
+  return word === '--help' || word === '-h'
+}

@@ -11,7 +11,9 @@ import {
   createJoinService,
   createRenewService,
   createTokenService,
+  type TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
+import type { AuditLog } from '../../trust/audit/index.ts'
 import { readAuditPage, verifyAudit } from './audit-service.ts'
 import type { AuthorityState } from './authority-state.ts'
 import { authorityChecks } from './checks.ts'
@@ -47,7 +49,10 @@ export function createServices(
     clock: deps.clock,
     registry,
     tokens,
-    joins: createJoinService({ ...deps, store, ca, tokens }, { trustDomain }),
+    joins: createJoinService(
+      { ...deps, store, ca, tokens, intend: (token) => recordIntent(audit, token) },
+      { trustDomain },
+    ),
     renewals: createRenewService({ ...deps, store, ca }),
     publisher,
     settings: {
@@ -67,6 +72,18 @@ export function createServices(
     disconnect: (uri) => hub.disconnect(uri),
     checks: () => authorityChecks(deps.clock, state, hub),
   }
+}
+
+/** A join that is cut off between registry and record leaves this behind. */
+async function recordIntent(audit: AuditLog, token: TokenRecord): Promise<void> {
+  await audit.append({
+    type: 'enrolment',
+    actor: token.owner,
+    target: token.name,
+    action: 'join',
+    outcome: 'intent',
+    detail: { profile: token.profile, token: token.id },
+  })
 }
 
 /** Requests per caller or address, in a bounded table. */

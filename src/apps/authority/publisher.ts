@@ -93,7 +93,13 @@ export function createPublisher(
     const entries = [ownEntry, ...deps.registry.principals().filter(isListed).map(entryOf)]
     if (series.publish('directory', encodeDirectory(entries))) deps.onPublished('directory')
   }
-  publishLocks(locks())
+  const withLocked = (list: LockList, locked: readonly PrincipalRecord[]): LockList => ({
+    ...list,
+    principals: [...list.principals, ...locked.map(({ uri }) => uri)],
+    spkis: [...list.spkis, ...locked.map(({ identitySpki }) => sha256(identitySpki))],
+  })
+  // A crash between the registry's lock and the signed one must not let a locked principal back in.
+  publishLocks(withLocked(locks(), deps.registry.principals().filter(isLocked)))
   if (!series.held('directory')) refreshDirectory()
   if (!series.held('manifest')) series.publish('manifest', firstManifest(deps.clock))
   return Object.freeze({
@@ -111,14 +117,8 @@ export function createPublisher(
       ownEntry = entry
       refreshDirectory()
     },
-    lockPrincipal: (principal: PrincipalRecord): void => {
-      const list = locks()
-      publishLocks({
-        ...list,
-        principals: [...list.principals, principal.uri],
-        spkis: [...list.spkis, sha256(principal.identitySpki)],
-      })
-    },
+    lockPrincipal: (principal: PrincipalRecord): void =>
+      publishLocks(withLocked(locks(), [principal])),
     putManifest: (text: string) => putManifest(deps, series, text),
     manifestText: () => manifestText(series.require('manifest')),
   })
@@ -126,6 +126,10 @@ export function createPublisher(
 
 function isListed(record: PrincipalRecord): boolean {
   return record.state === 'active'
+}
+
+function isLocked(record: PrincipalRecord): boolean {
+  return record.state === 'locked'
 }
 
 function entryOf(record: PrincipalRecord): DirectoryEntryInput {

@@ -1,6 +1,7 @@
 import {
   isRefusal,
   parseDeviceId,
+  parseJson,
   refuse,
   type Refusal,
   validate,
@@ -305,13 +306,10 @@ function view(services: AuthorityServices): (record: PrincipalRecord) => unknown
 }
 
 function parseBody<T>(schema: z.ZodType<T>, body: Uint8Array): T | Refusal {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(body).toString('utf8'))
-    const checked = validate(schema, value)
-    return checked.allow ? checked.value : checked
-  } catch {
-    return refuse('KOS_AUTHORITY_REQUEST', 'body/json')
-  }
+  const parsed = parseJson(Buffer.from(body).toString('utf8'), MANIFEST_BODY)
+  if (isRefusal(parsed)) return refuse('KOS_AUTHORITY_REQUEST', `body/${parsed.rule}`)
+  const checked = validate(schema, parsed.value)
+  return checked.allow ? checked.value : checked
 }
 
 /** What an operator is about to do. */

@@ -56,6 +56,11 @@ interface JoinDeps {
   readonly store: EnrolmentStore
   readonly ca: CertificateAuthority
   readonly tokens: TokenService
+  /**
+   * Makes durable that a device with an open token is about to join; when it rejects, nothing is
+   * changed. Never asked for a token that cannot be used, so that old lines cannot fill a log.
+   */
+  readonly intend?: (token: TokenRecord) => Promise<void>
 }
 
 /**
@@ -78,11 +83,18 @@ export function createJoinService(
       if (!knowsSecret(deps.tokens, request, exporter)) return tokenRefused('secret')
       const proofs = verifyJoinProofs(request, exporter)
       if (isRefusal(proofs)) return proofs
+      if (deps.intend) await intend(deps, request.tokenId)
       return deps.store.transaction((transaction) =>
         decide(deps, { transaction, request, tlsSpki: proofs.tlsSpki, ...options }),
       )
     },
   })
+}
+
+async function intend(deps: JoinDeps, tokenId: string): Promise<void> {
+  const token = await deps.store.transaction((transaction) => transaction.token(tokenId))
+  const isUsable = token?.state === 'open' && token.expiresAt > deps.clock.wallMs()
+  if (isUsable) await deps.intend?.(token)
 }
 
 function knowsSecret(tokens: TokenService, request: JoinRequest, exporter: Uint8Array): boolean {

@@ -11,9 +11,11 @@ import {
 } from '../../../../src/foundation/base/index.ts'
 import { createRequestLimit } from '../../../../src/apps/authority/authority-services.ts'
 import {
+  type AuthorityState,
   closeAuthorityState,
   openAuthorityState,
 } from '../../../../src/apps/authority/authority-state.ts'
+import { ensureOperator } from '../../../../src/apps/authority/operator.ts'
 import { refused } from '../../../../src/apps/authority/http-types.ts'
 import {
   type AuthorityPublisher,
@@ -26,6 +28,7 @@ import {
 import { startTimers } from '../../../../src/apps/authority/timers.ts'
 import { tokenViewOf } from '../../../../src/apps/authority/views.ts'
 import type { AuditEvent } from '../../../../src/trust/audit/index.ts'
+import { readLockList } from '../../../../src/trust/pki/index.ts'
 import { createTestClock } from '../../../kit/clock.ts'
 import { TRUST_DOMAIN } from '../../../kit/pki.ts'
 import { temporaryFolder } from '../../../kit/temporary.ts'
@@ -144,36 +147,60 @@ test('an open token past its end is shown as expired', () => {
   assert.equal(tokenViewOf({ ...token, state: 'spent' }, 10).state, 'spent')
 })
 
-/** A publisher over a state of its own. */
-async function openPublisher(context: TestContext): Promise<{
-  readonly publisher: AuthorityPublisher
+interface OpenPublisher {
+  readonly state: AuthorityState
   readonly told: string[]
-}> {
+  readonly publisher: AuthorityPublisher
+  /** Another publisher over the same state, as after a restart. */
+  readonly again: () => AuthorityPublisher
+}
+
+/** A publisher over a state of its own. */
+async function openPublisher(context: TestContext): Promise<OpenPublisher> {
   const deps = { clock: createTestClock(), random: systemRandom, log: silentLog }
   const folder = temporaryFolder(context)
   const state = await openAuthorityState(deps, { folder, trustDomain: TRUST_DOMAIN })
   context.after(() => closeAuthorityState(state))
   const told: string[] = []
-  const publisher = createPublisher(
-    {
-      ...deps,
-      ca: state.ca,
-      registry: state.registry,
-      onPublished: (kind) => void told.push(kind),
-    },
-    {
-      uri: state.principal.uri,
-      name: 'authority',
-      addresses: [],
-      identityKeyHash: state.identity.keyId,
-      profile: 'SEC-2',
-      roles: [],
-      groups: [],
-      labels: {},
-    },
-  )
-  return { publisher, told }
+  const again = (): AuthorityPublisher =>
+    createPublisher(
+      {
+        ...deps,
+        ca: state.ca,
+        registry: state.registry,
+        onPublished: (kind) => void told.push(kind),
+      },
+      {
+        uri: state.principal.uri,
+        name: 'authority',
+        addresses: [],
+        identityKeyHash: state.identity.keyId,
+        profile: 'SEC-2',
+        roles: [],
+        groups: [],
+        labels: {},
+      },
+    )
+  return { state, told, publisher: again(), again }
 }
+
+test('a principal that was locked right before a crash is on the lock list afterwards', async (context) => {
+  const { state, publisher, again } = await openPublisher(context)
+  const world = { clock: createTestClock(), random: systemRandom }
+  const folder = temporaryFolder(context)
+  const api = { host: '127.0.0.1', port: 7400 }
+  const operator = { folder, name: 'olga', api, session: '127.0.0.1:7402' }
+  assert.equal(await ensureOperator(world, { state, publisher }, operator), 'created')
+  const olga = state.registry.principalNamed('olga')
+  assert.ok(olga)
+  const before = publisher.lockObject().number
+  await state.registry.change(olga.id, { state: 'locked' })
+  const list = readLockList(again().lockObject())
+  assert.ok(!isRefusal(list))
+  assert.deepEqual(list.principals, [olga.uri])
+  // Nothing is added a second time.
+  assert.equal(again().lockObject().number, before + 1)
+})
 
 test('what says nothing new keeps its number and is told to nobody; a heartbeat is', async (context) => {
   const { publisher, told } = await openPublisher(context)

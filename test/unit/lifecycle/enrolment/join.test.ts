@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fromHex, parseDeviceId, sha256, toHex } from '../../../../src/foundation/base/index.ts'
+import { createJoinService } from '../../../../src/lifecycle/enrolment/index.ts'
 import { deriveDeviceId, verifyPeerLeaf } from '../../../../src/trust/pki/index.ts'
 import {
   accepted,
@@ -19,6 +20,7 @@ import {
   type TestDevice,
 } from '../../../kit/enrolment.ts'
 import { DAY_MS } from '../../../kit/pki.ts'
+import { createTestRandom } from '../../../kit/random.ts'
 import { testKey } from '../../../kit/x509.ts'
 
 test('a device gets the first certificate of its own identity', async (context) => {
@@ -320,4 +322,41 @@ test('when the CA cannot issue, nothing is changed', async (context) => {
   assert.equal(fleet.registry.tokens()[0]?.state, 'open')
   fleet.clock.setWall(now)
   accepted(await fleet.joins.join(request, EXPORTER))
+})
+
+test('an open token is announced before anything changes; a used or wrong one never is', async (context) => {
+  const fleet = await createFleet(context)
+  const { clock, ca, tokens, registry: store } = fleet
+  const announced: string[] = []
+  let refuses = true
+  const joins = createJoinService(
+    {
+      clock,
+      random: createTestRandom('announced'),
+      store,
+      ca,
+      tokens,
+      intend: async (token) => {
+        announced.push(token.name)
+        if (refuses) return Promise.reject(new Error('the log takes no records'))
+        return Promise.resolve()
+      },
+    },
+    { trustDomain: ca.trustDomain },
+  )
+  const device = createDevice()
+  const token = await createToken(fleet)
+  const request = joinRequest(device, token)
+  await assert.rejects(joins.join(request, EXPORTER), /takes no records/)
+  assert.equal(fleet.registry.principalNamed('camera-1'), undefined)
+  refuses = false
+  assert.equal(accepted(await joins.join(request, EXPORTER)).repeated, false)
+  assert.equal(accepted(await joins.join(request, EXPORTER)).repeated, true)
+  const guessed = { ...request, authenticator: new Uint8Array(32) }
+  assertRefused(await joins.join(guessed, EXPORTER), 'KOS_ENROLMENT_TOKEN', 'token/secret')
+  const late = await createToken(fleet, { name: 'camera-2' })
+  clock.advance(60 * MINUTE_MS)
+  const expired = joinRequest(createDevice(), late)
+  assertRefused(await joins.join(expired, EXPORTER), 'KOS_ENROLMENT_TOKEN', 'token/expired')
+  assert.deepEqual(announced, ['camera-1', 'camera-1'])
 })

@@ -20,6 +20,8 @@ const LONGEST_MS = 400
 const JOINS = 25
 /** A join is over by then, unless the machine is busy with other things. */
 const LONGEST_JOIN_MS = 900
+/** Between two devices: all of them share one address, and the gates take five connections a second. */
+const PAUSE_MS = 800
 const SEED = 20_261_128
 
 test(`fifty kills of a node lose nothing (seed ${SEED})`, async (context) => {
@@ -124,6 +126,7 @@ test(`${JOINS} kills in joining make no device twice (seed ${SEED})`, async (con
     const node = await place.startNode(name, { line })
     await node.stop()
     assert.equal((await verifyNodeLog(place.stateOf(name))).ok, true)
+    await sleep(PAUSE_MS)
   }
   context.diagnostic(`${joinedBefore} of ${JOINS} had joined when they were killed`)
 

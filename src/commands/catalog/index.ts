@@ -24,6 +24,7 @@ export {
 export { echoCommand } from './echo.ts'
 export { catalogErrors } from './errors.ts'
 export type { FileRoot } from './files-path.ts'
+export type { ProgramLimits, ProgramResult, ProgramRun, ProgramRunner } from './program.ts'
 export {
   type HostStatus,
   readHostInfo,

@@ -28,7 +28,9 @@ test('a node vanishes from its authority, and comes back', async (context) => {
   const place = new Place(context)
   const listed = async (): Promise<boolean> => {
     const { out } = await fabric.kosctl(['devices', 'show', 'camera-1', '--json'])
-    return (JSON.parse(out) as { connected: boolean }).connected
+    const device = JSON.parse(out) as { connected: boolean; addresses: readonly string[] }
+    // A session is there a moment before the addresses that the node tells over it.
+    return device.connected && device.addresses.length > 0
   }
   const token = await fabric.kosctl(['token', 'create', '--name', 'camera-1'])
   const node = await place.startNode('camera-1', { line: token.out })

@@ -1,23 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import {
-  type Clock,
-  type Random,
-  type Refusal,
-  systemClock,
-  systemRandom,
-  type z,
-} from '../../foundation/base/index.ts'
-import {
-  type AuthorityAnswer,
-  type Member,
-  openMember,
-  parseAnswer,
-  refusalOf,
-  type RequestBody,
-} from '../node/index.ts'
-import { cliErrors } from './errors.ts'
+import { type Clock, type Random, systemClock, systemRandom } from '../../foundation/base/index.ts'
 import type { Terminal } from './output.ts'
 
 /** Environment of a command, read once by the entry. */
@@ -76,29 +60,4 @@ export function stateFolder(environment: CliEnvironment, role: 'authority' | 'no
   if (environment.state !== undefined) return join(environment.state, role)
   if (environment.isRoot) return join('/var/lib/kos', role)
   return join(environment.home, '.local', 'state', 'kos', role)
-}
-
-/**
- * Opens the credential that a command acts with.
- *
- * @param context - see {@link CliContext}
- * @param folder - another credential's folder, for example a node's state folder
- * @throws {@link KosError} KOS_CLI_CREDENTIAL when there is none
- */
-export function openCredential(context: CliContext, folder?: string): Member {
-  const place = folder ?? configFolder(context.environment)
-  const member = openMember(context, { folder: place, onKeepFailed: () => undefined })
-  if (!member) throw cliErrors.error('KOS_CLI_CREDENTIAL', { folder: place })
-  return member
-}
-
-/** A JSON body. */
-export function jsonBody(value: unknown): RequestBody {
-  return { type: 'application/json', bytes: Buffer.from(JSON.stringify(value)) }
-}
-
-/** Reads an answer: the value of a 2xx, else the refusal it carries. */
-export function readAnswer<T>(answer: AuthorityAnswer, schema: z.ZodType<T>): T | Refusal {
-  if (answer.status < 200 || answer.status > 299) return refusalOf(answer)
-  return parseAnswer(answer, schema)
 }

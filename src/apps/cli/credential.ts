@@ -1,8 +1,15 @@
 import { closeSync, openSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type AuthorityClient, type Member, nodeErrors, renewMembership } from '../node/index.ts'
+import {
+  type AuthorityClient,
+  type Member,
+  nodeErrors,
+  openMember,
+  renewMembership,
+} from '../node/index.ts'
 import { renewAtMs } from '../../trust/pki/index.ts'
-import { type CliContext, configFolder, openCredential } from './context.ts'
+import { type CliContext, configFolder } from './context.ts'
+import { cliErrors } from './errors.ts'
 
 /** Longest silence of the authority in milliseconds. */
 const AUTHORITY_TIMEOUT_MS = 10_000
@@ -11,6 +18,20 @@ const QUIET_TIMEOUT_MS = 3000
 const LOCK_NAME = 'renewal.lock'
 /** A lock this old was left behind by a command that was killed. */
 const STALE_LOCK_MS = 60_000
+
+/**
+ * Opens the credential that a command acts with.
+ *
+ * @param context - see {@link CliContext}
+ * @param folder - another credential's folder, for example a node's state folder
+ * @throws {@link KosError} KOS_CLI_CREDENTIAL when there is none
+ */
+export function openCredential(context: CliContext, folder?: string): Member {
+  const place = folder ?? configFolder(context.environment)
+  const member = openMember(context, { folder: place, onKeepFailed: () => undefined })
+  if (!member) throw cliErrors.error('KOS_CLI_CREDENTIAL', { folder: place })
+  return member
+}
 
 /**
  * Runs work with the operator's credential, which it keeps alive: one that has ended is renewed

@@ -1,25 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { isRefusal } from '../../foundation/base/index.ts'
-import { type JoinLine, parseJoinLine } from '../../lifecycle/enrolment/index.ts'
-import { chooseMac } from '../../trust/pki/index.ts'
-import {
-  formatHostPort,
-  joinAuthority,
-  loadMembership,
-  type NodeOptions,
-  openMemberKeys,
-  permanentMacs,
-  startNode,
-} from '../node/index.ts'
-import type { CliCommand, CommandInput } from './command-line.ts'
-import { type CliContext, stateFolder } from './context.ts'
-import { DAEMON_OPTIONS, daemonLog, hostPortOption, serveUntilSignal } from './daemon.ts'
-import { cliErrors } from './errors.ts'
-import { EXIT, paint, printFields, printRefusal } from './output.ts'
-
-/** Longest text that is taken for a join line. */
-const MAX_LINE_BYTES = 1024
+import type { CliCommand } from './command-line.ts'
+import type { CliContext } from './context.ts'
+import { DAEMON_OPTIONS } from './daemon-options.ts'
 
 /** `kosd node` */
 export const nodeCommand: CliCommand<CliContext> = {
@@ -49,88 +30,5 @@ export const nodeCommand: CliCommand<CliContext> = {
     'kosctl token create --name camera-1 | kosd node --join -',
     'kosd node --listen 0.0.0.0:7402 --advertise 192.0.2.7:7402',
   ],
-  run: async (context, input) => {
-    const folder = input.text('state') ?? stateFolder(context.environment, 'node')
-    const options = nodeOptions(input, folder)
-    const joined = await joinIfAsked(context, input, options)
-    if (joined !== EXIT.ok) return joined
-    const log = daemonLog(context, input, 'node')
-    const running = await startNode({ clock: context.clock, random: context.random, log }, options)
-    const { principal, name, profile } = running.member.membership
-    printFields(context.terminal, [
-      ['node', name],
-      ['id', principal.id],
-      ['profile', `kOS-${profile}`],
-      ['address', formatHostPort(running.address)],
-    ])
-    await serveUntilSignal(context, () => running.stop())
-    return EXIT.ok
-  },
-}
-
-function nodeOptions(input: CommandInput, folder: string): NodeOptions {
-  const advertise = input.text('advertise')
-  if (advertise !== undefined) {
-    hostPortOption(input, 'advertise', { host: '192.0.2.7', port: 7402 })
-  }
-  return {
-    folder,
-    listen: hostPortOption(input, 'listen', { host: '127.0.0.1', port: 7402 }),
-    isPortFixed: input.text('listen') !== undefined,
-    advertise,
-    shareFolder: input.text('share') ?? join(folder, 'share'),
-  }
-}
-
-/** Joins when a join line is given and the folder has not joined yet; later starts need none. */
-async function joinIfAsked(
-  context: CliContext,
-  input: CommandInput,
-  options: NodeOptions,
-): Promise<number> {
-  const keys = openMemberKeys(context, options.folder)
-  try {
-    if (loadMembership(keys)) return EXIT.ok
-    const line = readJoinLine(context, input)
-    if (!line) {
-      throw cliErrors.error('KOS_CLI_USAGE', {
-        reason:
-          'this node has not joined yet: kosctl token create --name NAME | kosd node --join -',
-      })
-    }
-    const { advertise } = options
-    // The line is used once: nothing of it is left in memory afterwards.
-    using secret = line.secret
-    const joined = await joinAuthority(context, {
-      folder: options.folder,
-      keys,
-      line: { ...line, secret },
-      mac: chooseMac(permanentMacs()),
-      addresses: advertise === undefined ? [] : [advertise],
-    })
-    if (isRefusal(joined)) {
-      printRefusal(context.terminal, 'join', joined)
-      return EXIT.refused
-    }
-    context.terminal.out(`${paint(context.terminal, 'green', 'joined')}  ${joined.principal.uri}`)
-    return EXIT.ok
-  } finally {
-    keys.close()
-  }
-}
-
-function readJoinLine(context: CliContext, input: CommandInput): JoinLine | undefined {
-  const text = joinText(context, input)
-  if (text === undefined) return undefined
-  const line = parseJoinLine(text)
-  if (!isRefusal(line)) return line
-  printRefusal(context.terminal, 'join line', line)
-  throw cliErrors.error('KOS_CLI_USAGE', { reason: line.rule })
-}
-
-function joinText(context: CliContext, input: CommandInput): string | undefined {
-  const file = input.text('join-file')
-  const given = input.text('join')
-  if (file !== undefined) return readFileSync(file, 'utf8').slice(0, MAX_LINE_BYTES)
-  return given === '-' ? context.readInput().slice(0, MAX_LINE_BYTES) : given
+  run: async (context, input) => (await import('./daemon-node-run.ts')).runNode(context, input),
 }

@@ -1,16 +1,10 @@
 import { createLog, type Log, type LogLevel } from '../../foundation/base/index.ts'
 import { formatHostPort, type HostPort, parseHostPort } from '../node/index.ts'
-import type { CommandInput, OptionSpecification } from './command-line.ts'
+import type { CommandInput } from './command-line.ts'
 import type { CliContext } from './context.ts'
 import { cliErrors } from './errors.ts'
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
-
-/** Options that both daemons have. */
-export const DAEMON_OPTIONS: Readonly<Record<string, OptionSpecification>> = {
-  state: { type: 'string', value: 'FOLDER', summary: 'state folder' },
-  'log-level': { type: 'string', value: 'LEVEL', summary: 'debug, info, warn or error (warn)' },
-}
 
 /** The log of a daemon: JSON lines on standard error. */
 export function daemonLog(context: CliContext, input: CommandInput, name: string): Log {

@@ -1,4 +1,4 @@
-import { type CliWorld, processWorld } from './context.ts'
+import type { CliWorld } from './context.ts'
 import { authorityCommand } from './daemon-authority.ts'
 import { nodeCommand } from './daemon-node.ts'
 import type { Terminal } from './output.ts'
@@ -24,7 +24,7 @@ const KOSD: Program = {
 export function main(
   argv: readonly string[],
   terminal: Terminal = processTerminal(),
-  world: CliWorld = processWorld(),
+  world?: CliWorld,
 ): Promise<number> {
-  return runProgram(KOSD, argv, { ...world, terminal })
+  return runProgram(KOSD, argv, { terminal, world })
 }

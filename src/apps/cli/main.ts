@@ -4,7 +4,7 @@ import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
 import { policyCommands } from './commands/policy.ts'
 import { tokenCommands } from './commands/token.ts'
-import { type CliWorld, processWorld } from './context.ts'
+import type { CliWorld } from './context.ts'
 import type { Terminal } from './output.ts'
 import { type Program, processTerminal, runProgram } from './program.ts'
 
@@ -38,7 +38,7 @@ const KOSCTL: Program = {
 export function main(
   argv: readonly string[],
   terminal: Terminal = processTerminal(),
-  world: CliWorld = processWorld(),
+  world?: CliWorld,
 ): Promise<number> {
-  return runProgram(KOSCTL, argv, { ...world, terminal })
+  return runProgram(KOSCTL, argv, { terminal, world })
 }

@@ -13,7 +13,8 @@ import {
   parseHostPort,
   type PeerRuntime,
 } from '../node/index.ts'
-import { type CliContext, readAnswer } from './context.ts'
+import { readAnswer } from './answers.ts'
+import type { CliContext } from './context.ts'
 import { cliErrors } from './errors.ts'
 
 const AUTHORITY_TIMEOUT_MS = 5000

@@ -6,7 +6,7 @@ import {
   parseInput,
   programHelp,
 } from './command-line.ts'
-import type { CliContext } from './context.ts'
+import type { CliContext, CliWorld } from './context.ts'
 import { cliErrors } from './errors.ts'
 import { EXIT, exitCodeOf, printError, type Terminal } from './output.ts'
 
@@ -18,6 +18,12 @@ export interface Program {
     readonly foot: readonly string[]
   }
   readonly commands: readonly CliCommand<CliContext>[]
+}
+
+/** Where a program runs. */
+export interface ProgramPlace {
+  readonly terminal: Terminal
+  readonly world?: CliWorld | undefined
 }
 
 /** The terminal of this process. */
@@ -36,28 +42,29 @@ export function processTerminal(): Terminal {
  *
  * @param program - its name and commands
  * @param argv - arguments without program names
- * @param context - terminal and world of the command
+ * @param place - its terminal, and the world that its commands run in; the process's by default
  * @returns the exit code
  */
 export async function runProgram(
   program: Program,
   argv: readonly string[],
-  context: CliContext,
+  place: ProgramPlace,
 ): Promise<number> {
   const { head, commands } = program
+  const { terminal } = place
   const [first] = argv
   if (first === undefined || first === 'help' || isHelp(first)) {
-    context.terminal.out(programHelp(commands, head))
+    terminal.out(programHelp(commands, head))
     return first === undefined ? EXIT.usage : EXIT.ok
   }
   if (first === '--version' || first === 'version') {
-    context.terminal.out(`${head.program} ${KOS_VERSION}`)
+    terminal.out(`${head.program} ${KOS_VERSION}`)
     return EXIT.ok
   }
   try {
-    return await runCommand(program, argv, context)
+    return await runCommand(program, argv, place)
   } catch (error) {
-    printError(context.terminal, error)
+    printError(terminal, error)
     return exitCodeOf(error)
   }
 }
@@ -65,15 +72,18 @@ export async function runProgram(
 async function runCommand(
   { head, commands }: Program,
   argv: readonly string[],
-  context: CliContext,
+  { terminal, world }: ProgramPlace,
 ): Promise<number> {
   const found = findCommand(commands, argv)
   if (!found) throw cliErrors.error('KOS_CLI_USAGE', { command: argv[0] ?? '' })
   if (found.rest.some(isHelp)) {
-    context.terminal.out(commandHelp(found.command, head.program))
+    terminal.out(commandHelp(found.command, head.program))
     return EXIT.ok
   }
-  return found.command.run(context, parseInput(found.command, found.rest, head.program))
+  const input = parseInput(found.command, found.rest, head.program)
+  // What help does not need is not loaded for it.
+  const { processWorld } = world ? { processWorld: () => world } : await import('./context.ts')
+  return found.command.run({ ...processWorld(), terminal }, input)
 }
 
 function isHelp(word: string): boolean {

@@ -1,12 +1,5 @@
-import { readFileSync } from 'node:fs'
-import { isRefusal, z } from '../../../foundation/base/index.ts'
 import type { CliCommand } from '../command-line.ts'
-import { type CliContext, jsonBody, readAnswer } from '../context.ts'
-import { withAuthority } from '../credential.ts'
-import { EXIT, harmlessJson, printRefusal } from '../output.ts'
-
-const manifestAnswer = z.object({ manifest: z.string() })
-const putAnswer = z.object({ number: z.number() })
+import type { CliContext } from '../context.ts'
 
 const show: CliCommand<CliContext> = {
   path: ['policy', 'show'],
@@ -16,17 +9,7 @@ const show: CliCommand<CliContext> = {
   maxPositionals: 0,
   options: {},
   examples: ['kosctl policy show > fleet.json'],
-  run: async (context) => {
-    const answer = await withAuthority(context, async (client) =>
-      readAnswer(await client.request('GET', '/v1/manifest'), manifestAnswer),
-    )
-    if (isRefusal(answer)) {
-      printRefusal(context.terminal, 'policy show', answer)
-      return EXIT.refused
-    }
-    context.terminal.out(harmlessJson(answer.manifest.trimEnd()))
-    return EXIT.ok
-  },
+  run: async (context) => (await import('./policy-run.ts')).show(context),
 }
 
 const apply: CliCommand<CliContext> = {
@@ -37,19 +20,7 @@ const apply: CliCommand<CliContext> = {
   maxPositionals: 1,
   options: {},
   examples: ['kosctl policy apply fleet.json', 'kosctl policy apply - < fleet.json'],
-  run: async (context, input) => {
-    const [file = '-'] = input.positionals
-    const manifest = file === '-' ? context.readInput() : readFileSync(file, 'utf8')
-    const answer = await withAuthority(context, async (client) =>
-      readAnswer(await client.request('PUT', '/v1/manifest', jsonBody({ manifest })), putAnswer),
-    )
-    if (isRefusal(answer)) {
-      printRefusal(context.terminal, 'policy apply', answer)
-      return EXIT.refused
-    }
-    context.terminal.out(`fleet manifest ${answer.number} is in force`)
-    return EXIT.ok
-  },
+  run: async (context, input) => (await import('./policy-run.ts')).apply(context, input),
 }
 
 /** `kosctl policy …` */

@@ -1,19 +1,5 @@
-import { isRefusal, z } from '../../../foundation/base/index.ts'
-import { parseProfileName } from '../../../foundation/profiles/index.ts'
-import { tokenCreated, tokenList } from '../../authority/index.ts'
-import type { CliCommand, CommandInput } from '../command-line.ts'
-import { type CliContext, jsonBody, readAnswer } from '../context.ts'
-import { withAuthority } from '../credential.ts'
-import { cliErrors } from '../errors.ts'
-import {
-  EXIT,
-  parseDuration,
-  printable,
-  printJson,
-  printRefusal,
-  printTable,
-  relativeTime,
-} from '../output.ts'
+import type { CliCommand } from '../command-line.ts'
+import type { CliContext } from '../context.ts'
 
 const create: CliCommand<CliContext> = {
   path: ['token', 'create'],
@@ -32,31 +18,7 @@ const create: CliCommand<CliContext> = {
     'kosctl token create --name camera-1 --profile SEC-2 --ttl 10m',
     'kosctl token create --name camera-1 | kosd node --join -',
   ],
-  run: async (context, input) => {
-    const body = jsonBody(tokenRequestOf(input))
-    const answer = await withAuthority(context, async (client) =>
-      readAnswer(await client.request('POST', '/v1/tokens', body), tokenCreated),
-    )
-    if (isRefusal(answer)) {
-      printRefusal(context.terminal, 'token create', answer)
-      return EXIT.refused
-    }
-    if (input.flag('json')) printJson(context.terminal, answer)
-    else context.terminal.out(printable(answer.joinLine))
-    return EXIT.ok
-  },
-}
-
-function tokenRequestOf(input: CommandInput): unknown {
-  const name = input.text('name')
-  const profile = parseProfileName(input.text('profile') ?? 'SEC-2')
-  const lifeMs = parseDuration(input.text('ttl') ?? '10m')
-  if (name === undefined) throw cliErrors.error('KOS_CLI_USAGE', { reason: '--name is missing' })
-  if (!profile) throw cliErrors.error('KOS_CLI_USAGE', { reason: '--profile is SEC-1 to SEC-4' })
-  if (lifeMs === undefined) {
-    throw cliErrors.error('KOS_CLI_USAGE', { reason: '--ttl is a duration such as 90s or 10m' })
-  }
-  return { name, profile, lifeMs, kind: input.text('kind') ?? 'device' }
+  run: async (context, input) => (await import('./token-run.ts')).create(context, input),
 }
 
 const list: CliCommand<CliContext> = {
@@ -67,33 +29,7 @@ const list: CliCommand<CliContext> = {
   maxPositionals: 0,
   options: { json: { type: 'boolean', summary: 'print JSON' } },
   examples: ['kosctl token list'],
-  run: async (context, input) => {
-    const answer = await withAuthority(context, async (client) =>
-      readAnswer(await client.request('GET', '/v1/tokens'), tokenList),
-    )
-    if (isRefusal(answer)) {
-      printRefusal(context.terminal, 'token list', answer)
-      return EXIT.refused
-    }
-    if (input.flag('json')) {
-      printJson(context.terminal, answer.tokens)
-      return EXIT.ok
-    }
-    const now = context.clock.wallMs()
-    printTable(
-      context.terminal,
-      ['ID', 'NAME', 'KIND', 'PROFILE', 'STATE', 'EXPIRES'],
-      answer.tokens.map((token) => [
-        token.id,
-        token.name,
-        token.kind,
-        token.profile,
-        token.state,
-        relativeTime(token.expiresAt, now),
-      ]),
-    )
-    return EXIT.ok
-  },
+  run: async (context, input) => (await import('./token-run.ts')).list(context, input),
 }
 
 const revoke: CliCommand<CliContext> = {
@@ -104,18 +40,7 @@ const revoke: CliCommand<CliContext> = {
   maxPositionals: 1,
   options: {},
   examples: ['kosctl token revoke HwJq4Yb0T0aPGzvkZ8m2xw'],
-  run: async (context, input) => {
-    const path = `/v1/tokens/${encodeURIComponent(input.positionals[0] ?? '')}`
-    const answer = await withAuthority(context, async (client) =>
-      readAnswer(await client.request('DELETE', path), z.object({ revoked: z.boolean() })),
-    )
-    if (isRefusal(answer)) {
-      printRefusal(context.terminal, 'token revoke', answer)
-      return EXIT.refused
-    }
-    context.terminal.out('revoked')
-    return EXIT.ok
-  },
+  run: async (context, input) => (await import('./token-run.ts')).revoke(context, input),
 }
 
 /** `kosctl token …` */

@@ -1,0 +1,97 @@
+import type { CallResult } from '../../../network/session/index.ts'
+import { builtinCatalog, callArguments } from '../call-arguments.ts'
+import type { CommandInput } from '../command-line.ts'
+import type { Member } from '../../node/index.ts'
+import type { CliContext } from '../context.ts'
+import { openCredential, withCredential } from '../credential.ts'
+import { cliErrors } from '../errors.ts'
+import { EXIT, paint, parseDuration, printable, printJson } from '../output.ts'
+import { connectPeer } from '../peers.ts'
+
+const DEFAULT_DEADLINE = '10s'
+/** @see protocol: Limits */
+const MAX_DEADLINE_MS = 300_000
+
+/** `kosctl exec` */
+export async function exec(context: CliContext, input: CommandInput): Promise<number> {
+  const [peer = '', name = '', ...words] = input.positionals
+  const deadlineMs = parseDuration(input.text('deadline') ?? DEFAULT_DEADLINE)
+  if (!deadlineMs || deadlineMs > MAX_DEADLINE_MS) {
+    throw cliErrors.error('KOS_CLI_USAGE', {
+      reason: '--deadline is a duration such as 10s, at most 5m',
+    })
+  }
+  const args = callArguments(builtinCatalog().get(name), words, input.text('args'))
+  return actAs(context, input.text('identity'), async (member) => {
+    const connection = await connectPeer(context, member, peer)
+    try {
+      const result = await connection.open.session.call(name, args, { deadlineMs })
+      const what = `${name} on ${peer}`
+      return printResult(context, { what, result, isJson: input.flag('json') })
+    } finally {
+      await connection.close()
+    }
+  })
+}
+
+/** The credential of a node is its daemon's to renew. */
+async function actAs<T>(
+  context: CliContext,
+  folder: string | undefined,
+  work: (member: Member) => Promise<T>,
+): Promise<T> {
+  if (folder === undefined) return withCredential(context, work)
+  const member = openCredential(context, folder)
+  try {
+    return await work(member)
+  } finally {
+    member.close()
+  }
+}
+
+function printResult(
+  context: CliContext,
+  call: { readonly what: string; readonly result: CallResult; readonly isJson: boolean },
+): number {
+  const { result } = call
+  if (call.isJson) printJson(context.terminal, result)
+  else if (result.status === 'ok') printValue(context, result.value)
+  else printFailure(context, call.what, result)
+  if (result.status === 'ok') return EXIT.ok
+  if (result.status === 'refused') return EXIT.refused
+  return result.origin === 'local' ? EXIT.unreachable : EXIT.failed
+}
+
+function printFailure(
+  context: CliContext,
+  what: string,
+  failure: Exclude<CallResult, { status: 'ok' }>,
+): void {
+  const { terminal } = context
+  terminal.err(`${paint(terminal, 'red', failure.status.padEnd(7))}  ${printable(what)}`)
+  if (failure.rule !== undefined) terminal.err(`  rule    ${printable(failure.rule)}`)
+  terminal.err(`  code    ${printable(failure.code)}`)
+  if (failure.remedy !== undefined) terminal.err(`  remedy  ${printable(failure.remedy)}`)
+  if (failure.retryAfterMs !== undefined) terminal.err(`  retry   in ${failure.retryAfterMs} ms`)
+}
+
+/** A result with one field is that field; a text keeps its lines, others are JSON. */
+function printValue(context: CliContext, value: unknown): void {
+  const { terminal } = context
+  const fields: readonly (readonly [string, unknown])[] =
+    typeof value === 'object' && value !== null ? Object.entries(value) : []
+  const only = fields.length === 1 ? fields[0]?.[1] : undefined
+  const content = fields.find(([name]) => name === 'content' || name === 'text')?.[1]
+  if (typeof content === 'string') printLines(context, content)
+  else if (typeof only === 'string') printLines(context, only)
+  else if (isPlain(only)) terminal.out(String(only))
+  else printJson(terminal, value)
+}
+
+function isPlain(value: unknown): value is number | bigint | boolean {
+  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
+}
+
+function printLines(context: CliContext, text: string): void {
+  for (const line of text.replace(/\n$/, '').split('\n')) context.terminal.out(printable(line))
+}

@@ -1,0 +1,88 @@
+import { hostname } from 'node:os'
+import { isIP } from 'node:net'
+import { parseTrustDomain } from '../../foundation/base/index.ts'
+import { type RunningAuthority, startAuthority } from '../authority/index.ts'
+import { formatHostPort, plainHost, reachableHosts } from '../node/index.ts'
+import type { CommandInput } from './command-line.ts'
+import { type CliContext, configFolder, stateFolder } from './context.ts'
+import { daemonLog, hostPortOption, serveUntilSignal } from './daemon.ts'
+import { cliErrors } from './errors.ts'
+import { paint, printFields } from './output.ts'
+
+const DEFAULT_HOST = '127.0.0.1'
+
+/** `kosd authority`: until it is told to stop. */
+export async function runAuthority(context: CliContext, input: CommandInput): Promise<number> {
+  const running = await start(context, input)
+  printStart(context, running)
+  await serveUntilSignal(context, () => running.stop())
+  return 0
+}
+
+function start(context: CliContext, input: CommandInput): Promise<RunningAuthority> {
+  const listen = hostPortOption(input, 'listen', { host: DEFAULT_HOST, port: 7400 })
+  const sessionListen = hostPortOption(input, 'session', { host: listen.host, port: 7402 })
+  const trustDomain = parseTrustDomain(input.text('trust-domain') ?? 'kos.internal')
+  if (!trustDomain)
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: '--trust-domain is a DNS name' })
+  const advertiseHost = input.text('advertise')
+  if (advertiseHost !== undefined && !isHost(advertiseHost)) {
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: '--advertise is a host name or an address' })
+  }
+  const hosts = [listen.host, advertiseHost ?? listen.host, DEFAULT_HOST]
+  return startAuthority(
+    { clock: context.clock, random: context.random, log: daemonLog(context, input, 'authority') },
+    {
+      folder: input.text('state') ?? stateFolder(context.environment, 'authority'),
+      trustDomain,
+      listen,
+      sessionListen,
+      fixedPorts: {
+        api: input.text('listen') !== undefined,
+        session: input.text('session') !== undefined,
+      },
+      advertiseHost,
+      names: namesOf(hosts),
+      operator: { folder: configFolder(context.environment), name: context.environment.user },
+    },
+  )
+}
+
+function isHost(text: string): boolean {
+  return isIP(plainHost(text)) !== 0 || isHostName(text)
+}
+
+/** RFC 1123 section 2.1; a machine may be called anything else, a certificate may not. */
+function isHostName(text: string): boolean {
+  return (
+    isIP(text) === 0 &&
+    /^(?:(?!-)[A-Za-z0-9-]{1,63}(?:\.|$)){1,8}$/.test(text) &&
+    !text.endsWith('.')
+  )
+}
+
+/** Names and addresses for the authority's certificate, each once. */
+function namesOf(hosts: readonly string[]): { dnsNames: string[]; ipAddresses: string[] } {
+  const plain = hosts.flatMap((host) => reachableHosts(host)).map(plainHost)
+  const names = [...plain, 'localhost', hostname()].filter((host) => isHostName(host))
+  const addresses = plain.filter((host) => isIP(host) !== 0)
+  return { dnsNames: [...new Set(names)], ipAddresses: [...new Set(addresses)] }
+}
+
+function printStart(context: CliContext, running: RunningAuthority): void {
+  const { terminal } = context
+  printFields(terminal, [
+    ['authority', formatHostPort(running.api)],
+    ['session', formatHostPort(running.session)],
+    ['pin', running.pin],
+    ...(running.operator === 'created'
+      ? ([['operator', `credential written to ${configFolder(context.environment)}`]] as const)
+      : []),
+  ])
+  for (const warning of running.warnings) {
+    terminal.err(`${paint(terminal, 'yellow', 'warning')}  ${warning}`)
+  }
+  if (running.isNew) {
+    terminal.out('next       kosctl token create --name NAME | kosd node --join -')
+  }
+}

@@ -9,7 +9,10 @@ export type JsonSchema = Readonly<Record<string, unknown>>
 export interface CommandLimits {
   /** Arguments in bytes, counted as deterministic CBOR; at most 16,384 fit into one call. */
   readonly maxArgumentBytes: number
-  /** Result in bytes, counted as deterministic CBOR. */
+  /**
+   * Result in bytes, counted as deterministic CBOR, together with every byte that was streamed before
+   * it. At most 16 MiB, and 4 GiB for a command that streams.
+   */
   readonly maxResultBytes: number
   /** Longest run in milliseconds; the caller and the profile can only shorten it. */
   readonly timeoutMs: number
@@ -27,6 +30,17 @@ export interface CommandContext {
   readonly deadlineMs: number
   /** Aborted at the deadline, when nobody waits for the result any more, and at shutdown. */
   readonly signal: AbortSignal
+  /**
+   * Sends bytes to the caller before the result. Present when the command `streams` and this caller
+   * asked for a stream; without it the command answers by its result alone.
+   *
+   * It resolves once the caller's credit took the bytes (the array may be reused then): a command
+   * that awaits it runs as fast as its reader reads. It rejects when the call has ended, when one
+   * piece is above 1 MiB, or when `maxResultBytes` is exceeded: let the error pass.
+   *
+   * @param bytes - raw, at most 1 MiB; no schema and no filter sees them
+   */
+  readonly emit?: ((bytes: Uint8Array) => Promise<void>) | undefined
 }
 
 /** A call that works: shown in the documentation, and run by a test. */
@@ -61,6 +75,8 @@ export interface CommandDefinition<A, R> {
   readonly permission: string
   /** `change`: a durable intent record precedes every run. */
   readonly effects: 'read' | 'change'
+  /** Whether a run may send bytes before its result, see {@link CommandContext.emit}. */
+  readonly streams?: boolean
   readonly limits: CommandLimits
   readonly examples: readonly CommandExample[]
   /** Brings arguments into the one form that policy rules compare; no I/O. */
@@ -83,6 +99,7 @@ const NAME = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*){0,7}$/
 const MAX_NAME_LENGTH = 64
 const MAX_CALL_ARGUMENT_BYTES = 16_384
 const MAX_RESULT_BYTES = 16 * 1024 * 1024
+const MAX_STREAM_BYTES = 4 * 1024 * 1024 * 1024
 const MAX_TIMEOUT_MS = 300_000
 
 /** Whether a text has the form of a command or permission name. */
@@ -144,10 +161,10 @@ function checkNames({ name, domain, permission }: CommandDefinition<unknown, unk
   }
 }
 
-function checkLimits({ name, limits }: CommandDefinition<unknown, unknown>): void {
+function checkLimits({ name, limits, streams }: CommandDefinition<unknown, unknown>): void {
   const bounds: Readonly<Record<keyof CommandLimits, number>> = {
     maxArgumentBytes: MAX_CALL_ARGUMENT_BYTES,
-    maxResultBytes: MAX_RESULT_BYTES,
+    maxResultBytes: streams ? MAX_STREAM_BYTES : MAX_RESULT_BYTES,
     timeoutMs: MAX_TIMEOUT_MS,
     concurrency: 65_536,
   }

@@ -25,7 +25,7 @@ import {
   type Recorded,
 } from '../../src/foundation/pipeline/index.ts'
 import { type ProfileName, profileOf } from '../../src/foundation/profiles/index.ts'
-import { type Command, createCatalog } from '../../src/commands/catalog/index.ts'
+import { type Catalog, type Command, createCatalog } from '../../src/commands/catalog/index.ts'
 import {
   type AuthorisePort,
   type CallOutcome,
@@ -167,6 +167,8 @@ export interface TestExecutor {
 
 /** What a test may choose. */
 export interface TestExecutorOptions {
+  /** In place of one made of the commands. */
+  readonly catalog?: Catalog
   readonly authorise?: AuthorisePort
   readonly profile?: ProfileName
   readonly limits?: Partial<ExecutorLimits>
@@ -182,7 +184,7 @@ export function createTestExecutor(
   const clock = createTestClock()
   const record = createTestRecorder()
   const deps = {
-    catalog: createCatalog(commands),
+    catalog: options.catalog ?? createCatalog(commands),
     authorise: options.authorise ?? allowAll(),
     record,
     clock: clock satisfies Clock,

@@ -60,6 +60,35 @@ export function createCatalog(commands: readonly Command[]): Catalog {
   })
 }
 
+/** A catalog that can be exchanged as a whole while calls run. */
+export interface LiveCatalog extends Catalog {
+  /**
+   * Puts another set of commands in force, from one call to the next. Calls that run end with the
+   * definition they began with.
+   *
+   * @throws {@link KosError} as {@link createCatalog}; then the set in force stays
+   */
+  replace(commands: readonly Command[]): void
+}
+
+/**
+ * Makes a catalog that can be exchanged.
+ *
+ * @param commands - what is in force first
+ * @throws {@link KosError} as {@link createCatalog}
+ */
+export function createLiveCatalog(commands: readonly Command[]): LiveCatalog {
+  let current = createCatalog(commands)
+  return Object.freeze({
+    get: (name: string) => current.get(name),
+    list: () => current.list(),
+    validate: (command: Command, authorised: Authorised) => current.validate(command, authorised),
+    replace: (next: readonly Command[]): void => {
+      current = createCatalog(next)
+    },
+  })
+}
+
 function argumentLimits(maxBytes: number): DataLimits {
   return Object.freeze({ ...WIRE_SHAPE, maxBytes, refuseControls: true })
 }

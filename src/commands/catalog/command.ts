@@ -1,5 +1,6 @@
 import { type KosError, type Refusal, z } from '../../foundation/base/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
+import { type DataLimits, WIRE_SHAPE } from './data.ts'
 import { catalogErrors } from './errors.ts'
 
 /** A JSON Schema document. @see JSON Schema 2020-12 */
@@ -10,8 +11,8 @@ export interface CommandLimits {
   /** Arguments in bytes, counted as deterministic CBOR; at most 16,384 fit into one call. */
   readonly maxArgumentBytes: number
   /**
-   * Result in bytes, counted as deterministic CBOR, together with every byte that was streamed before
-   * it. At most 16 MiB, and 4 GiB for a command that streams.
+   * Result in bytes, counted as deterministic CBOR; at most 16 MiB. For a command that streams also
+   * all streamed bytes of a run together; at most 4 GiB.
    */
   readonly maxResultBytes: number
   /** Longest run in milliseconds; the caller and the profile can only shorten it. */
@@ -93,6 +94,8 @@ export interface CommandDefinition<A, R> {
 export interface Command extends CommandDefinition<unknown, unknown> {
   readonly argumentJsonSchema: JsonSchema
   readonly resultJsonSchema: JsonSchema
+  /** Bounds of a result on the wire. */
+  readonly resultShape: DataLimits
 }
 
 const NAME = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*){0,7}$/
@@ -147,6 +150,11 @@ export function defineCommand<A, R>(definition: CommandDefinition<A, R>): Comman
     positional: Object.freeze([...definition.positional]),
     argumentJsonSchema,
     resultJsonSchema,
+    resultShape: Object.freeze({
+      ...WIRE_SHAPE,
+      maxBytes: definition.limits.maxResultBytes,
+      refuseControls: false,
+    }),
   })
 }
 

@@ -1,7 +1,7 @@
 /** Command definitions, argument and result schemas, sanitising. */
 export { createBuiltins } from './builtins.ts'
 export { calcCommand } from './calc.ts'
-export { type Catalog, createCatalog } from './catalog.ts'
+export { type Catalog, createCatalog, createLiveCatalog, type LiveCatalog } from './catalog.ts'
 export {
   bytesSchema,
   type Command,

@@ -27,6 +27,7 @@ import {
   WIRE_SHAPE,
 } from '../catalog/index.ts'
 import { type Attempt, endOf, isWellFormed } from './attempt.ts'
+import { CallStream } from './call-stream.ts'
 import { StoreBudget, type StoredCall } from './call-memory.ts'
 import { checkLimits, type ExecutorOptions } from './options.ts'
 import { type PeerState, PeerTable, takeRateRecord } from './peers.ts'
@@ -40,6 +41,7 @@ import {
   duplicateDiffers,
   failedInside,
   profileExecutesNothing,
+  streamGone,
   tooFast,
 } from './refusals.ts'
 import { ResultFilter } from './result.ts'
@@ -116,7 +118,7 @@ class CallExecutor implements Executor {
     const peers = new PeerTable(budget, limits.maxPeers, (last, suppressed) => {
       recorder.note(last, { ...endOf(outcomeOf('refused', tooFast(0)), undefined), suppressed })
     })
-    const filter = new ResultFilter(deps.catalog.list())
+    const filter = new ResultFilter()
     this.#deps = deps
     this.#options = options
     this.#recorder = recorder
@@ -141,6 +143,7 @@ class CallExecutor implements Executor {
       startedMs,
       last: authenticated,
       argumentDigest: undefined,
+      stream: undefined,
     }
     try {
       return this.#attend(attempt)
@@ -192,9 +195,12 @@ class CallExecutor implements Executor {
   ): CallOutcome | Promise<CallOutcome> {
     const { profile } = this.#options
     const { authenticated, call } = attempt
-    // The stricter of both ends decides whether an intent comes first.
+    attempt.stream = CallStream.of(this.#deps.clock, command, call)
+    // The stricter of both ends decides whether an intent comes first. What is streamed leaves before
+    // the record of the end, so that it was asked for must be durable.
     const durable =
       command.effects === 'change' ||
+      attempt.stream !== undefined ||
       profile.audit.intentAlways ||
       authenticated.peer.floor.audit.intentAlways
     const refusal =
@@ -204,8 +210,9 @@ class CallExecutor implements Executor {
     if (refusal) return this.#refuse(attempt, refusal)
     if (durable) attempt.argumentDigest = this.#digest(validated.arguments)
     const wallTimeMs = profile.quota?.wallTimeMs ?? 0
-    const deadlineMs = Math.min(call.deadlineMs, command.limits.timeoutMs, wallTimeMs)
-    return this.#runner.run({ attempt, peer, command, validated, deadlineMs, durable })
+    const longestMs = Math.min(command.limits.timeoutMs, wallTimeMs)
+    const deadlineMs = Math.min(call.deadlineMs, longestMs)
+    return this.#runner.run({ attempt, peer, command, validated, deadlineMs, longestMs, durable })
   }
 
   /** A change must stay known until its time is over, so there must be room for it. */
@@ -227,6 +234,7 @@ class CallExecutor implements Executor {
     // The values are kept and compared only here: the first arrival of a read pays for no digest.
     const same = stored.command === call.command && sameData(stored.arguments, validated.arguments)
     if (!same) return this.#refuse(attempt, duplicateDiffers)
+    if (stored.streamed) return this.#recorder.end(attempt, 'failed', streamGone)
     const waiting = stored.flight?.wait(call.signal)
     if (waiting) return waiting.then((outcome) => this.#noteRepeat(attempt, outcome))
     return this.#noteRepeat(attempt, stored.outcome ?? outcomeOf('failed', failedInside))

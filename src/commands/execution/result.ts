@@ -7,28 +7,13 @@ import {
   type Outcome,
   type Validated,
 } from '../../foundation/pipeline/index.ts'
-import {
-  type Command,
-  type CommandContext,
-  type DataLimits,
-  DataMeter,
-  WIRE_SHAPE,
-} from '../catalog/index.ts'
+import { type Command, type CommandContext, DataMeter, WIRE_SHAPE } from '../catalog/index.ts'
 import type { Ending } from './flight.ts'
 import { failedInside, resultInvalid, resultTooLarge } from './refusals.ts'
 
 /** Turns endings of runs into what a peer may see. */
 export class ResultFilter {
   readonly #meter = new DataMeter({ ...WIRE_SHAPE, maxBytes: 0, refuseControls: false })
-  readonly #limits: ReadonlyMap<Command, DataLimits>
-
-  constructor(commands: readonly Command[]) {
-    const limits = commands.map((command): [Command, DataLimits] => [
-      command,
-      { ...WIRE_SHAPE, maxBytes: command.limits.maxResultBytes, refuseControls: false },
-    ])
-    this.#limits = new Map(limits)
-  }
 
   /** Mints {@link Executed}: an expected failure stays what it is, an exception says nothing. */
   execute(validated: Validated, command: Command, ending: Ending): Executed {
@@ -53,9 +38,8 @@ export class ResultFilter {
   #checked(command: Command, result: unknown): Outcome {
     // Our own value needs no bounds before the schema; the meter bounds what leaves it.
     const { success, data } = command.resultSchema.safeParse(result)
-    const limits = this.#limits.get(command)
-    if (!success || !limits) return failed(resultInvalid)
-    if (this.#meter.accepts(data, limits)) return { status: 'ok', value: data }
+    if (!success) return failed(resultInvalid)
+    if (this.#meter.accepts(data, command.resultShape)) return { status: 'ok', value: data }
     return failed(this.#meter.problem === 'too-long' ? resultTooLarge : resultInvalid)
   }
 }

@@ -16,8 +16,10 @@ export interface Admitted {
   readonly peer: PeerState
   readonly command: Command
   readonly validated: Validated
-  /** From arrival, in milliseconds. */
+  /** From arrival, in milliseconds; of a stream: since bytes moved last. */
   readonly deadlineMs: number
+  /** From arrival, in milliseconds, however much is streamed. */
+  readonly longestMs: number
   /** Whether intent and outcome must be durable before the next step. */
   readonly durable: boolean
 }
@@ -42,7 +44,8 @@ const STORED_CALL_BYTES = 384
 export class CallRunner {
   readonly #deps: RunnerDeps
   readonly #maxRunningPerPeer: number
-  readonly #runningOf = new Map<Command, number>()
+  /** By name: a definition may be replaced while it runs. */
+  readonly #runningOf = new Map<string, number>()
   readonly #flights = new Set<Flight>()
   readonly #keeper = new DataKeeper()
   #running = 0
@@ -60,19 +63,19 @@ export class CallRunner {
   /** The bound on calls at the same time that another run would break. */
   refuseAnother(command: Command, peer: PeerState): Refusal | undefined {
     if (peer.running >= this.#maxRunningPerPeer) return busy('execution/peer-concurrency')
-    const running = this.#runningOf.get(command) ?? 0
+    const running = this.#runningOf.get(command.name) ?? 0
     return running < command.limits.concurrency ? undefined : busy('execution/command-concurrency')
   }
 
   /** Runs a call. Synchronous commands that need no durable record end before this returns. */
   run(admitted: Admitted): CallOutcome | Promise<CallOutcome> {
     const { attempt, deadlineMs, durable } = admitted
-    const { authenticated, call } = attempt
+    const { authenticated, call, stream } = attempt
     // Looking at a signal makes it: a synchronous command ends before anybody can abort it.
     if (durable && call.signal.aborted) {
       return this.#deps.recorder.end(attempt, 'refused', cancelled)
     }
-    const context = new CallContext(authenticated.peer, call, deadlineMs)
+    const context = new CallContext(authenticated.peer, call, { deadlineMs, stream })
     this.#enter(admitted)
     if (durable) return this.#launch(admitted, context, undefined)
     const started = this.#start(admitted, context)
@@ -96,9 +99,13 @@ export class CallRunner {
     started: Promise<unknown> | undefined,
   ): Promise<CallOutcome> {
     const { attempt, peer } = admitted
-    const late = (): Refusal => timedOut
-    const left = (): Refusal => whyLeft(admitted, this.#deps.clock)
-    const flight = new Flight(this.#deps.clock, context, { late, left })
+    const { clock } = this.#deps
+    const flight = new Flight(clock, context, {
+      late: () => timedOut,
+      left: () => (leftMs(admitted, clock) > 0 ? cancelled : timedOut),
+      leftMs: () => leftMs(admitted, clock),
+    })
+    attempt.stream?.onExcess((refusal) => flight.stop(refusal))
     const stored = this.#storedCall(admitted, flight)
     this.#flights.add(flight)
     peer.calls.keep(stored, attempt.startedMs)
@@ -176,23 +183,24 @@ export class CallRunner {
   #enter({ command, peer }: Admitted): void {
     this.#running++
     peer.running++
-    this.#runningOf.set(command, (this.#runningOf.get(command) ?? 0) + 1)
+    this.#runningOf.set(command.name, (this.#runningOf.get(command.name) ?? 0) + 1)
   }
 
   #leave({ command, peer }: Admitted): void {
     this.#running--
     peer.running--
-    this.#runningOf.set(command, (this.#runningOf.get(command) ?? 1) - 1)
+    this.#runningOf.set(command.name, (this.#runningOf.get(command.name) ?? 1) - 1)
   }
 
   #storedCall({ attempt, command, validated }: Admitted, flight: Flight | undefined): StoredCall {
-    const { call, startedMs } = attempt
+    const { call, startedMs, stream } = attempt
     const kept = this.#keeper.keep(validated.arguments)
     return {
       callId: call.callId,
       command: command.name,
       arguments: kept,
       change: command.effects === 'change',
+      streamed: stream !== undefined,
       expiresAtMs: startedMs + Math.min(call.deadlineMs, MAX_DEADLINE_MS) + RESULT_GRACE_MS,
       bytes: STORED_CALL_BYTES + this.#keeper.bytes,
       flight,
@@ -221,7 +229,9 @@ export class CallRunner {
   }
 }
 
-/** Why a caller left: its own time was up, or it cancelled. */
-function whyLeft({ attempt, deadlineMs }: Admitted, clock: Clock): Refusal {
-  return clock.monotonicMs() - attempt.startedMs >= deadlineMs ? timedOut : cancelled
+/** How long a run may still go on; bytes that move begin the deadline of a stream anew. */
+function leftMs({ attempt, deadlineMs, longestMs }: Admitted, clock: Clock): number {
+  const { startedMs, stream } = attempt
+  const dueMs = (stream?.movedMs ?? startedMs) + deadlineMs
+  return Math.min(dueMs, startedMs + longestMs) - clock.monotonicMs()
 }

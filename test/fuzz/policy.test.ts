@@ -219,6 +219,14 @@ test('the compiled decision equals the naive one, rule by rule', () => {
         const explained = engine.explain({ ...one, arguments: given })
         assert.equal(explained.outcome, expected.allow ? 'allowed' : 'refused')
         assert.equal(explained.decidedBy, expected.rules[0])
+        // The explanation reads every rule, the decision asks an index: they agree.
+        for (const { state, verdict, rules: read } of explained.layers) {
+          if (state !== 'in force') continue
+          const matches = (effect: string): boolean =>
+            read.some((each) => each.effect === effect && each.result === 'matches')
+          const said = matches('deny') ? 'denies' : matches('allow') ? 'allows' : 'no allow rule'
+          assert.equal(verdict, said)
+        }
       }
     }),
   )

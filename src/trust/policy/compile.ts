@@ -1,6 +1,7 @@
 import { refuse, type Refusal } from '../../foundation/base/index.ts'
 import { AtomTable, OWNER_ATOM } from './atoms.ts'
 import { compileCondition } from './condition.ts'
+import { type ConsideredRule, nearestRules } from './consider.ts'
 import type { Domain, ManifestVersion, PolicyGrant } from './decision.ts'
 import { grantOf } from './grant.ts'
 import {
@@ -15,7 +16,6 @@ import type { Question } from './question.ts'
 import {
   type CompiledRule,
   compiledRule,
-  findAllRules,
   type Findings,
   findRules,
   type RuleQuery,
@@ -57,6 +57,8 @@ export function compileManifest(
 export class CompiledManifest {
   readonly manifest: Manifest
   readonly version: ManifestVersion
+  /** In rank order. */
+  readonly #rules: readonly CompiledRule[]
   readonly #atoms: AtomTable
   readonly #grants = new Map<CompiledRule, PolicyGrant>()
   readonly #domains = new Map<Domain, PatternTrie<RuleSet>>()
@@ -65,7 +67,8 @@ export class CompiledManifest {
     this.manifest = manifest
     this.version = version
     this.#atoms = new AtomTable(manifest)
-    for (const rule of rankedRules(manifest)) this.#add(rule)
+    this.#rules = rankedRules(manifest)
+    for (const rule of this.#rules) this.#add(rule)
   }
 
   /** The name of the layer. */
@@ -78,9 +81,13 @@ export class CompiledManifest {
     return findRules(this.#ruleSets(question), this.#query(question))
   }
 
-  /** Every rule that matches, whatever its obligations: for explanations. */
-  findAll(question: Question): readonly CompiledRule[] {
-    return findAllRules(this.#ruleSets(question), this.#query(question))
+  /**
+   * The rules that cover a request, whatever their conditions and obligations, and near misses. Reads
+   * every rule: for explanations.
+   */
+  nearest(question: Question, maxMisses: number): readonly ConsideredRule[] {
+    const query = this.#query(question)
+    return nearestRules(this.#rules, { question, query, atoms: this.#atoms }, maxMisses)
   }
 
   /** The grant of a rule where no other layer covers the request; made once. */

@@ -101,8 +101,14 @@ export interface PolicyEngine {
    *   pending grant
    */
   decide(request: PolicyRequest): Decision
-  /** Says what matched, what decided, and what would change the decision. Not for hot paths. */
-  explain(request: PolicyRequest): Explanation
+  /**
+   * Says what decided, which rules match or come near and why, and what would change the decision.
+   * Reads every rule: not for hot paths.
+   *
+   * @param request - the question
+   * @param maxRules - rules listed per layer; 20 by default
+   */
+  explain(request: PolicyRequest, maxRules?: number): Explanation
   /**
    * Counts a granted call against the limits of its rules.
    *
@@ -140,6 +146,7 @@ const EMPTY_STATE: Omit<PolicyState, 'memo'> = Object.freeze({
 
 const DEFAULT_MAX_MANIFESTS = 4096
 const DEFAULT_MAX_LIMITED_CALLERS = 10_000
+const DEFAULT_EXPLAINED_RULES = 20
 
 class Engine implements PolicyEngine {
   readonly #clock: Clock
@@ -205,10 +212,10 @@ class Engine implements PolicyEngine {
     return decision.decideArguments(request.arguments)
   }
 
-  explain(request: PolicyRequest): Explanation {
+  explain(request: PolicyRequest, maxRules: number = DEFAULT_EXPLAINED_RULES): Explanation {
     const nowMs = this.#clock.wallMs()
     const { layers } = this.#state
-    return explainRequest({ layers, request, nowMs, decision: this.decide(request) })
+    return explainRequest({ layers, request, nowMs, decision: this.decide(request), maxRules })
   }
 
   admit(grant: PolicyGrant, from: SubjectFacts): Refusal | undefined {

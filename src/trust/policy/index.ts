@@ -29,12 +29,12 @@ export {
 } from './engine.ts'
 export { policyErrors } from './errors.ts'
 export {
-  type ConditionState,
   type Explanation,
   explanationToText,
   type LayerExplanation,
   type LayerVerdict,
-  type MatchedRule,
+  type RuleExplanation,
+  type RuleResult,
 } from './explain.ts'
 export {
   type CommandEffects,

@@ -99,7 +99,8 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function selectorText(list: SelectorList): string {
+/** Alternatives as a person reads them: `group:a and kind:b or role:c`. */
+export function selectorText(list: SelectorList): string {
   return list.map((item) => (typeof item === 'string' ? item : item.join(' and '))).join(' or ')
 }
 
@@ -116,7 +117,8 @@ function ruleText(rule: Rule): string {
   return parts.filter((part) => part !== '').join(' ')
 }
 
-function conditionText(condition: Condition): string {
+/** A condition as a person reads it: `path under /srv`. */
+export function conditionText(condition: Condition): string {
   const { argument } = condition
   if ('pathPrefix' in condition) return `${argument} under ${condition.pathPrefix}`
   if ('equals' in condition) return `${argument} = ${JSON.stringify(condition.equals)}`

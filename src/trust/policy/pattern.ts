@@ -50,6 +50,16 @@ export function parsePattern(text: string): readonly string[] | undefined {
   return fits ? segments : undefined
 }
 
+/** Whether a pattern (parsed) covers an action (parsed): what {@link PatternTrie} finds, for one pattern. */
+export function patternCovers(pattern: readonly string[], action: readonly string[]): boolean {
+  for (const [index, segment] of pattern.entries()) {
+    if (index >= action.length) return false
+    if (segment === '>') return true
+    if (segment !== '*' && segment !== action[index]) return false
+  }
+  return pattern.length === action.length
+}
+
 interface TrieNode<T> {
   readonly literal: Map<string, TrieNode<T>>
   star: TrieNode<T> | undefined

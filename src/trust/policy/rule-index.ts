@@ -114,18 +114,6 @@ export function findRules(sets: readonly RuleSet[], query: RuleQuery): Findings 
   }
 }
 
-/** Finds every rule that matches, whatever its obligations: for explanations. */
-export function findAllRules(sets: readonly RuleSet[], query: RuleQuery): readonly CompiledRule[] {
-  const found = new Set<CompiledRule>()
-  const effects = query.changes ? CHANGE : READ
-  for (const bucket of bucketsOf(sets, query)) {
-    for (const entry of [bucket[DENY + effects], bucket[ALLOW + effects]].flat()) {
-      if (entry !== undefined && restMatches(entry, query)) found.add(entry.rule)
-    }
-  }
-  return [...found].toSorted(byRank)
-}
-
 /** Whether the enforcing side fulfils all that a rule demands. */
 export function isFulfilled(rule: CompiledRule, obligations: number): boolean {
   return (rule.obligations & ~obligations) === 0
@@ -177,7 +165,8 @@ function restMatches(entry: Entry, query: RuleQuery): boolean {
   return includesAll(query.from, entry.fromRest) && includesAll(query.to, entry.toRest)
 }
 
-function includesAll(atoms: readonly Atom[], wanted: readonly Atom[]): boolean {
+/** Whether all wanted atoms are among those of a side. */
+export function includesAll(atoms: readonly Atom[], wanted: readonly Atom[]): boolean {
   for (const atom of wanted) if (!atoms.includes(atom)) return false
   return true
 }

@@ -152,7 +152,8 @@ export function defineCommand<A, R>(definition: CommandDefinition<A, R>): Comman
     resultJsonSchema,
     resultShape: Object.freeze({
       ...WIRE_SHAPE,
-      maxBytes: definition.limits.maxResultBytes,
+      // The limit of a command that streams counts its bytes; its result is bounded as any other.
+      maxBytes: Math.min(definition.limits.maxResultBytes, MAX_RESULT_BYTES),
       refuseControls: false,
     }),
   })

@@ -1,5 +1,6 @@
 import type { Authenticated, CallRequest, Recordable } from '../../foundation/pipeline/index.ts'
 import { isCommandName } from '../catalog/index.ts'
+import type { CallStream } from './call-stream.ts'
 import type { CallOutcome, CallRecord } from './ports.ts'
 
 /** One arrival of a call, and how far it has come. */
@@ -11,6 +12,8 @@ export interface Attempt {
   /** The last stage that was minted. */
   last: Recordable
   argumentDigest: Uint8Array | undefined
+  /** Where bytes go before the result; `undefined` when the command or the caller wants none. */
+  stream: CallStream | undefined
 }
 
 /** How an attempt ended, as its record says it. */
@@ -42,7 +45,7 @@ export function endOf(outcome: CallOutcome, rule: string | undefined): AttemptEn
  * @param nowMs - monotonic milliseconds
  */
 export function recordOf(attempt: Attempt, end: AttemptEnd, nowMs: number): CallRecord {
-  const { call, argumentDigest } = attempt
+  const { call, argumentDigest, stream } = attempt
   const { outcome, code, rule, suppressed } = end
   const named = attempt.last !== attempt.authenticated
   const durationMs = Math.round((nowMs - attempt.startedMs) * 1000) / 1000
@@ -61,5 +64,6 @@ export function recordOf(attempt: Attempt, end: AttemptEnd, nowMs: number): Call
     callId,
     ...(argumentDigest && { argumentDigest }),
     ...(suppressed !== undefined && suppressed > 0 && { suppressed }),
+    ...(stream && outcome !== 'intent' && { streamedBytes: stream.bytes }),
   }
 }

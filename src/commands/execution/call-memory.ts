@@ -8,6 +8,8 @@ export interface StoredCall {
   /** In canonical form. */
   readonly arguments: unknown
   readonly change: boolean
+  /** Whether bytes went before the result: they are not kept, so a duplicate gets nothing. */
+  readonly streamed: boolean
   /** Monotonic milliseconds. */
   readonly expiresAtMs: number
   bytes: number

@@ -15,8 +15,12 @@ type ExecutionErrorCode =
   | 'KOS_EXECUTION_RESULT_INVALID'
   | 'KOS_EXECUTION_RESULT_TOO_LARGE'
   | 'KOS_EXECUTION_AUDIT_UNAVAILABLE'
+  | 'KOS_EXECUTION_STREAM'
 
-/** The errors of this room: the first is thrown at start, the others are refusals and failures of a call. */
+/**
+ * The errors of this room: the first is thrown at start, the last to a command that streams, the others
+ * are refusals and failures of a call.
+ */
 export const executionErrors: ErrorTable<ExecutionErrorCode> = defineErrors({
   KOS_EXECUTION_OPTIONS: {
     message: 'A limit of execution is not a positive number.',
@@ -87,5 +91,10 @@ export const executionErrors: ErrorTable<ExecutionErrorCode> = defineErrors({
     message: 'The audit log takes no records, so nothing that needs one is executed or returned.',
     hint: 'Free disk space on the device or repair its audit log: kosctl doctor',
     retry: 'later',
+  },
+  KOS_EXECUTION_STREAM: {
+    message: 'The command can send no more bytes: the call has ended, or a limit is reached.',
+    hint: 'Await every emit, send at most 1 MiB at once, and let this error end the command.',
+    retry: 'never',
   },
 })

@@ -1,6 +1,7 @@
 import type { CancelTimer, Clock, Refusal } from '../../foundation/base/index.ts'
 import type { CallRequest, PeerFacts } from '../../foundation/pipeline/index.ts'
 import type { CommandContext } from '../catalog/index.ts'
+import type { CallStream } from './call-stream.ts'
 import { type CallOutcome, outcomeOf } from './ports.ts'
 
 /** The context handed to a command. Its abort controller is made only when the command looks at it. */
@@ -9,14 +10,25 @@ export class CallContext implements CommandContext {
   readonly callId: string
   readonly traceId: string
   readonly deadlineMs: number
+  readonly #stream: CallStream | undefined
   #controller: AbortController | undefined
   #stoppedBy: Refusal | undefined
 
-  constructor(peer: PeerFacts, call: CallRequest, deadlineMs: number) {
+  constructor(
+    peer: PeerFacts,
+    call: CallRequest,
+    run: { readonly deadlineMs: number; readonly stream: CallStream | undefined },
+  ) {
     this.peer = peer
     this.callId = call.callId
     this.traceId = call.traceId
-    this.deadlineMs = deadlineMs
+    this.deadlineMs = run.deadlineMs
+    this.#stream = run.stream
+  }
+
+  get emit(): ((bytes: Uint8Array) => Promise<void>) | undefined {
+    const stream = this.#stream
+    return stream && ((bytes) => stream.send(bytes))
   }
 
   get signal(): AbortSignal {
@@ -43,6 +55,16 @@ export type Ending =
   | { readonly kind: 'error'; readonly error: unknown }
   | { readonly kind: 'stopped'; readonly refusal: Refusal }
 
+/** What decides over the end of a flight. */
+export interface FlightReasons {
+  /** The refusal of the deadline. */
+  late(): Refusal
+  /** The refusal of a caller that gave up. */
+  left(): Refusal
+  /** Milliseconds until the deadline; 0 or less: it has passed. */
+  leftMs(): number
+}
+
 /**
  * A call that runs while its callers wait: the first one, and those that sent its call id again. The
  * run is stopped at its deadline, at shutdown, or when the last caller has left.
@@ -52,28 +74,26 @@ export class Flight {
   /** Resolves when the outcome is there. */
   readonly landed: Promise<void>
   readonly #landed: () => void
-  readonly #left: () => Refusal
+  readonly #reasons: FlightReasons
+  readonly #clock: Clock
   readonly #waiting = new Set<(outcome: CallOutcome) => void>()
-  readonly #cancelDeadline: CancelTimer
+  #cancelDeadline: CancelTimer
   #endStopped: ((refusal: Refusal) => void) | undefined
   #outcome: CallOutcome | undefined
 
   /**
    * @param clock - drives the deadline
    * @param context - the context of the command
-   * @param reasons - make the refusal of the deadline, and of a caller that gave up
+   * @param reasons - see {@link FlightReasons}
    */
-  constructor(
-    clock: Clock,
-    context: CallContext,
-    reasons: { readonly late: () => Refusal; readonly left: () => Refusal },
-  ) {
+  constructor(clock: Clock, context: CallContext, reasons: FlightReasons) {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.context = context
     this.landed = promise
     this.#landed = resolve
-    this.#left = reasons.left
-    this.#cancelDeadline = clock.after(context.deadlineMs, () => this.stop(reasons.late()))
+    this.#clock = clock
+    this.#reasons = reasons
+    this.#cancelDeadline = clock.after(context.deadlineMs, () => this.#due())
   }
 
   /**
@@ -87,7 +107,7 @@ export class Flight {
     if (this.#outcome) return Promise.resolve(this.#outcome)
     return new Promise((resolve) => {
       const giveUp = (): void => {
-        const left = this.#left()
+        const left = this.#reasons.left()
         this.#waiting.delete(arrive)
         resolve(outcomeOf('failed', left))
         if (this.#waiting.size === 0) this.stop(left)
@@ -106,6 +126,13 @@ export class Flight {
   stop(refusal: Refusal): void {
     this.context.stop(refusal)
     this.#endStopped?.(refusal)
+  }
+
+  /** The deadline came; what was streamed meanwhile has moved it. */
+  #due(): void {
+    const leftMs = this.#reasons.leftMs()
+    if (leftMs > 0) this.#cancelDeadline = this.#clock.after(leftMs, () => this.#due())
+    else this.stop(this.#reasons.late())
   }
 
   /** The ending of a command's promise, or of a stop before it. */

@@ -46,6 +46,8 @@ export interface CallRecord {
   readonly argumentDigest?: Uint8Array
   /** Further refusals of the same kind that got no record of their own. */
   readonly suppressed?: number
+  /** Bytes that the caller took before the result; present when the call was streamed. */
+  readonly streamedBytes?: number
 }
 
 /** Records calls: implemented over trust/audit, wired by apps. */

@@ -26,6 +26,9 @@ export const duplicateDiffers: Refusal = refuse('KOS_EXECUTION_DUPLICATE', 'exec
 /** A change that was executed, whose result is no longer kept. */
 export const resultGone: Refusal = refuse('KOS_EXECUTION_RESULT_GONE', 'execution/stored-result')
 
+/** A call that streamed its result: the bytes went once, and are not kept. */
+export const streamGone: Refusal = refuse('KOS_EXECUTION_RESULT_GONE', 'execution/streamed')
+
 /** The deadline has passed. */
 export const timedOut: Refusal = refuse('KOS_EXECUTION_TIMEOUT', 'execution/deadline', {
   remedy: 'Call with a longer deadline, within the limits of the command and of the profile.',

@@ -37,6 +37,13 @@ export interface CallRequest {
   readonly traceId: string
   /** Aborted when the caller resets the stream, the deadline passes or the connection ends. */
   readonly signal: AbortSignal
+  /**
+   * Sends bytes of a streamed result before the outcome; absent: the caller asked for no stream.
+   *
+   * @param bytes - must not change until the promise resolves
+   * @returns true once the caller's credit took all of them, false when the call ended before: stop
+   */
+  readonly emit?: ((bytes: Uint8Array) => Promise<boolean>) | undefined
 }
 
 /** The rule that allowed a call, and where it stands. */

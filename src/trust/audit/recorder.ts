@@ -23,6 +23,8 @@ export interface CallRecord {
   readonly argumentDigest?: Uint8Array
   /** Further refusals of the same kind that got no record of their own. */
   readonly suppressed?: number
+  /** Bytes that the caller took before the result; present when the call was streamed. */
+  readonly streamedBytes?: number
 }
 
 /** Records calls; the port of the executor has this shape. */
@@ -73,7 +75,7 @@ function eventOf(
   facts: { readonly target: string; readonly outcome: AuditOutcome },
 ): AuditEvent {
   const limits = AUDIT_EVENT_LIMITS
-  const { code, argumentDigest, durationMs, suppressed } = record
+  const { code, argumentDigest, durationMs, suppressed, streamedBytes } = record
   const rule = record.rule ?? grantedRule(last)
   return {
     type: record.outcome === 'refused' ? 'refusal' : 'call',
@@ -87,6 +89,7 @@ function eventOf(
     ...(argumentDigest !== undefined && { argumentDigest }),
     durationMs: Math.max(0, durationMs),
     ...(suppressed !== undefined && { detail: { suppressed } }),
+    ...(streamedBytes !== undefined && { detail: { streamedBytes } }),
   }
 }
 

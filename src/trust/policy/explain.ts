@@ -192,10 +192,12 @@ function explainLayer(
 function verdictOf(manifest: CompiledManifest, question: Question): LayerVerdict {
   const { deny, allow } = manifest.find(question)
   if (deny.best !== undefined) return 'denies'
-  if (allow.best === undefined && allow.conditional.length === 0) return 'no allow rule'
-  if (deny.conditional.length === 0 && allow.conditional.length === 0) return 'allows'
   const given = question.request.arguments
-  if (given === undefined) return 'depends on arguments'
+  if (given === undefined) {
+    if (allow.best === undefined && allow.conditional.length === 0) return 'no allow rule'
+    const isOpen = deny.conditional.length > 0 || allow.conditional.length > 0
+    return isOpen ? 'depends on arguments' : 'allows'
+  }
   if (deny.conditional.some((rule) => holds(rule, given) !== false)) return 'denies'
   const allowed =
     allow.best !== undefined || allow.conditional.some((rule) => holds(rule, given) === true)

@@ -44,11 +44,12 @@ import {
 } from '../../src/network/transport/index.ts'
 import {
   type AuditLog,
+  auditSegments,
   auditTables,
   createAuditLog,
   createCallRecorder,
 } from '../../src/trust/audit/index.ts'
-import { createLockState, verifyPeerLeaf } from '../../src/trust/pki/index.ts'
+import { createLockState, createPeerVerifier } from '../../src/trust/pki/index.ts'
 import {
   createAuthorisePort,
   createManifestVerifier,
@@ -129,12 +130,13 @@ function createIdentity(member: BenchMember): {
   const { principal, trust, keys } = member
   const locks = createLockState({ trust: () => trust })
   must<'newer' | 'same'>(locks.apply(member.locks))
+  const verifier = createPeerVerifier()
   const identity = keys.require('identity')
   const identitySigner = identity.coseSigner()
   const authenticator: PeerAuthenticator = {
     own: () => ({ principal, floor: PROFILE, identitySpki: identity.spki, identitySigner }),
     verifyPeer: (leafDer, purpose, nowMs) => {
-      const peer = verifyPeerLeaf(leafDer, { bundle: trust, purpose, nowMs })
+      const peer = verifier.verify(leafDer, { bundle: trust, purpose, nowMs })
       return isRefusal(peer) ? peer : (locks.check(peer) ?? peer)
     },
   }
@@ -206,7 +208,13 @@ async function openAudit(
 ): Promise<{ readonly store: Store<object>; readonly audit: AuditLog }> {
   const store = openStore<object>(
     { clock: systemClock, log },
-    { path: join(directory, 'node.sqlite'), migrations: [{ version: 1, ...auditTables }] },
+    {
+      path: join(directory, 'node.sqlite'),
+      migrations: [
+        { version: 1, ...auditTables },
+        { version: 2, ...auditSegments },
+      ],
+    },
   )
   const logKeys = { ed25519: keys.require('log-ed25519'), mlDsa44: keys.require('log-ml-dsa-44') }
   const audit = await createAuditLog(

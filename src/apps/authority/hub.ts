@@ -20,7 +20,7 @@ import {
 import { SESSION_LIMITS } from '../../network/session/index.ts'
 import type { CertificateIdentity } from '../../network/transport/index.ts'
 import { createCallRecorder } from '../../trust/audit/index.ts'
-import { createTrustState, signLockFreshness, verifyPeerLeaf } from '../../trust/pki/index.ts'
+import { createPeerVerifier, createTrustState, signLockFreshness } from '../../trust/pki/index.ts'
 import {
   createAuthorisePort,
   createManifestVerifier,
@@ -207,9 +207,10 @@ function createMembership(deps: HubDeps, state: AuthorityState, fabric: FabricSt
     if (!record || !isActive) return refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/inactive')
     return record
   }
+  const verifier = createPeerVerifier()
   const verify = (leafDer: Uint8Array, purpose: 'client' | 'server'): PeerFacts | Refusal => {
     const nowMs = deps.clock.wallMs()
-    const verified = verifyPeerLeaf(leafDer, { bundle: fabric.bundle, purpose, nowMs })
+    const verified = verifier.verify(leafDer, { bundle: fabric.bundle, purpose, nowMs })
     if (isRefusal(verified)) return verified
     return check(verified) ?? verified
   }

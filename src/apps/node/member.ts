@@ -12,8 +12,13 @@ import { profileOf } from '../../foundation/profiles/index.ts'
 import type { OwnIdentity, PeerAuthenticator } from '../../network/session/index.ts'
 import type { CertificateIdentity, VerifyPeer } from '../../network/transport/index.ts'
 import { type KeyStore, openKeyStore } from '../../trust/keys/index.ts'
-import { createTrustState, type NumberedObject, verifyPeerLeaf } from '../../trust/pki/index.ts'
-import { type AuthorityClient, type ClientIdentity, connectAuthority } from './authority-client.ts'
+import {
+  createPeerVerifier,
+  createTrustState,
+  type NumberedObject,
+  type PeerVerifier,
+} from '../../trust/pki/index.ts'
+import type { AuthorityClient, ClientIdentity } from './authority-client.ts'
 import { nodeErrors } from './errors.ts'
 import { createFabricState, type FabricState } from './fabric-state.ts'
 import { createFloorClock, type FloorClock } from './floor-clock.ts'
@@ -97,6 +102,7 @@ function assemble(
   let leaf = parseCertificate(membership.leaf)
   const clock = createFloorClock(deps.clock)
   const fabric = loadFabric(clock, opened)
+  const verifier = createPeerVerifier()
   const identity = (): ClientIdentity => ({
     certificateChainPem: chainPem(membership.leaf, fabric),
     privateKeyPem: keys.require(membership.tlsKey).tlsPrivateKeyPem(),
@@ -122,13 +128,16 @@ function assemble(
       ...identity(),
       trustedCaPem: trusted(fabric),
     }),
-    authenticator: () => authenticatorOf({ fabric, keys, membership: () => membership }),
+    authenticator: () => authenticatorOf({ fabric, keys, verifier, membership: () => membership }),
     verifyPeer: (leafDer, purpose) => {
-      const verified = verifyPeerFacts(fabric, { leafDer, purpose, nowMs: clock.wallMs() })
+      const question = { leafDer, purpose, nowMs: clock.wallMs() }
+      const verified = verifyPeerFacts({ fabric, verifier }, question)
       return isRefusal(verified) ? verified : undefined
     },
-    connectAuthority: (timeoutMs) => {
+    connectAuthority: async (timeoutMs) => {
       const { host, port, pin } = membership
+      // A call between peers does without it.
+      const { connectAuthority } = await import('./authority-client.ts')
       return connectAuthority({ clock }, { host, port, pin, timeoutMs, identity: identity() })
     },
     close: () => keys.close(),
@@ -194,9 +203,13 @@ interface LeafQuestion {
 }
 
 /** Trust bundle first, lock list second: both at every accept and dial. */
-function verifyPeerFacts(fabric: FabricState, question: LeafQuestion): PeerFacts | Refusal {
+function verifyPeerFacts(
+  by: { readonly fabric: FabricState; readonly verifier: PeerVerifier },
+  question: LeafQuestion,
+): PeerFacts | Refusal {
+  const { fabric, verifier } = by
   const { leafDer, purpose, nowMs } = question
-  const verified = verifyPeerLeaf(leafDer, { bundle: fabric.bundle, purpose, nowMs })
+  const verified = verifier.verify(leafDer, { bundle: fabric.bundle, purpose, nowMs })
   if (isRefusal(verified)) return verified
   return fabric.locks.check(verified) ?? verified
 }
@@ -204,6 +217,7 @@ function verifyPeerFacts(fabric: FabricState, question: LeafQuestion): PeerFacts
 function authenticatorOf(parts: {
   readonly fabric: FabricState
   readonly keys: KeyStore
+  readonly verifier: PeerVerifier
   readonly membership: () => Membership
 }): PeerAuthenticator {
   const identity = parts.keys.require('identity')
@@ -218,7 +232,6 @@ function authenticatorOf(parts: {
         identitySigner,
       }
     },
-    verifyPeer: (leafDer, purpose, nowMs) =>
-      verifyPeerFacts(parts.fabric, { leafDer, purpose, nowMs }),
+    verifyPeer: (leafDer, purpose, nowMs) => verifyPeerFacts(parts, { leafDer, purpose, nowMs }),
   }
 }

@@ -58,3 +58,4 @@ export {
 } from './trust-bundle.ts'
 export { createTrustState, type TrustState } from './trust-state.ts'
 export { type PeerCertificate, type PeerCheck, verifyPeerLeaf } from './verify-peer.ts'
+export { createPeerVerifier, type PeerVerifier } from './verify-peer-memo.ts'

@@ -1,11 +1,13 @@
 import {
   equalBytes,
+  isRefusal,
   parsePrincipal,
   type Principal,
   type PrincipalKind,
   refuse,
   type Refusal,
   type UnixMs,
+  unixMs,
 } from '../../foundation/base/index.ts'
 import {
   codecErrors,
@@ -47,33 +49,75 @@ export interface PeerCheck {
  * @param leafDer - the leaf as the peer presented it
  * @param check - see {@link PeerCheck}
  * @returns the proven facts, or a refusal KOS_PKI_CERTIFICATE whose rule names the failed check:
- *   `encoding`, `critical-extension`, `key`, `ca`, `key-usage`, `issuer`, `signature`,
- *   `issuer-validity`, `not-yet-valid`, `expired`, `purpose`, `uri-san`, `trust-domain`, `names`,
- *   `extension`, `kind`, `principal`
+ *   `encoding`, `critical-extension`, `key`, `ca`, `key-usage`, `issuer`, `signature`, `uri-san`,
+ *   `trust-domain`, `names`, `extension`, then `not-yet-valid`, `expired`, `issuer-validity`,
+ *   `purpose`, `kind`, `principal`
  * @see RFC 5280 section 6, SPIFFE X.509-SVID section 5
  */
 export function verifyPeerLeaf(leafDer: Uint8Array, check: PeerCheck): PeerCertificate | Refusal {
+  const proven = proveLeaf(leafDer, check.bundle)
+  return isRefusal(proven) ? proven : judgeLeaf(proven, check)
+}
+
+/**
+ * What of a leaf holds as long as its trust bundle does. It keeps no byte of the certificate, so that
+ * many of them may be remembered.
+ */
+export interface ProvenLeaf {
+  readonly peer: PeerCertificate
+  /** Object identifiers of the extended key usage. */
+  readonly purposes: readonly string[]
+  /** Validity of the issuer and of the root, the latest start and the earliest end. */
+  readonly issuersNotBefore: UnixMs
+  readonly issuersNotAfter: UnixMs
+}
+
+/**
+ * The part of the verification that does not depend on time, purpose or whom the caller expects:
+ * encoding, form, issuer, signature, names, kOS extension.
+ *
+ * @returns the proof, or a refusal as of {@link verifyPeerLeaf}
+ */
+export function proveLeaf(leafDer: Uint8Array, bundle: TrustBundle): ProvenLeaf | Refusal {
   const leaf = parseLeaf(leafDer)
   if (!leaf) return refuse('KOS_PKI_CERTIFICATE', 'encoding')
-  const issuer = findIssuer(leaf, check.bundle)
-  const failed =
-    formProblem(leaf) ??
-    issuerProblem(leaf, issuer) ??
-    timeProblem(leaf, issuer, check) ??
-    purposeProblem(leaf, check)
-  if (failed !== undefined) return refuse('KOS_PKI_CERTIFICATE', failed)
-  const principal = readPrincipal(leaf, check)
+  const issuer = findIssuer(leaf, bundle)
+  const failed = formProblem(leaf) ?? issuerProblem(leaf, issuer)
+  if (failed !== undefined || !issuer) return refuse('KOS_PKI_CERTIFICATE', failed ?? 'issuer')
+  const principal = readPrincipal(leaf, bundle)
   if (typeof principal === 'string') return refuse('KOS_PKI_CERTIFICATE', principal)
   const identity = readIdentity(leaf)
   if (!identity) return refuse('KOS_PKI_CERTIFICATE', 'extension')
+  const { certificate } = issuer
+  const root = bundle.rootP256Certificate
   return Object.freeze({
-    principal,
-    ...identity,
-    tlsKeyHash: leaf.spkiSha256,
-    serial: leaf.serialHex,
-    notBefore: leaf.notBefore,
-    notAfter: leaf.notAfter,
+    peer: Object.freeze({
+      principal,
+      ...identity,
+      tlsKeyHash: leaf.spkiSha256,
+      serial: leaf.serialHex,
+      notBefore: leaf.notBefore,
+      notAfter: leaf.notAfter,
+    }),
+    purposes: leaf.extendedKeyUsage ?? [],
+    issuersNotBefore: unixMs(Math.max(certificate.notBefore, root.notBefore)),
+    issuersNotAfter: unixMs(Math.min(certificate.notAfter, root.notAfter)),
   })
+}
+
+/**
+ * The part of the verification that may change from one connection to the next: time, purpose, whom
+ * the caller expects.
+ *
+ * @param proven - of the bundle that the check names
+ */
+export function judgeLeaf(proven: ProvenLeaf, check: PeerCheck): PeerCertificate | Refusal {
+  const { peer, purposes } = proven
+  const failed =
+    timeProblem(proven, check) ??
+    (purposes.includes(PURPOSES[check.purpose]) ? undefined : 'purpose') ??
+    expectationProblem(peer.principal, check)
+  return failed === undefined ? peer : refuse('KOS_PKI_CERTIFICATE', failed)
 }
 
 function parseLeaf(der: Uint8Array): X509Certificate | undefined {
@@ -113,20 +157,13 @@ function issuerProblem(
 }
 
 // Grace stretches the whole path: the issuer may have ended while the leaf waited to be renewed.
-function timeProblem(
-  leaf: X509Certificate,
-  issuer: TrustedIntermediate | undefined,
-  check: PeerCheck,
-): string | undefined {
-  const graceMs = check.graceMs ?? 0
-  const isValid = (certificate: X509Certificate | undefined): boolean =>
-    certificate !== undefined &&
-    check.nowMs >= certificate.notBefore &&
-    check.nowMs <= certificate.notAfter + graceMs
-  if (check.nowMs < leaf.notBefore) return 'not-yet-valid'
-  if (!isValid(leaf)) return 'expired'
-  const path = [issuer?.certificate, check.bundle.rootP256Certificate]
-  return path.every((certificate) => isValid(certificate)) ? undefined : 'issuer-validity'
+function timeProblem(proven: ProvenLeaf, check: PeerCheck): string | undefined {
+  const { nowMs, graceMs = 0 } = check
+  const { notBefore, notAfter } = proven.peer
+  if (nowMs < notBefore) return 'not-yet-valid'
+  if (nowMs > notAfter + graceMs) return 'expired'
+  const issuersHold = nowMs >= proven.issuersNotBefore && nowMs <= proven.issuersNotAfter + graceMs
+  return issuersHold ? undefined : 'issuer-validity'
 }
 
 const PURPOSES = Object.freeze({
@@ -134,25 +171,24 @@ const PURPOSES = Object.freeze({
   server: KEY_PURPOSE.serverAuth,
 })
 
-function purposeProblem(leaf: X509Certificate, check: PeerCheck): string | undefined {
-  const purposes = leaf.extendedKeyUsage
-  return purposes?.includes(PURPOSES[check.purpose]) === true ? undefined : 'purpose'
+function expectationProblem(principal: Principal, { expect }: PeerCheck): string | undefined {
+  if (!expect) return undefined
+  const { kind = principal.kind, uri = principal.uri } = expect
+  if (principal.kind !== kind) return 'kind'
+  return principal.uri === uri ? undefined : 'principal'
 }
 
 /** The principal, or the rule that failed. */
-function readPrincipal(leaf: X509Certificate, check: PeerCheck): Principal | string {
+function readPrincipal(leaf: X509Certificate, bundle: TrustBundle): Principal | string {
   const names = leaf.subjectAltNames
   // SPIFFE X.509-SVID section 2: exactly one URI.
   const uri = names?.uris.length === 1 ? names.uris[0] : undefined
   const principal = uri === undefined ? undefined : parsePrincipal(uri)
   if (!names || !principal) return 'uri-san'
-  if (principal.trustDomain !== check.bundle.trustDomain) return 'trust-domain'
+  if (principal.trustDomain !== bundle.trustDomain) return 'trust-domain'
   // Host names belong to the authority; no peer may pass for a server of that name.
   const hosts = names.dnsNames.length + names.ipAddresses.length
-  if (hosts > 0 && principal.kind !== 'authority') return 'names'
-  const { kind = principal.kind, uri: expected = principal.uri } = check.expect ?? {}
-  if (principal.kind !== kind) return 'kind'
-  return principal.uri === expected ? principal : 'principal'
+  return hosts > 0 && principal.kind !== 'authority' ? 'names' : principal
 }
 
 function readIdentity(leaf: X509Certificate): DecodedLeafIdentity | undefined {

@@ -21,6 +21,16 @@ export interface Catalog {
    * @throws {@link KosError} KOS_CATALOG_DEFINITION when the command is not the one that was called
    */
   validate(command: Command, authorised: Authorised): Validated | Refusal
+  /**
+   * The canonical arguments of a call, as policy rules and the command see them; nothing is decided.
+   * For explanations: what runs went through {@link Catalog.validate}.
+   *
+   * @param command - a command of this catalog
+   * @param given - the arguments as a caller gives them
+   * @returns plain frozen data, or the refusal that the call would get
+   * @throws {@link KosError} KOS_CATALOG_DEFINITION when the command is not of this catalog
+   */
+  canonicalise(command: Command, given: unknown): { readonly arguments: unknown } | Refusal
 }
 
 /**
@@ -57,6 +67,14 @@ export function createCatalog(commands: readonly Command[]): Catalog {
       }
       return validateCall(entry, authorised, meter)
     },
+    canonicalise: (command: Command, given: unknown) => {
+      const entry = byName.get(command.name)
+      if (entry?.command !== command) {
+        throw catalogErrors.error('KOS_CATALOG_DEFINITION', { command: command.name })
+      }
+      const canonical = canonicalArguments(entry, given, meter)
+      return isRefusal(canonical) ? canonical : { arguments: freezeData(canonical) }
+    },
   })
 }
 
@@ -83,6 +101,7 @@ export function createLiveCatalog(commands: readonly Command[]): LiveCatalog {
     get: (name: string) => current.get(name),
     list: () => current.list(),
     validate: (command: Command, authorised: Authorised) => current.validate(command, authorised),
+    canonicalise: (command: Command, given: unknown) => current.canonicalise(command, given),
     replace: (next: readonly Command[]): void => {
       current = createCatalog(next)
     },
@@ -98,20 +117,23 @@ interface Entry {
   readonly limits: DataLimits
 }
 
-function validateCall(entry: Entry, authorised: Authorised, meter: DataMeter): Validated | Refusal {
-  const { command, limits } = entry
-  const raw = authorised.call.arguments
+/** Sanitised, checked by the schema, brought into canonical form: a value, or a refusal. */
+function canonicalArguments({ command, limits }: Entry, raw: unknown, meter: DataMeter): unknown {
   const problem = isMap(raw) ? meter.measure(raw, limits) : 'not-a-map'
   if (problem) return badArguments(command, `arguments: ${problem}`)
   const parsed = command.argumentSchema.safeParse(raw)
   if (!parsed.success) return badArguments(command, ruleOf(command, raw))
-  const canonical = command.canonicalise ? command.canonicalise(parsed.data) : parsed.data
+  return command.canonicalise ? command.canonicalise(parsed.data) : parsed.data
+}
+
+function validateCall(entry: Entry, authorised: Authorised, meter: DataMeter): Validated | Refusal {
+  const canonical = canonicalArguments(entry, authorised.call.arguments, meter)
   if (isRefusal(canonical)) return canonical
   // What the rules decide on and what runs is the same value: it cannot change in between.
   const args = freezeData(canonical)
   const grant = authorised.decideArguments ? authorised.decideArguments(args) : authorised.grant
   if (isRefusal(grant)) return grant
-  const confined = command.confine?.(args)
+  const confined = entry.command.confine?.(args)
   return confined ?? mintValidated(authorised, { arguments: args, grant })
 }
 

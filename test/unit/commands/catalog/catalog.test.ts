@@ -143,3 +143,23 @@ describe('order of the rules', () => {
     assert.ok(isRefusal(validateCall(lower, { path: 1 }, decide)))
   })
 })
+
+test('canonical arguments are those of a call, and nothing is decided', () => {
+  const catalog = createCatalog([lower])
+  const canonical = catalog.canonicalise(lower, { path: '/ETC/Shadow' })
+  // The command would not run with it: that is not the question here.
+  assert.ok(!isRefusal(canonical))
+  assert.deepEqual(canonical.arguments, { path: '/etc/shadow' })
+  assert.ok(Object.isFrozen(canonical.arguments))
+  for (const [given, rule] of [
+    [{ path: 'bad' }, 'demo/bad'],
+    [{ path: 1 }, ruleOf({ path: 1 })],
+    ['path', ruleOf('path')],
+    [{ path: 'a', '\u0000': 1 }, ruleOf({ path: 'a', '\u0000': 1 })],
+  ] as const) {
+    const refused = catalog.canonicalise(lower, given)
+    assert.ok(isRefusal(refused))
+    assert.equal(refused.rule, rule)
+  }
+  assert.throws(() => catalog.canonicalise(echoCommand, {}), { code: 'KOS_CATALOG_DEFINITION' })
+})

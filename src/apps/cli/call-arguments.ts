@@ -1,24 +1,9 @@
 import { isRefusal, parseJson } from '../../foundation/base/index.ts'
 import type { CborInput } from '../../foundation/codec/index.ts'
-import {
-  type Command,
-  createBuiltins,
-  createCatalog,
-  type Catalog,
-} from '../../commands/catalog/index.ts'
+import type { CommandWords, WordType } from './builtin-words.ts'
 import { cliErrors } from './errors.ts'
 
 const MAX_JSON_BYTES = 16_384
-
-/** The definitions of the built-in commands; nothing of them is run on this side. */
-export function builtinCatalog(): Catalog {
-  const notHere = (): never => {
-    throw new TypeError('a definition is not run by kosctl')
-  }
-  return createCatalog(
-    createBuiltins({ system: { status: notHere, info: notHere } }, { fileRoots: [] }),
-  )
-}
 
 /**
  * Makes the arguments of a call from the words of a command line.
@@ -29,7 +14,7 @@ export function builtinCatalog(): Catalog {
  * @throws {@link KosError} KOS_CLI_USAGE naming what does not fit
  */
 export function callArguments(
-  command: Command | undefined,
+  command: CommandWords | undefined,
   words: readonly string[],
   json: string | undefined,
 ): CborInput {
@@ -39,11 +24,11 @@ export function callArguments(
   if (!command)
     throw usage('this command is known to the peer only: give --args with a JSON object')
   if (words.length > names.length)
-    throw usage(`${command.name} takes ${names.join(' ') || 'no arguments'}`)
+    throw usage(`${command.name} takes ${names.map(([name]) => name).join(' ') || 'no arguments'}`)
   return Object.fromEntries(
     words.map((word, index) => {
-      const name = names[index] ?? ''
-      return [name, convert(word, { command, name })]
+      const [name, type] = names[index] ?? ['', 'string']
+      return [name, convert(word, { name, type })]
     }),
   )
 }
@@ -61,10 +46,9 @@ function jsonArguments(json: string, words: readonly string[]): CborInput {
 
 function convert(
   word: string,
-  at: { readonly command: Command; readonly name: string },
+  at: { readonly name: string; readonly type: WordType },
 ): string | number | boolean {
-  switch (typeOf(at.command, at.name)) {
-    case 'integer':
+  switch (at.type) {
     case 'number': {
       const number = Number(word)
       if (word.trim() === '' || !Number.isFinite(number)) throw usage(`${at.name} is a number`)
@@ -73,18 +57,9 @@ function convert(
     case 'boolean':
       if (word !== 'true' && word !== 'false') throw usage(`${at.name} is true or false`)
       return word === 'true'
-    default:
+    case 'string':
       return word
   }
-}
-
-/** The JSON Schema type of one argument. */
-function typeOf(command: Command, name: string): unknown {
-  const properties = command.argumentJsonSchema['properties']
-  if (typeof properties !== 'object' || properties === null) return undefined
-  const property: unknown = (properties as Readonly<Record<string, unknown>>)[name]
-  if (typeof property !== 'object' || property === null || !('type' in property)) return undefined
-  return property.type
 }
 
 function usage(reason: string): Error {

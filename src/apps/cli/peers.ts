@@ -2,18 +2,14 @@ import { isRefusal, type Refusal, refuse, silentLog } from '../../foundation/bas
 import { createAdmission } from '../../network/admission/index.ts'
 import { SESSION_LIMITS } from '../../network/session/index.ts'
 import type { DirectoryEntry } from '../../trust/pki/index.ts'
-import { fabricObjects } from '../authority/index.ts'
 import {
-  type AuthorityClient,
   createPeerRuntime,
   type Member,
   memberSelf,
-  nodeErrors,
   type OpenSession,
   parseHostPort,
   type PeerRuntime,
 } from '../node/index.ts'
-import { readAnswer } from './answers.ts'
 import type { CliContext } from './context.ts'
 import { cliErrors } from './errors.ts'
 
@@ -42,7 +38,7 @@ export async function connectPeer(
   member: Member,
   name: string,
 ): Promise<PeerConnection> {
-  if (isStale(member)) await refreshObjects(member, STALE_TIMEOUT_MS)
+  if (isStale(member)) await refresh(member, STALE_TIMEOUT_MS)
   const runtime = createPeerRuntime(
     {
       clock: member.clock,
@@ -56,7 +52,7 @@ export async function connectPeer(
   const cached = findEntry(member, name)
   const first = cached ? await dialEntry(runtime, cached) : undefined
   if (cached && first && !isRefusal(first)) return connection(runtime, cached, first)
-  const isFresh = await refreshObjects(member, AUTHORITY_TIMEOUT_MS)
+  const isFresh = await refresh(member, AUTHORITY_TIMEOUT_MS)
   // A new bundle may name another intermediate.
   runtime.updateIdentity()
   const entry = findEntry(member, name)
@@ -107,31 +103,10 @@ async function dialEntry(
   return last
 }
 
-/** Fetches the signed objects from the authority; `false` when it cannot be reached or refuses. */
-async function refreshObjects(member: Member, timeoutMs: number): Promise<boolean> {
-  try {
-    const client = await member.connectAuthority(timeoutMs)
-    try {
-      return await takeObjects(client, member)
-    } finally {
-      client.close()
-    }
-  } catch (error) {
-    // A wrong clock is the reason for everything else: it is said, not covered up.
-    if (nodeErrors.has(error) && error.code === 'KOS_NODE_CLOCK') throw error
-    return false
-  }
-}
-
-/** Takes the signed objects in force over an open connection; `false` when it is refused them. */
-export async function takeObjects(client: AuthorityClient, member: Member): Promise<boolean> {
-  member.fabric.apply('bundle', client.bundleBytes)
-  const objects = readAnswer(await client.request('GET', '/v1/objects'), fabricObjects)
-  if (isRefusal(objects)) return false
-  for (const kind of ['directory', 'locks', 'manifest'] as const) {
-    member.fabric.apply(kind, Buffer.from(objects[kind], 'base64'))
-  }
-  return true
+/** What asks the authority is loaded when it is asked: mostly it is not. */
+async function refresh(member: Member, timeoutMs: number): Promise<boolean> {
+  const { refreshObjects } = await import('./objects.ts')
+  return refreshObjects(member, timeoutMs)
 }
 
 function isStale({ clock, fabric }: Member): boolean {

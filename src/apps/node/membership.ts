@@ -3,8 +3,9 @@ import {
   parsePrincipal,
   type Principal,
   Secret,
+  type Schema,
   validate,
-  z,
+  zm,
 } from '../../foundation/base/index.ts'
 import { cborToPlain, decodeCbor, encodeCbor } from '../../foundation/codec/index.ts'
 import { PROFILE_NAMES, type ProfileName } from '../../foundation/profiles/index.ts'
@@ -44,17 +45,17 @@ interface StoredMembership {
   readonly pin: string
 }
 
-const schema: z.ZodType<StoredMembership> = z.strictObject({
-  uri: z.string().max(512),
-  name: z.string().max(64),
-  profile: z.enum(PROFILE_NAMES),
-  generation: z.int().min(1),
-  tlsKey: z.string().max(64),
-  leaf: z.instanceof(Uint8Array),
-  host: z.string().max(262),
-  port: z.int().min(1).max(65_535),
-  session: z.string().max(270),
-  pin: z.string().max(64),
+const schema: Schema<StoredMembership> = zm.strictObject({
+  uri: zm.string().check(zm.maxLength(512)),
+  name: zm.string().check(zm.maxLength(64)),
+  profile: zm.enum(PROFILE_NAMES),
+  generation: zm.int().check(zm.minimum(1)),
+  tlsKey: zm.string().check(zm.maxLength(64)),
+  leaf: zm.instanceof(Uint8Array),
+  host: zm.string().check(zm.maxLength(262)),
+  port: zm.int().check(zm.minimum(1), zm.maximum(65_535)),
+  session: zm.string().check(zm.maxLength(270)),
+  pin: zm.string().check(zm.maxLength(64)),
 })
 
 /** Keeps a membership; durable on return. */

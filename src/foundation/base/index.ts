@@ -28,15 +28,15 @@ export {
   type SafeDetails,
 } from './errors.ts'
 export { type Gcra, type RateLimit, takeGcra } from './limits.ts'
+export { createLog } from './log.ts'
 export {
-  createLog,
   type Log,
   LOG_FIELDS,
   type LogField,
   type LogFields,
   type LogLevel,
   silentLog,
-} from './log.ts'
+} from './log-port.ts'
 export {
   type DeviceId,
   parseDeviceId,
@@ -50,4 +50,6 @@ export {
   type TrustDomain,
 } from './principal.ts'
 export { Secret } from './secret.ts'
-export { parseJson, type ShapeLimits, validate, type Validation, z } from './validate.ts'
+export { parseJson, type Schema, type ShapeLimits, validate, type Validation } from './validate.ts'
+export { z } from './zod.ts'
+export { zm } from './zod-mini.ts'

@@ -1,14 +1,14 @@
-import { z } from 'zod'
+import type { core } from 'zod'
 import { refuse, type Refusal } from './errors.ts'
 import { findJsonAmbiguity } from './json.ts'
 
-z.config({ jitless: true })
-
-/** Zod without generated code; rooms import it from here only. */
-export { z }
-
 /** A validated value, or the refusal that names path and rule, never the value. */
 export type Validation<T> = { readonly allow: true; readonly value: T } | Refusal
+
+/** A schema of Zod, in either of its spellings. */
+export interface Schema<T> extends core.$ZodType<T> {
+  safeParse(value: unknown): core.util.SafeParseResult<T>
+}
 
 /** Bounds checked before a schema sees a value. */
 export interface ShapeLimits {
@@ -22,7 +22,7 @@ const DEFAULT_SHAPE: ShapeLimits = Object.freeze({ maxDepth: 16, maxItems: 4096 
  * The one door through which untrusted values become typed ones: depth and item limits first, then
  * the schema, first issue only.
  *
- * @param schema - a strict, bounded Zod schema
+ * @param schema - a strict, bounded schema of `z` or `zm`
  * @param value - own data (decoded JSON or CBOR), not a live object
  * @param limits - depth and item bounds; 16 and 4096 by default
  * @returns the parsed value, or a refusal `KOS_BASE_INVALID` whose rule is `path: issue code`
@@ -33,7 +33,7 @@ const DEFAULT_SHAPE: ShapeLimits = Object.freeze({ maxDepth: 16, maxItems: 4096 
  * ```
  */
 export function validate<T>(
-  schema: z.ZodType<T>,
+  schema: Schema<T>,
   value: unknown,
   limits: ShapeLimits = DEFAULT_SHAPE,
 ): Validation<T> {

@@ -1,4 +1,4 @@
-import { validate, z } from '../../foundation/base/index.ts'
+import { type Schema, validate, zm } from '../../foundation/base/index.ts'
 import {
   type CborInput,
   cborToPlain,
@@ -19,38 +19,40 @@ export const MAX_ENTRIES = 256
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/
 const LIMITS = { maxBytes: MAX_STORE_BYTES, maxItems: 8192, maxTextBytes: 64, maxDepth: 4 }
 
-const bytes = (min: number, max: number): z.ZodType<Uint8Array> =>
-  z.custom<Uint8Array>(
+const bytes = (min: number, max: number): Schema<Uint8Array> =>
+  zm.custom<Uint8Array>(
     (value) => value instanceof Uint8Array && value.length >= min && value.length <= max,
   )
 
-const keyEntry = z.strictObject({
-  kind: z.literal('key'),
-  name: z.string().regex(NAME),
-  purpose: z.enum(KEY_PURPOSES),
-  algorithm: z.enum(KEY_ALGORITHMS),
+const keyEntry = zm.strictObject({
+  kind: zm.literal('key'),
+  name: zm.string().check(zm.regex(NAME)),
+  purpose: zm.enum(KEY_PURPOSES),
+  algorithm: zm.enum(KEY_ALGORITHMS),
   spki: bytes(1, 4096),
   sealed: bytes(28, 16_384),
 })
-const secretEntry = z.strictObject({
-  kind: z.literal('secret'),
-  name: z.string().regex(NAME),
+const secretEntry = zm.strictObject({
+  kind: zm.literal('secret'),
+  name: zm.string().check(zm.regex(NAME)),
   sealed: bytes(28, MAX_SECRET_BYTES + 28),
 })
-const unlock = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('file') }),
-  z.strictObject({
-    kind: z.literal('passphrase'),
-    derivation: z.enum(['scrypt', 'pbkdf2']),
+const unlock = zm.discriminatedUnion('kind', [
+  zm.strictObject({ kind: zm.literal('file') }),
+  zm.strictObject({
+    kind: zm.literal('passphrase'),
+    derivation: zm.enum(['scrypt', 'pbkdf2']),
     salt: bytes(SALT_BYTES, SALT_BYTES),
   }),
 ])
-const storeDocument = z.strictObject({
-  format: z.literal('kos-keystore-v1'),
+const storeDocument = zm.strictObject({
+  format: zm.literal('kos-keystore-v1'),
   id: bytes(16, 16),
   unlock,
   check: bytes(28, 28),
-  entries: z.array(z.discriminatedUnion('kind', [keyEntry, secretEntry])).max(MAX_ENTRIES),
+  entries: zm
+    .array(zm.discriminatedUnion('kind', [keyEntry, secretEntry]))
+    .check(zm.maxLength(MAX_ENTRIES)),
 })
 
 /** A private key as it stands in the file. */

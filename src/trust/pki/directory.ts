@@ -6,7 +6,7 @@ import {
   refuse,
   type Refusal,
   type TrustDomain,
-  z,
+  zm,
 } from '../../foundation/base/index.ts'
 import type { CborInput } from '../../foundation/codec/index.ts'
 import { PROFILE_NAMES, type ProfileName } from '../../foundation/profiles/index.ts'
@@ -49,27 +49,30 @@ export const DIRECTORY_LIMITS: Required<NumberedLimits> = Object.freeze({
 })
 const MAX_FACTS = 256
 
-const word = z.string().min(1).max(128)
-const words = z.array(word).max(MAX_FACTS)
-const principal = z.string().max(512)
+const word = zm.string().check(zm.minLength(1), zm.maxLength(128))
+const words = zm.array(word).check(zm.maxLength(MAX_FACTS))
+const principal = zm.string().check(zm.maxLength(512))
 
-const entrySchema = z.strictObject({
+const entrySchema = zm.strictObject({
   uri: principal,
   name: word,
-  addresses: z.array(z.string().min(1).max(262)).max(8),
-  identityKeyHash: z.instanceof(Uint8Array).refine((hash) => hash.length === 32),
-  profile: z.enum(PROFILE_NAMES),
+  addresses: zm.array(zm.string().check(zm.minLength(1), zm.maxLength(262))).check(zm.maxLength(8)),
+  identityKeyHash: zm.instanceof(Uint8Array).check(zm.refine((hash) => hash.length === 32)),
+  profile: zm.enum(PROFILE_NAMES),
   roles: words,
   groups: words,
-  labels: z.record(word, z.string().max(256)),
-  owner: z
-    .string()
-    .max(512)
-    .refine((uri) => parsePrincipal(uri) !== undefined)
-    .optional(),
-  zone: word.optional(),
+  labels: zm.record(word, zm.string().check(zm.maxLength(256))),
+  owner: zm.optional(
+    zm.string().check(
+      zm.maxLength(512),
+      zm.refine((uri) => parsePrincipal(uri) !== undefined),
+    ),
+  ),
+  zone: zm.optional(word),
 })
-const directorySchema = z.strictObject({ entries: z.array(entrySchema).max(MAX_DIRECTORY_ENTRIES) })
+const directorySchema = zm.strictObject({
+  entries: zm.array(entrySchema).check(zm.maxLength(MAX_DIRECTORY_ENTRIES)),
+})
 
 /** The body of a signed directory, sorted by URI. */
 export function encodeDirectory(entries: readonly DirectoryEntryInput[]): CborInput {
@@ -168,7 +171,7 @@ function readDirectory(object: NumberedObject, bundle: TrustBundle): Directory |
 
 // A principal of another trust domain cannot stand in our directory, whoever signed it.
 function readEntry(
-  raw: z.infer<typeof entrySchema>,
+  raw: zm.infer<typeof entrySchema>,
   trustDomain: TrustDomain,
 ): DirectoryEntry | undefined {
   const named = parsePrincipal(raw.uri)

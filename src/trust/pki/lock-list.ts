@@ -1,4 +1,10 @@
-import { parsePrincipal, type Refusal, toHex, z } from '../../foundation/base/index.ts'
+import {
+  parsePrincipal,
+  type Refusal,
+  type Schema,
+  toHex,
+  zm,
+} from '../../foundation/base/index.ts'
 import type { CborInput } from '../../foundation/codec/index.ts'
 import { PROFILE_NAMES, type ProfileName } from '../../foundation/profiles/index.ts'
 import type { NumberedLimits, NumberedObject } from './numbered.ts'
@@ -44,23 +50,23 @@ export const LOCK_LIST_LIMITS: Required<NumberedLimits> = Object.freeze({
   maxItems: 1024 * 1024,
 })
 
-const principal = z
-  .string()
-  .max(512)
-  .refine((uri) => parsePrincipal(uri) !== undefined)
-const keyHash = z.instanceof(Uint8Array).refine((hash) => hash.length === 32)
-const serial = z.string().regex(/^(?:[0-9a-f]{2}){1,20}$/)
-const listOf = <T>(item: z.ZodType<T>): z.ZodType<T[]> => z.array(item).max(MAX_LOCKED)
+const principal = zm.string().check(
+  zm.maxLength(512),
+  zm.refine((uri) => parsePrincipal(uri) !== undefined),
+)
+const keyHash = zm.instanceof(Uint8Array).check(zm.refine((hash) => hash.length === 32))
+const serial = zm.string().check(zm.regex(/^(?:[0-9a-f]{2}){1,20}$/))
+const listOf = <T>(item: Schema<T>): Schema<T[]> => zm.array(item).check(zm.maxLength(MAX_LOCKED))
 
-const lockListSchema: z.ZodType<LockList> = z.strictObject({
+const lockListSchema: Schema<LockList> = zm.strictObject({
   principals: listOf(principal),
   spkis: listOf(keyHash),
   serials: listOf(serial),
   endorsementKeys: listOf(keyHash),
-  tokens: listOf(z.string().min(1).max(128)),
-  minimum: z.record(
+  tokens: listOf(zm.string().check(zm.minLength(1), zm.maxLength(128))),
+  minimum: zm.record(
     principal,
-    z.strictObject({ generation: z.int().min(1), floor: z.enum(PROFILE_NAMES) }),
+    zm.strictObject({ generation: zm.int().check(zm.minimum(1)), floor: zm.enum(PROFILE_NAMES) }),
   ),
 })
 

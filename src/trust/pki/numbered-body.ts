@@ -1,4 +1,10 @@
-import { isRefusal, refuse, type Refusal, validate, type z } from '../../foundation/base/index.ts'
+import {
+  isRefusal,
+  refuse,
+  type Refusal,
+  type Schema,
+  validate,
+} from '../../foundation/base/index.ts'
 import { cborToPlain, codecErrors } from '../../foundation/codec/index.ts'
 import type { NumberedLimits, NumberedObject } from './numbered.ts'
 
@@ -10,7 +16,7 @@ const MAX_DEPTH = 16
  */
 export function readNumberedBody<T>(
   object: NumberedObject,
-  schema: z.ZodType<T>,
+  schema: Schema<T>,
   limits: Required<NumberedLimits>,
 ): T | Refusal {
   try {

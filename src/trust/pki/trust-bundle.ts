@@ -14,7 +14,8 @@ import {
   unixMs,
   utf8,
   validate,
-  z,
+  type Schema,
+  zm,
 } from '../../foundation/base/index.ts'
 import {
   type CborInput,
@@ -162,19 +163,21 @@ export function verifyTrustBundle(bytes: Uint8Array, anchor: TrustAnchor): Trust
   }
 }
 
-const certificateBytes: z.ZodType<Uint8Array> = z.instanceof(Uint8Array)
-const certificateList = z.array(certificateBytes).min(1).max(MAX_PER_LIST)
-const count = z.int().min(1)
+const certificateBytes: Schema<Uint8Array> = zm.instanceof(Uint8Array)
+const certificateList = zm
+  .array(certificateBytes)
+  .check(zm.minLength(1), zm.maxLength(MAX_PER_LIST))
+const count = zm.int().check(zm.minimum(1))
 
-const bundleSchema = z.strictObject({
-  version: z.literal(VERSION),
-  trustDomain: z.string().max(255),
+const bundleSchema = zm.strictObject({
+  version: zm.literal(VERSION),
+  trustDomain: zm.string().check(zm.maxLength(255)),
   era: count,
   number: count,
-  issuedAt: z.int().min(0),
-  roots: z.tuple([certificateBytes, certificateBytes]),
+  issuedAt: zm.int().check(zm.minimum(0)),
+  roots: zm.tuple([certificateBytes, certificateBytes]),
   intermediates: certificateList,
-  signingKeys: z.strictObject({
+  signingKeys: zm.strictObject({
     lock: certificateList,
     directory: certificateList,
     policy: certificateList,
@@ -182,7 +185,7 @@ const bundleSchema = z.strictObject({
     checkpointMlDsa44: certificateList,
   }),
 })
-type BundleBody = z.infer<typeof bundleSchema>
+type BundleBody = zm.infer<typeof bundleSchema>
 
 /**
  * The root keys that an unverified bundle claims. Nothing else of it is read before the signatures

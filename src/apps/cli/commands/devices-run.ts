@@ -9,7 +9,7 @@ import type { CommandInput } from '../command-line.ts'
 import { jsonBody, readAnswer } from '../answers.ts'
 import type { CliContext } from '../context.ts'
 import { withAuthority } from '../credential.ts'
-import { takeObjects } from '../peers.ts'
+import { takeObjects } from '../objects.ts'
 import { cliErrors } from '../errors.ts'
 import {
   EXIT,

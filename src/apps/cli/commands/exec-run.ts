@@ -1,5 +1,6 @@
 import type { CallResult } from '../../../network/session/index.ts'
-import { builtinCatalog, callArguments } from '../call-arguments.ts'
+import { BUILTIN_WORDS, type CommandWords } from '../builtin-words.ts'
+import { callArguments } from '../call-arguments.ts'
 import type { CommandInput } from '../command-line.ts'
 import type { Member } from '../../node/index.ts'
 import type { CliContext } from '../context.ts'
@@ -21,7 +22,7 @@ export async function exec(context: CliContext, input: CommandInput): Promise<nu
       reason: '--deadline is a duration such as 10s, at most 5m',
     })
   }
-  const args = callArguments(builtinCatalog().get(name), words, input.text('args'))
+  const args = callArguments(wordsOf(name), words, input.text('args'))
   return actAs(context, input.text('identity'), async (member) => {
     const connection = await connectPeer(context, member, peer)
     try {
@@ -32,6 +33,10 @@ export async function exec(context: CliContext, input: CommandInput): Promise<nu
       await connection.close()
     }
   })
+}
+
+function wordsOf(command: string): CommandWords | undefined {
+  return BUILTIN_WORDS.find(({ name }) => name === command)
 }
 
 /** The credential of a node is its daemon's to renew. */

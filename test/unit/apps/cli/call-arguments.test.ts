@@ -1,29 +1,19 @@
 /** Words of a command line become arguments of a call, by the definition of the command. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { z } from '../../../../src/foundation/base/index.ts'
-import { builtinCatalog, callArguments } from '../../../../src/apps/cli/call-arguments.ts'
-import { type Command, defineCommand } from '../../../../src/commands/catalog/index.ts'
+import { BUILTIN_WORDS, type CommandWords } from '../../../../src/apps/cli/builtin-words.ts'
+import { callArguments } from '../../../../src/apps/cli/call-arguments.ts'
+import { type Command, createBuiltins } from '../../../../src/commands/catalog/index.ts'
 
-const typed: Command = defineCommand({
+const typed: CommandWords = {
   name: 'typed',
-  domain: 'rpc',
-  summary: 'Takes every type',
-  description: 'Takes every type.',
-  argumentSchema: z.strictObject({
-    text: z.string(),
-    count: z.int(),
-    share: z.number(),
-    flag: z.boolean(),
-  }),
-  resultSchema: z.strictObject({}),
-  positional: ['text', 'count', 'share', 'flag'],
-  permission: 'typed',
-  effects: 'read',
-  limits: { maxArgumentBytes: 64, maxResultBytes: 64, timeoutMs: 10, concurrency: 1 },
-  examples: [{ purpose: 'All.', arguments: { text: 'a', count: 1, share: 0.5, flag: true } }],
-  run: () => ({}),
-})
+  positional: [
+    ['text', 'string'],
+    ['count', 'number'],
+    ['share', 'number'],
+    ['flag', 'boolean'],
+  ],
+}
 
 test('words take the types of the definition', () => {
   assert.deepEqual(callArguments(typed, ['1', '2', '2.5', 'false'], undefined), {
@@ -61,7 +51,21 @@ test('a command that only the peer knows takes JSON or nothing', () => {
   })
 })
 
-test('the built-in definitions are known, and not run here', () => {
-  const catalog = builtinCatalog()
-  assert.deepEqual(callArguments(catalog.get('calc'), ['1+2'], undefined), { expression: '1+2' })
+/** The type of the words for one argument; an argument of any type is given as text. */
+function wordType(command: Command, name: string): string {
+  const properties = command.argumentJsonSchema['properties'] as Record<string, { type?: string }>
+  const type = properties[name]?.type ?? 'string'
+  return type === 'integer' ? 'number' : type
+}
+
+test('the built-in commands take the words that their definitions say', () => {
+  const notHere = (): never => assert.fail('a definition is not run')
+  const builtins = createBuiltins({ system: { status: notHere, info: notHere } }, { fileRoots: [] })
+  assert.deepEqual(
+    BUILTIN_WORDS,
+    builtins.map((command) => ({
+      name: command.name,
+      positional: command.positional.map((name) => [name, wordType(command, name)]),
+    })),
+  )
 })

@@ -1,0 +1,22 @@
+/** What a word of the command line stands for. */
+export type WordType = 'string' | 'number' | 'boolean'
+
+/** How the words of a command line become the arguments of a call. */
+export interface CommandWords {
+  readonly name: string
+  /** Name and type of the argument that each word gives, in their order. */
+  readonly positional: readonly (readonly [name: string, type: WordType])[]
+}
+
+/**
+ * The built-in commands as the command line sees them. Written down, not asked of the catalog: its
+ * schemas cost more to load than a call takes. A test holds it equal to the catalog.
+ */
+export const BUILTIN_WORDS: readonly CommandWords[] = [
+  { name: 'calc', positional: [['expression', 'string']] },
+  { name: 'echo', positional: [['value', 'string']] },
+  { name: 'files.list', positional: [['path', 'string']] },
+  { name: 'files.read', positional: [['path', 'string']] },
+  { name: 'system.info', positional: [] },
+  { name: 'system.status', positional: [] },
+]

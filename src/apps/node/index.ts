@@ -31,7 +31,7 @@ export {
   type PeerRuntime,
   type PeerSelf,
 } from './peer-runtime.ts'
-export { createPolicyFacts } from './policy-facts.ts'
+export { createPolicyFacts, directoryFacts } from './policy-facts.ts'
 export { ensurePrincipalKeys, ensureTlsKey, tlsKeyName } from './principal-keys.ts'
 export { callLog, recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
 export { memberSelf } from './self.ts'

@@ -2,7 +2,7 @@ import type { Principal } from '../../foundation/base/index.ts'
 import type { Authenticated } from '../../foundation/pipeline/index.ts'
 import type { Profile } from '../../foundation/profiles/index.ts'
 import type { DirectoryEntry, DirectoryState } from '../../trust/pki/index.ts'
-import { type SubjectFacts, subjectFacts } from '../../trust/policy/index.ts'
+import { type DirectoryFacts, type SubjectFacts, subjectFacts } from '../../trust/policy/index.ts'
 
 /** Most peers whose facts are kept between two directories. */
 const MAX_KEPT = 10_000
@@ -34,7 +34,7 @@ export function createPolicyFacts(
     const key = `${floor.name} ${principal.uri}`
     const known = kept.get(key)
     if (known) return known
-    const facts = subjectFacts(principal, floor, entryFacts(directory.byUri(principal.uri)))
+    const facts = subjectFacts(principal, floor, directoryFacts(directory.byUri(principal.uri)))
     kept.set(key, facts)
     return facts
   }
@@ -48,7 +48,7 @@ export function createPolicyFacts(
 }
 
 /** What the directory adds to a proven principal; nothing when it does not list it. */
-function entryFacts(entry: DirectoryEntry | undefined): Parameters<typeof subjectFacts>[2] {
+export function directoryFacts(entry: DirectoryEntry | undefined): DirectoryFacts {
   if (!entry) return {}
   const { name, roles, groups, labels, owner } = entry
   return { name, roles, groups, labels, ...(owner !== undefined && { owner }) }

@@ -38,7 +38,7 @@ export const MAX_SUBJECT_FACTS = 256
  * @throws {@link KosError} KOS_POLICY_FACTS above {@link MAX_SUBJECT_FACTS}
  */
 export function subjectFacts(
-  principal: Principal,
+  principal: Pick<Principal, 'uri' | 'kind' | 'id'>,
   floor: Profile,
   directory: DirectoryFacts = {},
 ): SubjectFacts {

@@ -23,5 +23,51 @@ const apply: CliCommand<CliContext> = {
   run: async (context, input) => (await import('./policy-run.ts')).apply(context, input),
 }
 
+const explain: CliCommand<CliContext> = {
+  path: ['policy', 'explain'],
+  summary: 'say whether a call is allowed, by which rule of which layer, and what would change it',
+  usage: '--from PRINCIPAL --to PRINCIPAL COMMAND [ARGUMENT … | JSON]',
+  minPositionals: 1,
+  maxPositionals: 33,
+  options: {
+    from: {
+      type: 'string',
+      value: 'PRINCIPAL',
+      summary: 'who calls: name, id, kind/id, or role/id for a user with that role alone',
+    },
+    to: { type: 'string', value: 'PRINCIPAL', summary: 'who is called' },
+    manifest: {
+      type: 'string',
+      value: 'FILE',
+      summary: 'ask this draft instead of the manifest in force; - reads standard input',
+    },
+    args: { type: 'string', value: 'JSON', summary: 'the arguments as a JSON object' },
+    root: {
+      type: 'string',
+      value: 'NAME=FOLDER',
+      multiple: true,
+      summary: 'where a shared folder of the target lies, for share/… paths; repeatable',
+    },
+    domain: { type: 'string', value: 'DOMAIN', summary: 'rpc (default), bus, file, memory, …' },
+    effects: {
+      type: 'string',
+      value: 'EFFECTS',
+      summary: 'read or change, for an action that kosctl does not know',
+    },
+    permission: {
+      type: 'string',
+      value: 'NAME',
+      summary: 'permission of such an action; the action itself by default',
+    },
+    rules: { type: 'string', value: 'N', summary: 'how many rules are listed per layer (20)' },
+    json: { type: 'boolean', summary: 'print JSON' },
+  },
+  examples: [
+    'kosctl policy explain --from operator/ada --to camera-1 files.read \'{"path":"/etc/shadow"}\'',
+    'kosctl policy explain --from camera-2 --to camera-1 calc 1+2 --manifest draft.json',
+  ],
+  run: async (context, input) => (await import('./policy-explain.ts')).explain(context, input),
+}
+
 /** `kosctl policy …` */
-export const policyCommands: readonly CliCommand<CliContext>[] = [show, apply]
+export const policyCommands: readonly CliCommand<CliContext>[] = [show, apply, explain]

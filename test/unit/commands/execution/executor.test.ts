@@ -370,7 +370,12 @@ describe('options', () => {
         () =>
           createExecutor(
             {
-              catalog: { get: () => undefined, list: () => [], validate: () => assert.fail() },
+              catalog: {
+                get: () => undefined,
+                list: () => [],
+                validate: () => assert.fail(),
+                canonicalise: () => assert.fail(),
+              },
               authorise: allowAll(),
               record,
               clock,

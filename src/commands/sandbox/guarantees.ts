@@ -1,19 +1,30 @@
 import type { ProbeHost } from './host.ts'
 
-/** One property that isolation of untrusted code rests on. */
-export type GuaranteeName =
-  | 'namespaces'
-  | 'no-new-privileges'
-  | 'no-capabilities'
-  | 'no-network'
-  | 'read-only-root'
-  | 'read-only-proc'
-  | 'bind-by-descriptor'
-  | 'no-nested-namespaces'
-  | 'system-call-filter'
-  | 'landlock'
-  | 'write-xor-execute'
-  | 'resource-groups'
+/** The properties that isolation of untrusted code rests on. */
+export const GUARANTEE_NAMES = [
+  'namespaces',
+  'no-new-privileges',
+  'no-capabilities',
+  'no-network',
+  'read-only-root',
+  'read-only-proc',
+  'bind-by-descriptor',
+  'no-nested-namespaces',
+  'system-call-filter',
+  'landlock',
+  'write-xor-execute',
+  'resource-groups',
+] as const
+/** One of {@link GUARANTEE_NAMES}. */
+export type GuaranteeName = (typeof GUARANTEE_NAMES)[number]
+
+/** What no run has in force yet, whatever the host offers. */
+const NOT_IN_FORCE: ReadonlySet<GuaranteeName> = new Set([
+  'system-call-filter',
+  'landlock',
+  'write-xor-execute',
+  'resource-groups',
+])
 
 /** What is known of one guarantee on this host. */
 export interface Guarantee {
@@ -25,6 +36,13 @@ export interface Guarantee {
   readonly state: 'proven' | 'available' | 'missing'
   /** Why it is missing; absent otherwise. */
   readonly reason?: string
+}
+
+/** The guarantees that a program run on this host does not have, in the order of the table. */
+export function notInForce(guarantees: readonly Guarantee[]): readonly GuaranteeName[] {
+  return guarantees
+    .filter(({ name, state }) => state === 'missing' || NOT_IN_FORCE.has(name))
+    .map(({ name }) => name)
 }
 
 /**
@@ -73,7 +91,11 @@ export function hostGuarantees(
   const actions = host.readText('/proc/sys/kernel/seccomp/actions_avail') ?? ''
   const groups = host.readText('/proc/self/cgroup') ?? ''
   return [
-    given('bind-by-descriptor', help.includes('--bind-fd'), 'This bubblewrap has no --bind-fd.'),
+    given(
+      'bind-by-descriptor',
+      help.includes('--ro-bind-fd'),
+      'This bubblewrap has no --ro-bind-fd.',
+    ),
     given(
       'no-nested-namespaces',
       help.includes('--disable-userns'),

@@ -8,8 +8,8 @@ export interface ProcessIdentity {
   readonly groupId: number
 }
 
-/** How a program ended. */
-export interface ProgramResult {
+/** How a program that the probe ran ended. */
+export interface ProbeResult {
   /** `undefined` when it did not start or was killed. */
   readonly exitCode: number | undefined
   readonly output: string
@@ -40,7 +40,7 @@ export interface ProbeHost {
     program: string,
     args: readonly string[],
     identity: ProcessIdentity | undefined,
-  ): Promise<ProgramResult>
+  ): Promise<ProbeResult>
 }
 
 const RUN_TIMEOUT_MS = 5000
@@ -71,7 +71,7 @@ function runProgram(
   program: string,
   args: readonly string[],
   identity: ProcessIdentity | undefined,
-): Promise<ProgramResult> {
+): Promise<ProbeResult> {
   const options = {
     cwd: '/',
     env: {},

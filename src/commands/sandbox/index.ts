@@ -1,11 +1,12 @@
-/** Isolation of programs: the probe that says what this host can guarantee. */
+/** Isolation of programs: what this host can guarantee, and runs in it. */
 export { sandboxErrors } from './errors.ts'
-export type { Guarantee, GuaranteeName } from './guarantees.ts'
+export { type Guarantee, type GuaranteeName, notInForce } from './guarantees.ts'
+export type { IsolationFeatures } from './isolation.ts'
 export {
   type FileFacts,
   type ProbeHost,
   type ProcessIdentity,
-  type ProgramResult,
+  type ProbeResult,
   systemProbeHost,
 } from './host.ts'
 export {
@@ -14,3 +15,4 @@ export {
   probeSandbox,
   type SandboxReport,
 } from './probe.ts'
+export { createProgramRunner, type SandboxRunner, type SandboxRunnerOptions } from './runner.ts'

@@ -1,6 +1,13 @@
 import { isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
+import { BROKER_PROGRAM } from './broker.ts'
 import { type Guarantee, hostGuarantees, measuredGuarantees } from './guarantees.ts'
-import type { ProbeHost, ProcessIdentity } from './host.ts'
+import type { ProbeHost } from './host.ts'
+import {
+  type IsolationFeatures,
+  isolationFeatures,
+  isolationOptions,
+  LIMITER,
+} from './isolation.ts'
 
 /** What `kosctl doctor` shows of the sandbox. */
 export interface SandboxReport {
@@ -10,6 +17,7 @@ export interface SandboxReport {
   readonly program?: string
   readonly version?: string
   readonly guarantees: readonly Guarantee[]
+  readonly features: IsolationFeatures
   /** Why it is not usable, and what would help; absent when it is. */
   readonly refusal?: Refusal
 }
@@ -18,14 +26,25 @@ export interface SandboxReport {
 export interface ProbeOptions {
   /** Absolute paths, the first existing one is taken; the search path of a user is never used. */
   readonly programs: readonly string[]
-  /** Used when the daemon itself is root: a sandbox is never started as root. */
-  readonly unprivileged: ProcessIdentity
+  /** What runs are made of besides. */
+  readonly helpers: readonly string[]
+  /**
+   * Users of the host that belong to nobody, with groups of the same number. Taken when the daemon
+   * itself is root: a sandbox is never started as root.
+   */
+  readonly users: { readonly first: number; readonly count: number }
 }
 
-/** The usual places of bubblewrap, and the user `nobody`. */
+/**
+ * The usual places of bubblewrap, and eight users that no distribution gives away and that exist also
+ * in containers with 65,536 users.
+ *
+ * @see https://systemd.io/UIDS-GIDS/ (65520 to 65533: unused)
+ */
 export const DEFAULT_PROBE_OPTIONS: ProbeOptions = Object.freeze({
   programs: Object.freeze(['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap']),
-  unprivileged: Object.freeze({ userId: 65_534, groupId: 65_534 }),
+  helpers: Object.freeze([BROKER_PROGRAM, LIMITER]),
+  users: Object.freeze({ first: 65_520, count: 8 }),
 })
 
 /**
@@ -50,16 +69,19 @@ export async function probeSandbox(
   options: ProbeOptions,
 ): Promise<SandboxReport> {
   const { host } = deps
-  const program = findProgram(host, options.programs)
+  const program = findProgram(host, options)
   const landlock = await landlockVersion(host)
   if (isRefusal(program)) {
     const guarantees = [...measuredGuarantees(undefined), ...hostGuarantees(host, '', landlock)]
-    return { backend: 'bubblewrap', usable: false, guarantees, refusal: program }
+    const features = isolationFeatures('')
+    return { backend: 'bubblewrap', usable: false, guarantees, features, refusal: program }
   }
-  const identity = host.userId === 0 ? options.unprivileged : undefined
+  const { first } = options.users
+  const identity = host.userId === 0 ? { userId: first, groupId: first } : undefined
   const version = await host.run(program, ['--version'], identity)
   const help = (await host.run(program, ['--help'], identity)).output
-  const trial = await host.run(program, trialArguments(help), identity)
+  const features = isolationFeatures(help)
+  const trial = await host.run(program, trialArguments(features), identity)
   const started = trial.exitCode === 0
   const shown = /^bubblewrap ([0-9][0-9a-z.]{0,31})\s*$/.exec(version.output)?.[1]
   const output = started ? trial.output : undefined
@@ -67,6 +89,7 @@ export async function probeSandbox(
     backend: 'bubblewrap',
     usable: started,
     program,
+    features,
     ...(shown !== undefined && { version: shown }),
     guarantees: [...measuredGuarantees(output), ...hostGuarantees(host, help, landlock)],
     ...(!started && { refusal: startRefusal(host) }),
@@ -84,34 +107,34 @@ async function landlockVersion(host: ProbeHost): Promise<number> {
   return exitCode === 0 && /^[0-9]{1,3}$/.test(output) ? Number(output) : 0
 }
 
-function findProgram(host: ProbeHost, programs: readonly string[]): string | Refusal {
-  for (const program of programs) {
-    const facts = host.fileFacts(program)
-    if (!facts) continue
+function findProgram(host: ProbeHost, options: ProbeOptions): string | Refusal {
+  const program = options.programs.find((path) => host.fileFacts(path))
+  if (program === undefined) return missingProgram('bubblewrap')
+  for (const path of [program, ...options.helpers]) {
+    const facts = host.fileFacts(path)
+    if (!facts) return missingProgram(path)
     const owned = facts.ownerId === 0 || facts.ownerId === host.userId
-    if (facts.regular && owned && (facts.mode & 0o022) === 0) return program
+    if (facts.regular && owned && (facts.mode & 0o022) === 0) continue
     return refuse('KOS_SANDBOX_UNTRUSTED', 'sandbox/program', {
-      remedy: `Make ${program} a regular file of root with mode 0755.`,
+      remedy: `Make ${path} a regular file of root with mode 0755.`,
     })
   }
-  return refuse('KOS_SANDBOX_MISSING', 'sandbox/program', {
-    remedy: 'Install bubblewrap, on Debian and Ubuntu: apt-get install bubblewrap',
-  })
+  return program
 }
 
-/** Namespaces, no capabilities, a root of its own that holds `/usr` only, everything read-only. */
-const TRIAL_ARGUMENTS: readonly string[] =
-  `--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts --unshare-cgroup
-  --new-session --die-with-parent --clearenv --cap-drop ALL --ro-bind /usr /usr
-  --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64
-  --proc /proc --remount-ro /proc --remount-ro / --chdir /`.split(/\s+/)
+function missingProgram(name: string): Refusal {
+  return refuse('KOS_SANDBOX_MISSING', 'sandbox/program', {
+    remedy: `${name} is missing, on Debian and Ubuntu: apt-get install bubblewrap util-linux perl-base`,
+  })
+}
 
 /** What runs in the trial: it prints what a process in the sandbox sees of itself. */
 const TRIAL_COMMAND = '/usr/bin/cat /proc/self/status /proc/self/mounts /proc/net/dev'.split(' ')
 
-function trialArguments(help: string): readonly string[] {
-  const nested = help.includes('--disable-userns') ? ['--disable-userns'] : []
-  return [...TRIAL_ARGUMENTS, ...nested, '--', ...TRIAL_COMMAND]
+/** The isolation of a run, so that what is measured is what runs have. */
+function trialArguments(features: IsolationFeatures): readonly string[] {
+  const { before, after } = isolationOptions(features, { bytes: 4096, environment: {} })
+  return [...before, ...after, ...TRIAL_COMMAND]
 }
 
 /** Kernel settings that switch user namespaces off for ordinary users. */

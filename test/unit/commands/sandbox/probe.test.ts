@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import {
   DEFAULT_PROBE_OPTIONS,
   type FileFacts,
+  notInForce,
   type ProbeHost,
   type ProcessIdentity,
   probeSandbox,
@@ -17,6 +18,11 @@ import { temporaryFolder } from '../../../kit/temporary.ts'
 
 const BWRAP = '/usr/bin/bwrap'
 const SOUND: FileFacts = { regular: true, ownerId: 0, mode: 0o755 }
+
+/** What every sandbox is made of besides bubblewrap. */
+const HELPERS: Readonly<Record<string, FileFacts>> = Object.fromEntries(
+  DEFAULT_PROBE_OPTIONS.helpers.map((path) => [path, SOUND]),
+)
 
 /** What a process in a sound sandbox prints of itself. */
 const INSIDE = `Name:\tcat
@@ -52,7 +58,7 @@ interface Run {
 /** A sound host, but for what the test changes. */
 function fakeHost(change: FakeHost = {}): { readonly host: ProbeHost; readonly runs: Run[] } {
   const runs: Run[] = []
-  const files = change.files ?? { [BWRAP]: SOUND }
+  const files = { ...HELPERS, ...(change.files ?? { [BWRAP]: SOUND }) }
   const texts = change.texts ?? {
     '/proc/sys/kernel/seccomp/actions_avail': 'kill_process kill_thread trap errno user_notif',
     '/proc/self/cgroup': '0::/system.slice\n',
@@ -71,7 +77,7 @@ function fakeHost(change: FakeHost = {}): { readonly host: ProbeHost; readonly r
         return Promise.resolve({ exitCode: 0, output: change.version ?? 'bubblewrap 0.8.0\n' })
       }
       if (args[0] === '--help') {
-        const output = change.help ?? '--bind-fd FD DEST\n--disable-userns\n'
+        const output = change.help ?? '--ro-bind-fd FD DEST\n--disable-userns\n'
         return Promise.resolve({ exitCode: 0, output })
       }
       const exitCode = 'startCode' in change ? change.startCode : 0
@@ -125,8 +131,9 @@ describe('a sound host', () => {
   })
 
   test('a sandbox is never started as root', async () => {
+    const { first } = DEFAULT_PROBE_OPTIONS.users
     for (const [userId, identity] of [
-      [0, DEFAULT_PROBE_OPTIONS.unprivileged],
+      [0, { userId: first, groupId: first }],
       [1000, undefined],
     ] as const) {
       const { host, runs } = fakeHost({ userId })
@@ -135,7 +142,7 @@ describe('a sound host', () => {
       assert.equal(started.length, 3)
       for (const run of started) assert.deepEqual(run.identity, identity)
     }
-    assert.notEqual(DEFAULT_PROBE_OPTIONS.unprivileged.userId, 0)
+    assert.ok(first > 0)
   })
 })
 
@@ -224,6 +231,19 @@ describe('a host that cannot isolate', () => {
     }
   })
 
+  test('lacks a program besides, or has one that others could replace', async () => {
+    for (const path of DEFAULT_PROBE_OPTIONS.helpers) {
+      const bent = { [BWRAP]: SOUND, [path]: { ...SOUND, mode: 0o777 } }
+      const untrusted = await probe({ files: bent })
+      assert.equal(untrusted.refusal?.code, 'KOS_SANDBOX_UNTRUSTED')
+      assert.ok(untrusted.refusal?.remedy?.includes(path))
+      const { host } = fakeHost()
+      const without = { ...host, fileFacts: (at: string) => (at === path ? undefined : SOUND) }
+      const lacking = await probeSandbox({ host: without }, DEFAULT_PROBE_OPTIONS)
+      assert.equal(lacking.refusal?.code, 'KOS_SANDBOX_MISSING')
+    }
+  })
+
   test('an own one is as good as that of root', async () => {
     const files = { [BWRAP]: { ...SOUND, ownerId: 1000 } }
     assert.equal((await probe({ files })).usable, true)
@@ -291,7 +311,7 @@ describe('the real host', () => {
 
   test('root steps down to the given user', async (context) => {
     if (process.getuid?.() !== 0) return context.skip('only root can become another user')
-    const identity = DEFAULT_PROBE_OPTIONS.unprivileged
+    const identity = { userId: 65_534, groupId: 65_534 }
     const { output } = await systemProbeHost.run('/bin/sh', ['-c', 'id -u; id -g; id -G'], identity)
     assert.equal(output, '65534\n65534\n65534\n')
   })
@@ -310,6 +330,17 @@ describe('the real host', () => {
   })
 })
 
-test('the errors of the room are permanent until somebody acts', () => {
-  for (const { retry } of Object.values(sandboxErrors.rows)) assert.equal(retry, 'never')
+test('what a report lacks is never in force; nor is what runs do not have yet', async () => {
+  const always = ['system-call-filter', 'landlock', 'write-xor-execute', 'resource-groups']
+  assert.deepEqual(notInForce((await probe()).guarantees), always)
+  const { guarantees } = await probe({ help: '' })
+  const more = ['bind-by-descriptor', 'no-nested-namespaces']
+  assert.deepEqual(notInForce(guarantees), [...more, ...always])
+})
+
+test('what the host lacks is permanent until somebody acts', () => {
+  const later = ['KOS_SANDBOX_BUSY', 'KOS_SANDBOX_BROKER']
+  for (const [code, { retry }] of Object.entries(sandboxErrors.rows)) {
+    assert.equal(retry, later.includes(code) ? 'later' : 'never', code)
+  }
 })

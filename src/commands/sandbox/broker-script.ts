@@ -1,0 +1,221 @@
+/**
+ * The broker: a small process that starts bubblewrap, because a fork of the daemon itself stops it for
+ * as long as its memory is big. It is Perl, which every Debian has, starts fast and takes 5 MiB. It
+ * runs nothing but what the daemon frames to it, and ends when the daemon is gone.
+ *
+ * Frames, both ways: length of the rest, id of the run (32 bits each, big endian), type, body. Lists
+ * are texts with their length before them.
+ *
+ * - `S`: start. uid and gid (empty: own), bytes per stream, input, then three lists: the program and
+ *   arguments before the binds, paths to bind read-only, arguments behind them.
+ * - `K`: kill.
+ * - `1`, `2`: standard output, standard error.
+ * - `E`: end. Why it did not start (empty: it did), wait status of bubblewrap, its status texts,
+ *   `output` when the cap was reached, `killed`.
+ *
+ * @see bwrap(1), openat2(2), pidfd_open(2), pidfd_send_signal(2)
+ */
+export const BROKER_SCRIPT: string = String.raw`
+use strict;
+use warnings;
+use POSIX ();
+use Fcntl qw(F_SETFD F_SETFL O_NONBLOCK);
+
+# These numbers are the same on every architecture.
+my ($PIDFD_SEND_SIGNAL, $PIDFD_OPEN, $OPENAT2) = (424, 434, 437);
+my ($AT_FDCWD, $O_PATH, $NO_LINKS) = (-100, 0x200000, 0x06);
+my $CHUNK = 65536;
+# More output waits in its pipe while the daemon is behind.
+my $MAX_WAITING = 1 << 20;
+
+$0 = 'kosd: programs';
+my @IGNORED = qw(PIPE INT TERM HUP QUIT);
+$SIG{$_} = 'IGNORE' for @IGNORED;
+chdir '/';
+umask 022;
+close_inherited();
+nonblocking(\*STDOUT);
+
+my ($in, $out, $ending) = ('', '', 0);
+my %runs;
+turn() until $ending && !%runs;
+
+sub turn {
+  my ($readable, $writable) = ('', '');
+  vec($readable, 0, 1) = 1 if !$ending;
+  vec($writable, 1, 1) = 1 if length $out;
+  for my $run (values %runs) {
+    my @sources = length $out < $MAX_WAITING ? qw(status init 1 2) : qw(status init);
+    vec($readable, fileno $_, 1) = 1 for grep { defined } @$run{@sources};
+    vec($writable, fileno $run->{stdin}, 1) = 1 if $run->{stdin};
+  }
+  return if select($readable, $writable, undef, undef) < 0;
+  flush_out() if vec($writable, 1, 1);
+  for my $run (values %runs) {
+    feed($run) if $run->{stdin} && vec($writable, fileno $run->{stdin}, 1);
+    for my $name (qw(1 2)) {
+      collect($run, $name) if $run->{$name} && vec($readable, fileno $run->{$name}, 1);
+    }
+    follow($run) if $run->{status} && vec($readable, fileno $run->{status}, 1);
+    delete $run->{init} if $run->{init} && vec($readable, fileno $run->{init}, 1);
+    finish($run) if !grep { defined } @$run{qw(status init 1 2)};
+  }
+  attend() if !$ending && vec($readable, 0, 1);
+}
+
+# What the daemon says; when it is gone, everything it started is killed.
+sub attend {
+  my $got = sysread STDIN, $in, $CHUNK, length $in;
+  if (!$got) {
+    $ending = 1;
+    kill_run($_) for values %runs;
+    return;
+  }
+  while (length $in >= 4) {
+    my $length = unpack 'N', $in;
+    last if length $in < 4 + $length;
+    my ($id, $type, $body) = unpack 'x4 N a1 a*', substr $in, 0, 4 + $length, '';
+    start($id, $body) if $type eq 'S';
+    kill_run($runs{$id}) if $type eq 'K' && $runs{$id};
+  }
+}
+
+sub start {
+  my ($id, $body) = @_;
+  my ($uid, $gid, $max, $input, @lists) = unpack '(N/a*)*', $body;
+  my ($before, $paths, $after) = map { [unpack '(N/a*)*', $_] } @lists;
+  my (@fds, @binds);
+  for my $path (@$paths) {
+    # No component may be a symbolic link: one could have been put there since the path was checked.
+    my $how = pack 'QQQ', $O_PATH, 0, $NO_LINKS;
+    my $fd = syscall $OPENAT2, $AT_FDCWD, $path, $how, length $how;
+    if ($fd < 0) {
+      my $reason = "$path: $!";
+      POSIX::close($_) for @fds;
+      return say_end($id, $reason);
+    }
+    push @fds, $fd;
+    push @binds, '--ro-bind-fd', $fd, $path;
+  }
+  my %run = (id => $id, max => $max, input => $input, text => '', seen => {1 => 0, 2 => 0});
+  pipe($run{status}, my $status) && pipe($run{1}, my $stdout) && pipe($run{2}, my $stderr)
+    or return say_end($id, "pipe: $!");
+  my $stdin;
+  length $input ? pipe($stdin, $run{stdin}) : open $stdin, '<', '/dev/null';
+  my ($program, @options) = @$before;
+  my @line = ($program, '--json-status-fd', fileno $status, @options, @binds, @$after);
+  $run{pid} = fork;
+  if (defined $run{pid} && !$run{pid}) {
+    become($uid, $gid, [$stdin, $stdout, $stderr]) && fcntl($status, F_SETFD, 0)
+      and exec {$program} @line;
+    POSIX::_exit(1);
+  }
+  my $reason = "fork: $!";
+  POSIX::close($_) for @fds;
+  return say_end($id, $reason) if !defined $run{pid};
+  nonblocking($run{stdin}) if $run{stdin};
+  $runs{$id} = \%run;
+}
+
+# In the child: standard streams, the unprivileged user, and first in line when memory runs out.
+sub become {
+  my ($uid, $gid, $streams) = @_;
+  $SIG{$_} = 'DEFAULT' for @IGNORED;
+  POSIX::dup2(fileno $streams->[$_], $_) // return 0 for 0 .. 2;
+  if (open my $score, '>', '/proc/self/oom_score_adj') { syswrite $score, '500' }
+  return 1 if $uid eq '';
+  $) = "$gid $gid";
+  POSIX::setgid($gid) && POSIX::setuid($uid) or return 0;
+  return $< == $uid && $> == $uid && $) eq "$gid $gid" && $( eq "$gid $gid";
+}
+
+sub feed {
+  my ($run) = @_;
+  my $sent = syswrite $run->{stdin}, $run->{input}, $CHUNK;
+  return if !defined $sent && $!{EAGAIN};
+  substr($run->{input}, 0, $sent) = '' if $sent;
+  # Closed when all is sent, or when nobody reads it any more.
+  delete $run->{stdin} if !$sent || !length $run->{input};
+}
+
+sub collect {
+  my ($run, $name) = @_;
+  my $bytes = '';
+  my $got = sysread $run->{$name}, $bytes, $CHUNK;
+  if (!$got) {
+    delete $run->{$name};
+    return;
+  }
+  my $room = $run->{max} - $run->{seen}{$name};
+  $run->{seen}{$name} += $got;
+  say_frame($run->{id}, $name, substr $bytes, 0, $room) if $room > 0;
+  if ($got > $room && !$run->{output}) {
+    $run->{output} = 1;
+    kill_run($run);
+  }
+}
+
+# What bubblewrap tells of itself: first its init, whose end is the end of every process inside.
+sub follow {
+  my ($run) = @_;
+  my $got = sysread $run->{status}, $run->{text}, 4096, length $run->{text};
+  if (!$run->{found} && $run->{text} =~ /"child-pid": *(\d+)/) {
+    $run->{found} = 1;
+    $run->{init} = pidfd($1, $run->{pid});
+    kill_run($run) if $run->{killed};
+  }
+  return if $got;
+  # bubblewrap alone holds the other end: it has ended.
+  delete $run->{status};
+  waitpid $run->{pid}, 0;
+  $run->{wait} = $?;
+}
+
+# A handle on a process that stays right when its number is used again.
+sub pidfd {
+  my ($pid, $parent) = @_;
+  my $fd = syscall $PIDFD_OPEN, $pid + 0, 0;
+  return undef if $fd < 0;
+  open my $handle, '<&=', $fd or return undef;
+  open my $facts, '<', "/proc/$pid/status" or return undef;
+  return (grep { /^PPid:\t$parent$/ } <$facts>) ? $handle : undef;
+}
+
+# Kills the init and so the whole process namespace; before it is known, as soon as it is.
+sub kill_run {
+  my ($run) = @_;
+  $run->{killed} = 1;
+  if ($run->{init}) { syscall $PIDFD_SEND_SIGNAL, fileno $run->{init}, 9, 0, 0 }
+  elsif ($run->{found} && $run->{status}) { kill 'KILL', $run->{pid} }
+}
+
+sub finish {
+  my ($run) = @_;
+  delete $runs{$run->{id}};
+  my @flags = map { $_ ? 1 : '' } @$run{qw(output killed)};
+  say_end($run->{id}, '', $run->{wait}, $run->{text}, @flags);
+}
+
+sub say_end { my ($id, @facts) = @_; say_frame($id, 'E', pack '(N/a*)*', @facts) }
+
+sub say_frame {
+  my ($id, $type, $body) = @_;
+  $out .= pack 'N/a*', pack 'N a1 a*', $id, $type, $body;
+}
+
+sub flush_out {
+  my $sent = syswrite STDOUT, $out, $CHUNK;
+  if ($sent) { substr($out, 0, $sent) = '' }
+  elsif (!$!{EAGAIN}) { $out = '' }
+}
+
+sub nonblocking { fcntl $_[0], F_SETFL, O_NONBLOCK }
+
+# Whatever the daemon inherited itself must not reach a program.
+sub close_inherited {
+  opendir my $folder, '/proc/self/fd' or die;
+  my @fds = grep { /^\d+$/ && $_ > 2 } readdir $folder;
+  closedir $folder;
+  POSIX::close($_) for @fds;
+}
+`

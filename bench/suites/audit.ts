@@ -7,6 +7,7 @@ import { openStore } from '../../src/foundation/storage/index.ts'
 import {
   type AuditEvent,
   type AuditLog,
+  auditSegments,
   auditTables,
   createAuditLog,
 } from '../../src/trust/audit/index.ts'
@@ -36,7 +37,13 @@ export async function measureAudit(options: ProcessOptions, effort: Effort): Pro
   const { keys } = loadMember(options.fleet, 'server')
   const store = openStore<object>(
     { clock: systemClock, log: silentLog },
-    { path: join(directory, 'audit.sqlite'), migrations: [{ version: 1, ...auditTables }] },
+    {
+      path: join(directory, 'audit.sqlite'),
+      migrations: [
+        { version: 1, ...auditTables },
+        { version: 2, ...auditSegments },
+      ],
+    },
   )
   const logKeys = { ed25519: keys.require('log-ed25519'), mlDsa44: keys.require('log-ml-dsa-44') }
   const audit = await createAuditLog(

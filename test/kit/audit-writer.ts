@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { silentLog, systemClock, systemRandom } from '../../src/foundation/base/index.ts'
 import { openStore } from '../../src/foundation/storage/index.ts'
-import { auditTables, createAuditLog } from '../../src/trust/audit/index.ts'
+import { auditSegments, auditTables, createAuditLog } from '../../src/trust/audit/index.ts'
 import { logKeyOf, TEST_ORIGIN, testEvent } from './audit.ts'
 
 const folder = process.argv[2] ?? ''
@@ -12,7 +12,10 @@ const read = (name: string) => createPrivateKey(readFileSync(join(folder, `${nam
 const deps = { clock: systemClock, random: systemRandom, log: silentLog }
 const store = openStore<unknown>(deps, {
   path: join(folder, 'audit.db'),
-  migrations: [{ version: 1, ...auditTables }],
+  migrations: [
+    { version: 1, ...auditTables },
+    { version: 2, ...auditSegments },
+  ],
 })
 const keys = {
   ed25519: logKeyOf('Ed25519', read('ed25519')),

@@ -9,6 +9,7 @@ import {
   type AuditEvent,
   type AuditLog,
   type AuditLogOptions,
+  auditSegments,
   auditTables,
   createAuditLog,
   type LogKey,
@@ -87,7 +88,13 @@ export async function openTestLog(t: TestContext, options: TestLogOptions = {}):
   const log = options.log ?? silentLog
   const store = openStore<unknown>(
     { clock, log },
-    { path, migrations: [{ version: 1, ...auditTables }] },
+    {
+      path,
+      migrations: [
+        { version: 1, ...auditTables },
+        { version: 2, ...auditSegments },
+      ],
+    },
   )
   t.after(() => store.close())
   const deps = { store, keys, clock, random: createTestRandom(), log }

@@ -4,6 +4,8 @@ import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from 'node:sqli
 import { openMember } from '../../src/apps/node/index.ts'
 import { systemClock, systemRandom } from '../../src/foundation/base/index.ts'
 import { type AuditVerification, verifyAuditFile } from '../../src/trust/audit/index.ts'
+import type { StoredEntry } from '../../src/trust/audit/log-storage.ts'
+import { SqliteLogReader } from '../../src/trust/audit/sqlite-reader.ts'
 
 /** Rows of one query on a database file. */
 export function queryFile(
@@ -19,11 +21,25 @@ export function queryFile(
   }
 }
 
+class WholeLogReader extends SqliteLogReader {
+  all(): readonly StoredEntry[] {
+    return this.entriesNow(0, Number.MAX_SAFE_INTEGER)
+  }
+}
+
+/** Every entry of a log, in its own row or packed, in order. */
+export function storedEntries(path: string): readonly StoredEntry[] {
+  const raw = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
+  try {
+    return new WholeLogReader(raw).all()
+  } finally {
+    raw.close()
+  }
+}
+
 /** The leaf hashes of a log in hexadecimal, in order: two logs are one when one begins the other. */
 export function leafHashes(path: string): readonly string[] {
-  return queryFile(path, 'SELECT leaf_hash FROM audit_entries ORDER BY idx').map((row) =>
-    Buffer.from(row['leaf_hash'] as Uint8Array).toString('hex'),
-  )
+  return storedEntries(path).map(({ leafHash }) => Buffer.from(leafHash).toString('hex'))
 }
 
 /** Which entries of one member's log the authority has taken in, in order. */

@@ -12,7 +12,7 @@ import { joinAuthority, openMemberKeys } from '../../src/apps/node/index.ts'
 import { isRefusal, systemClock, systemRandom } from '../../src/foundation/base/index.ts'
 import { parseJoinLine } from '../../src/lifecycle/enrolment/index.ts'
 import { decodeEntry } from '../../src/trust/audit/index.ts'
-import { forwardedIndexes, leafHashes, queryFile, verifyNodeLog } from '../kit/log-files.ts'
+import { forwardedIndexes, leafHashes, storedEntries, verifyNodeLog } from '../kit/log-files.ts'
 import { openPeerClient, type PeerClient } from '../kit/peer-client.ts'
 import { type Daemon, Place } from '../kit/processes.ts'
 
@@ -145,8 +145,8 @@ async function checkLogs(place: Place, node: Daemon, callIds: readonly string[])
     return indexes.length >= size
   })
   await node.stop()
-  const recorded = queryFile(file, 'SELECT entry FROM audit_entries ORDER BY idx')
-    .map(({ entry }) => decodeEntry(entry as Uint8Array).event)
+  const recorded = storedEntries(file)
+    .map(({ entry }) => decodeEntry(entry).event)
     .filter((event) => event?.type === 'call' && event.outcome === 'ok')
     .map((event) => event?.callId ?? '')
     .filter((callId) => callId.startsWith('0000'))

@@ -14,7 +14,12 @@ import { pemEncode } from '../../foundation/codec/index.ts'
 import { type Profile, profileOf } from '../../foundation/profiles/index.ts'
 import { openStore, type Store, storageErrors } from '../../foundation/storage/index.ts'
 import type { CertificateIdentity } from '../../network/transport/index.ts'
-import { type AuditLog, auditTables, createAuditLog } from '../../trust/audit/index.ts'
+import {
+  type AuditLog,
+  auditSegments,
+  auditTables,
+  createAuditLog,
+} from '../../trust/audit/index.ts'
 import { type KeyRef, type KeyStore, openKeyStore } from '../../trust/keys/index.ts'
 import {
   type CertificateAuthority,
@@ -111,6 +116,7 @@ function openAuthorityStore(
       migrations: [
         { version: 1, ...auditTables },
         { version: 2, ...registrySchema },
+        { version: 3, ...auditSegments },
       ],
       ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
     })

@@ -28,6 +28,7 @@ import {
 import { SESSION_LIMITS } from '../../network/session/index.ts'
 import {
   type AuditLog,
+  auditSegments,
   auditTables,
   createAuditLog,
   createCallRecorder,
@@ -132,7 +133,10 @@ function openNodeStore(deps: NodeDeps, folder: string): Store<object> {
   try {
     return openStore<object>(deps, {
       path: join(folder, 'node.sqlite'),
-      migrations: [{ version: 1, ...auditTables }],
+      migrations: [
+        { version: 1, ...auditTables },
+        { version: 2, ...auditSegments },
+      ],
     })
   } catch (cause) {
     const isInUse = storageErrors.has(cause) && cause.code === 'KOS_STORAGE_LOCKED'

@@ -1,15 +1,20 @@
 import type { Random } from '../../foundation/base/index.ts'
 import { CborWriter } from '../../foundation/codec/index.ts'
-import { type ForwardedEntry, writeEvent, writeForwarded } from './entry.ts'
+import { EventWriter, type ForwardedEntry, writeForwarded } from './entry.ts'
 import type { AuditEvent } from './event.ts'
-import type { LogChange, NewEntry, SourceState, SubtreeRoot } from './log-storage.ts'
-import { type MerkleFrontier, sha256Into } from './merkle.ts'
+import {
+  type EncodedEntries,
+  HASH_BYTES,
+  type LogChange,
+  SALT_BYTES,
+  type SourceState,
+  type SubtreeRoot,
+} from './log-storage.ts'
+import { LEAF_PREFIX, type MerkleFrontier, sha256Into } from './merkle.ts'
 
 /** Levels at which roots of perfect subtrees are stored: every eighth, as in tiles of 256. */
 export const STORED_LEVELS = 8
 
-const HASH_BYTES = 32
-const SALT_BYTES = 16
 const SALTS_AT_ONCE = 256
 
 /** What is to become an entry. */
@@ -28,6 +33,7 @@ export interface Batch {
 export class BatchBuilder {
   readonly #random: Random
   readonly #writer: CborWriter = new CborWriter()
+  readonly #events: EventWriter = new EventWriter()
   readonly #salted: Buffer = Buffer.alloc(SALT_BYTES + HASH_BYTES)
   readonly #digest: Buffer = Buffer.alloc(HASH_BYTES)
   #salts: Uint8Array = new Uint8Array(0)
@@ -47,41 +53,52 @@ export class BatchBuilder {
    */
   build(drafts: readonly Draft[], frontier: MerkleFrontier, source?: SourceState): Batch {
     const first = frontier.size
+    const entries = this.#encode(drafts, first)
+    const { count, leaves, ends, hashes } = entries
     const next = frontier.copy()
-    const hashes = Buffer.allocUnsafeSlow(drafts.length * HASH_BYTES)
-    const entries: NewEntry[] = []
     const subtrees: SubtreeRoot[] = []
     const onSubtree = (level: number, index: number, hash: Uint8Array): void => {
       if (level % STORED_LEVELS === 0) {
         subtrees.push({ level, index, hash: Uint8Array.from(hash) })
       }
     }
-    this.#writer.reset()
-    for (const draft of drafts) {
-      const at = entries.length * HASH_BYTES
-      const leafHash = hashes.subarray(at, at + HASH_BYTES)
-      entries.push(this.#entry(draft, first + entries.length, leafHash))
-      next.push(leafHash, onSubtree)
+    let start = 0
+    for (let offset = 0; offset < count; offset += 1) {
+      const end = ends[offset] ?? start
+      const at = offset * HASH_BYTES
+      sha256Into(leaves.subarray(start, end), hashes, at)
+      next.push(hashes.subarray(at, at + HASH_BYTES), onSubtree)
+      start = end
     }
     return { change: { first, entries, subtrees, source }, frontier: next }
   }
 
-  #entry({ content, timeMs }: Draft, index: number, leafHash: Buffer): NewEntry {
+  #encode(drafts: readonly Draft[], first: number): EncodedEntries & { readonly hashes: Buffer } {
     const writer = this.#writer
-    const start = writer.length
-    // The prefix of a leaf's hash, 0x00, stands before its bytes: they are hashed without a copy.
-    writer.uint(0)
-    const salt = 'entry' in content ? undefined : this.#salt(content.argumentDigest)
-    if ('entry' in content) {
-      writeForwarded(writer, content, { index, timeMs })
-    } else {
-      const saltedDigest = salt && this.#digest
-      writeEvent(writer, content, { index, timeMs, saltedDigest })
+    const count = drafts.length
+    const ends = new Uint32Array(count)
+    const origins = new Map<number, ForwardedEntry>()
+    let salts: Uint8Array | undefined
+    writer.reset()
+    for (let offset = 0; offset < count; offset += 1) {
+      const draft = drafts[offset]
+      if (!draft) break
+      const { content, timeMs } = draft
+      const index = first + offset
+      // The prefix of a leaf's hash stands before its bytes: they are hashed without a copy.
+      writer.uint(LEAF_PREFIX)
+      if ('entry' in content) {
+        writeForwarded(writer, content, { index, timeMs })
+        origins.set(offset, content)
+      } else {
+        const salt = this.#salt(content.argumentDigest)
+        if (salt) (salts ??= new Uint8Array(count * SALT_BYTES)).set(salt, offset * SALT_BYTES)
+        this.#events.write(writer, content, { index, timeMs, saltedDigest: salt && this.#digest })
+      }
+      ends[offset] = writer.length
     }
-    const prefixed = writer.view.subarray(start)
-    sha256Into(prefixed, leafHash, 0)
-    const origin = 'entry' in content ? content : undefined
-    return { leafHash, entry: prefixed.subarray(1), salt, origin }
+    const hashes = Buffer.allocUnsafeSlow(count * HASH_BYTES)
+    return { count, leaves: writer.view, ends, hashes, salts, origins }
   }
 
   /** Leaves SHA-256(salt ‖ digest) in `#digest`, under a new salt. */

@@ -1,5 +1,5 @@
 import { type UnixMs, unixMs } from '../../foundation/base/index.ts'
-import { CborReader, type CborWriter } from '../../foundation/codec/index.ts'
+import { CborReader, CborWriter } from '../../foundation/codec/index.ts'
 import { auditErrors } from './errors.ts'
 import {
   AUDIT_EVENT_LIMITS,
@@ -64,41 +64,74 @@ export interface EntryPlace {
   readonly saltedDigest: Uint8Array | undefined
 }
 
-/** Writes an event as deterministic CBOR; the event was checked before. Hot path. */
-export function writeEvent(writer: CborWriter, event: AuditEvent, place: EntryPlace): void {
-  const { code, rule, callId, durationMs, detail } = event
-  let pairs = 7
-  if (code !== undefined) pairs += 1
-  if (rule !== undefined) pairs += 1
-  if (callId !== undefined) pairs += 1
-  if (place.saltedDigest !== undefined) pairs += 1
-  if (durationMs !== undefined) pairs += 1
-  if (detail !== undefined) pairs += 1
-  writer.map(pairs)
-  writer.uint(KEY.index)
-  writer.uint(place.index)
-  writer.uint(KEY.time)
-  writer.uint(place.timeMs)
-  writeText(writer, KEY.type, event.type)
-  writeText(writer, KEY.actor, event.actor)
-  writeText(writer, KEY.target, event.target)
-  writeText(writer, KEY.action, event.action)
-  writeText(writer, KEY.outcome, event.outcome)
-  if (code !== undefined) writeText(writer, KEY.code, code)
-  if (rule !== undefined) writeText(writer, KEY.rule, rule)
-  if (callId !== undefined) writeText(writer, KEY.callId, callId)
-  if (place.saltedDigest !== undefined) {
-    writer.uint(KEY.argumentDigest)
-    writer.bytes(place.saltedDigest)
+/**
+ * Writes events as deterministic CBOR; they were checked before. Hot path: of one event after the
+ * other mostly index, time, call id and duration differ, so the names in between are encoded once.
+ */
+export class EventWriter {
+  readonly #scratch: CborWriter = new CborWriter()
+  #names: Uint8Array = new Uint8Array(0)
+  #of: AuditEvent | undefined
+
+  /** Writes one event. */
+  write(writer: CborWriter, event: AuditEvent, place: EntryPlace): void {
+    const { callId, durationMs, detail } = event
+    let pairs = 7
+    if (event.code !== undefined) pairs += 1
+    if (event.rule !== undefined) pairs += 1
+    if (callId !== undefined) pairs += 1
+    if (place.saltedDigest !== undefined) pairs += 1
+    if (durationMs !== undefined) pairs += 1
+    if (detail !== undefined) pairs += 1
+    writer.map(pairs)
+    writer.uint(KEY.index)
+    writer.uint(place.index)
+    writer.uint(KEY.time)
+    writer.uint(place.timeMs)
+    if (this.#of === undefined || !hasSameNames(this.#of, event)) this.#encodeNames(event)
+    writer.raw(this.#names)
+    if (callId !== undefined) writeText(writer, KEY.callId, callId)
+    if (place.saltedDigest !== undefined) {
+      writer.uint(KEY.argumentDigest)
+      writer.bytes(place.saltedDigest)
+    }
+    if (durationMs !== undefined) {
+      writer.uint(KEY.durationUs)
+      writer.uint(Math.round(durationMs * 1000))
+    }
+    if (detail !== undefined) {
+      writer.uint(KEY.detail)
+      writer.value(detail)
+    }
   }
-  if (durationMs !== undefined) {
-    writer.uint(KEY.durationUs)
-    writer.uint(Math.round(durationMs * 1000))
+
+  #encodeNames(event: AuditEvent): void {
+    const { code, rule } = event
+    const scratch = this.#scratch
+    scratch.reset()
+    writeText(scratch, KEY.type, event.type)
+    writeText(scratch, KEY.actor, event.actor)
+    writeText(scratch, KEY.target, event.target)
+    writeText(scratch, KEY.action, event.action)
+    writeText(scratch, KEY.outcome, event.outcome)
+    if (code !== undefined) writeText(scratch, KEY.code, code)
+    if (rule !== undefined) writeText(scratch, KEY.rule, rule)
+    this.#names = scratch.take()
+    this.#of = event
   }
-  if (detail !== undefined) {
-    writer.uint(KEY.detail)
-    writer.value(detail)
-  }
+}
+
+/** Whether two events have the same fields from the type up to the rule. */
+function hasSameNames(a: AuditEvent, b: AuditEvent): boolean {
+  return (
+    a.actor === b.actor &&
+    a.target === b.target &&
+    a.action === b.action &&
+    a.rule === b.rule &&
+    a.type === b.type &&
+    a.outcome === b.outcome &&
+    a.code === b.code
+  )
 }
 
 /** Writes an entry that holds one which a node forwarded. */

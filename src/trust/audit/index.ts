@@ -40,6 +40,6 @@ export {
 export { type CallRecord, type CallRecorder, createCallRecorder } from './recorder.ts'
 export type { SignedNote } from './signed-note.ts'
 export type { AuditStore } from './sqlite-storage.ts'
-export { auditTables } from './sqlite-tables.ts'
+export { auditSegments, auditTables } from './sqlite-tables.ts'
 export { type AuditFault, type AuditVerification } from './verify.ts'
 export { verifyAuditFile, type VerifyFileOptions } from './verify-file.ts'

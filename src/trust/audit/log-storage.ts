@@ -7,14 +7,27 @@ export interface StoredEntry {
   readonly entry: Uint8Array
 }
 
-/** One entry to be stored. */
-export interface NewEntry {
-  readonly leafHash: Uint8Array
-  readonly entry: Uint8Array
-  /** Salt of the argument digest: beside the entry, not in it, so that it can be erased. */
-  readonly salt: Uint8Array | undefined
-  /** Where the entry came from, when a node forwarded it. */
-  readonly origin: EntryOrigin | undefined
+/** Bytes of a leaf hash. */
+export const HASH_BYTES = 32
+/** Bytes of the salt of an argument digest. */
+export const SALT_BYTES = 16
+
+/** The entries of one change, one after the other. */
+export interface EncodedEntries {
+  readonly count: number
+  /** Each entry behind the prefix of its leaf: what the leaf hashes are made of. */
+  readonly leaves: Uint8Array
+  /** Where each of them ends in `leaves`. */
+  readonly ends: Uint32Array
+  /** Leaf hashes, 32 bytes each. */
+  readonly hashes: Uint8Array
+  /**
+   * Salts of argument digests, 16 bytes each, zeros where there is none: beside the entries, not in
+   * them, so that they can be erased. `undefined` when no entry has one.
+   */
+  readonly salts: Uint8Array | undefined
+  /** Where entries came from that a node forwarded, by their place in this change. */
+  readonly origins: ReadonlyMap<number, EntryOrigin>
 }
 
 /** Position of a forwarded entry in the log of its node. */
@@ -55,7 +68,7 @@ export interface SourceState {
 export interface LogChange {
   /** Index of the first of `entries`; equals the number of stored entries. */
   readonly first: number
-  readonly entries: readonly NewEntry[]
+  readonly entries: EncodedEntries
   readonly subtrees: readonly SubtreeRoot[]
   readonly source?: SourceState | undefined
 }

@@ -5,6 +5,9 @@ const HASH_BYTES = 32
 /** A tree of 2^53 leaves has this many perfect subtrees at most. */
 const MAX_DEPTH = 54
 
+/** What stands before the bytes of a leaf when it is hashed. @see RFC 6962 section 2.1 */
+export const LEAF_PREFIX = 0
+
 /** RFC 6962 section 2.1: MTH({}) = SHA-256(). */
 const EMPTY_ROOT: Uint8Array = sha256(new Uint8Array(0))
 
@@ -18,7 +21,7 @@ export type SubtreeListener = (level: number, index: number, hash: Uint8Array) =
  */
 export function leafHash(entry: Uint8Array): Uint8Array {
   const prefixed = Buffer.allocUnsafe(entry.length + 1)
-  prefixed[0] = 0
+  prefixed[0] = LEAF_PREFIX
   prefixed.set(entry, 1)
   return hash('sha256', prefixed, 'buffer')
 }

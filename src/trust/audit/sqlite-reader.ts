@@ -2,6 +2,7 @@ import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import { asStorageError } from '../../foundation/storage/index.ts'
 import { auditErrors } from './errors.ts'
 import type { LogReader, StoredCheckpoint, StoredEntry } from './log-storage.ts'
+import { type Segment, unpackSegment } from './segments.ts'
 
 /** A row of a result. */
 export type Row = Record<string, SQLOutputValue>
@@ -9,7 +10,7 @@ export type Row = Record<string, SQLOutputValue>
 /** Reads a log from SQLite, by statements prepared once. */
 export class SqliteLogReader implements LogReader {
   readonly #entries: StatementSync
-  readonly #leafHashes: StatementSync
+  readonly #segments: StatementSync | undefined
   readonly #subtrees: StatementSync
   readonly #checkpointFrom: StatementSync
   readonly #newestCheckpoint: StatementSync
@@ -18,9 +19,15 @@ export class SqliteLogReader implements LogReader {
     this.#entries = raw.prepare(
       'SELECT idx, leaf_hash, entry FROM audit_entries WHERE idx >= ? ORDER BY idx LIMIT ?',
     )
-    this.#leafHashes = raw.prepare(
-      'SELECT leaf_hash AS hash FROM audit_entries WHERE idx >= ? AND idx < ? ORDER BY idx',
-    )
+    // A file of the first release has no segments.
+    const tables = "SELECT name FROM sqlite_schema WHERE name = 'audit_segments'"
+    this.#segments =
+      raw.prepare(tables).get() &&
+      raw.prepare(
+        `SELECT first, count, leaf_hashes, ends, leaves, salts FROM audit_segments
+         WHERE first >= COALESCE((SELECT MAX(first) FROM audit_segments WHERE first <= ?), 0)
+         ORDER BY first`,
+      )
     this.#subtrees = raw.prepare(
       'SELECT hash FROM audit_subtrees WHERE idx >= ? AND idx < ? AND level = ? ORDER BY idx',
     )
@@ -30,7 +37,25 @@ export class SqliteLogReader implements LogReader {
   }
 
   entries(first: number, limit: number): Promise<readonly StoredEntry[]> {
-    return attempt(() => this.#entries.all(first, limit).map(storedEntry))
+    return attempt(() => this.entriesNow(first, limit))
+  }
+
+  /** As {@link entries}: rows and segments, merged by index. */
+  protected entriesNow(first: number, limit: number): readonly StoredEntry[] {
+    const rows = this.#entries.all(first, limit).map(storedEntry)
+    const packed: StoredEntry[] = []
+    for (const segment of this.segmentsFrom(first)) {
+      unpackSegment(segment, first, packed)
+      if (packed.length >= limit) break
+    }
+    if (packed.length === 0) return rows
+    const all = rows.length === 0 ? packed : [...packed, ...rows].toSorted(byIndex)
+    return all.length > limit ? all.slice(0, limit) : all
+  }
+
+  /** The segment that an index falls into, and all behind it. */
+  protected *segmentsFrom(index: number): Generator<Segment> {
+    for (const row of this.#segments?.iterate(index) ?? []) yield segmentOf(row)
   }
 
   checkpointFrom(size: number): Promise<StoredCheckpoint | undefined> {
@@ -44,11 +69,17 @@ export class SqliteLogReader implements LogReader {
   subtrees(level: number, first: number, count: number): Promise<readonly Uint8Array[]> {
     return attempt(() => {
       const end = first + count
-      const rows =
-        level === 0 ? this.#leafHashes.all(first, end) : this.#subtrees.all(first, end, level)
-      return rows.map((row) => bytesOf(row, 'hash'))
+      if (level > 0) {
+        return this.#subtrees.all(first, end, level).map((row) => bytesOf(row, 'hash'))
+      }
+      const leaves = this.entriesNow(first, count).filter(({ index }) => index < end)
+      return leaves.map(({ leafHash }) => leafHash)
     })
   }
+}
+
+function byIndex(a: StoredEntry, b: StoredEntry): number {
+  return a.index - b.index
 }
 
 /** Runs a synchronous query as the promise that the port asks for. */
@@ -66,6 +97,17 @@ export function storedEntry(row: Row): StoredEntry {
     index: numberOf(row, 'idx'),
     leafHash: bytesOf(row, 'leaf_hash'),
     entry: bytesOf(row, 'entry'),
+  }
+}
+
+function segmentOf(row: Row): Segment {
+  return {
+    first: numberOf(row, 'first'),
+    count: numberOf(row, 'count'),
+    hashes: bytesOf(row, 'leaf_hashes'),
+    ends: bytesOf(row, 'ends'),
+    leaves: bytesOf(row, 'leaves'),
+    salts: row['salts'] instanceof Uint8Array ? row['salts'] : undefined,
   }
 }
 

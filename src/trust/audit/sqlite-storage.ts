@@ -1,22 +1,19 @@
 import type { StatementSync } from 'node:sqlite'
 import type { Store } from '../../foundation/storage/index.ts'
-import type {
-  EntryOrigin,
-  LogChange,
-  LogStorage,
-  SourceState,
-  StoredCheckpoint,
-  StoredEntry,
-} from './log-storage.ts'
+import { auditErrors } from './errors.ts'
 import {
-  attempt,
-  bytesOf,
-  numberOf,
-  type Row,
-  SqliteLogReader,
-  storedEntry,
-  textOf,
-} from './sqlite-reader.ts'
+  type EncodedEntries,
+  type EntryOrigin,
+  HASH_BYTES,
+  type LogChange,
+  type LogStorage,
+  SALT_BYTES,
+  type SourceState,
+  type StoredCheckpoint,
+  type StoredEntry,
+} from './log-storage.ts'
+import { MIN_PACKED, packSegments, saltOf, startOf } from './segments.ts'
+import { attempt, bytesOf, numberOf, type Row, SqliteLogReader, textOf } from './sqlite-reader.ts'
 
 /** Checkpoints are thinned to one per hour; the newest one is always kept. */
 const KEEP_EVERY_MS = 3_600_000
@@ -28,6 +25,8 @@ export type AuditStore = Pick<Store<unknown>, 'raw' | 'transaction'>
 export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
   readonly #store: AuditStore
   readonly #insertEntry: StatementSync
+  readonly #insertSegment: StatementSync
+  readonly #end: StatementSync
   readonly #insertSubtree: StatementSync
   readonly #insertForwarded: StatementSync
   readonly #upsertSource: StatementSync
@@ -37,33 +36,61 @@ export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
     this.#store = store
     const { raw } = store
     this.#insertEntry = raw.prepare('INSERT INTO audit_entries VALUES (?, ?, ?, ?)')
+    this.#insertSegment = raw.prepare('INSERT INTO audit_segments VALUES (?, ?, ?, ?, ?, ?)')
+    this.#end = raw.prepare(
+      `SELECT MAX(
+         COALESCE((SELECT MAX(idx) + 1 FROM audit_entries), 0),
+         COALESCE((SELECT first + count FROM audit_segments ORDER BY first DESC LIMIT 1), 0)
+       ) AS size`,
+    )
     this.#insertSubtree = raw.prepare('INSERT INTO audit_subtrees VALUES (?, ?, ?)')
     this.#insertForwarded = raw.prepare('INSERT INTO audit_forwarded VALUES (?, ?, ?)')
     this.#upsertSource = raw.prepare('INSERT OR REPLACE INTO audit_sources VALUES (?, ?, ?, ?, ?)')
   }
 
   size(): Promise<number> {
-    return this.#get('SELECT MAX(idx) AS idx FROM audit_entries').then((row) =>
-      row?.['idx'] === null || row === undefined ? 0 : numberOf(row, 'idx') + 1,
-    )
+    return attempt(() => this.#size())
   }
 
   append(change: LogChange): Promise<void> {
     return attempt(() => this.#store.transaction(() => this.#append(change)))
   }
 
+  #size(): number {
+    const row = this.#end.get()
+    return row ? numberOf(row, 'size') : 0
+  }
+
   #append({ first, entries, subtrees, source }: LogChange): void {
-    let index = first
-    for (const { leafHash, entry, salt, origin } of entries) {
-      // The primary key refuses a second writer: an index is never written twice.
-      this.#insertEntry.run(index, leafHash, entry, salt ?? null)
-      if (origin) this.#insertForwarded.run(origin.source, origin.sourceIndex, index)
-      index += 1
+    // Refuses a second writer: an index is never written twice, in whichever table.
+    const size = this.#size()
+    if (size !== first) throw auditErrors.error('KOS_AUDIT_RANGE', { index: first, size })
+    if (entries.count < MIN_PACKED) this.#appendRows(entries, first)
+    else this.#appendSegments(entries, first)
+    for (const [offset, { source: from, sourceIndex }] of entries.origins) {
+      this.#insertForwarded.run(from, sourceIndex, first + offset)
     }
     for (const subtree of subtrees) {
       this.#insertSubtree.run(subtree.level, subtree.index, subtree.hash)
     }
     if (source) this.#putSource(source)
+  }
+
+  #appendRows({ count, leaves, ends, hashes, salts }: EncodedEntries, first: number): void {
+    for (let offset = 0; offset < count; offset += 1) {
+      const hash = hashes.subarray(offset * HASH_BYTES, (offset + 1) * HASH_BYTES)
+      const entry = leaves.subarray(startOf(ends, offset) + 1, ends[offset])
+      const salt = salts?.subarray(offset * SALT_BYTES, (offset + 1) * SALT_BYTES)
+      const hasSalt = salt?.some((byte) => byte !== 0) ?? false
+      this.#insertEntry.run(first + offset, hash, entry, hasSalt && salt ? salt : null)
+    }
+  }
+
+  #appendSegments(entries: EncodedEntries, first: number): void {
+    for (const segment of packSegments(entries, first)) {
+      const { count, hashes, ends, leaves, salts } = segment
+      this.#insertSegment.run(segment.first, count, hashes, ends, leaves, salts ?? null)
+    }
   }
 
   addCheckpoint({ size, note, frontier, signedAtMs }: StoredCheckpoint): Promise<void> {
@@ -88,7 +115,9 @@ export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
 
   async salt(index: number): Promise<Uint8Array | undefined> {
     const row = await this.#get('SELECT salt FROM audit_entries WHERE idx = ?', index)
-    return row?.['salt'] instanceof Uint8Array ? row['salt'] : undefined
+    if (row) return row['salt'] instanceof Uint8Array ? row['salt'] : undefined
+    const [segment] = this.segmentsFrom(index)
+    return segment && saltOf(segment, index)
   }
 
   async forwardedIndex(): Promise<number> {
@@ -123,12 +152,14 @@ export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
 
   async forwarded({ source, sourceIndex }: EntryOrigin): Promise<StoredEntry | undefined> {
     const row = await this.#get(
-      `SELECT e.idx, e.leaf_hash, e.entry FROM audit_forwarded f JOIN audit_entries e USING (idx)
-       WHERE f.source = ? AND f.source_index = ?`,
+      'SELECT idx FROM audit_forwarded WHERE source = ? AND source_index = ?',
       source,
       sourceIndex,
     )
-    return row && storedEntry(row)
+    if (!row) return undefined
+    const index = numberOf(row, 'idx')
+    const [entry] = await this.entries(index, 1)
+    return entry?.index === index ? entry : undefined
   }
 
   #putSource({ source, nextIndex, frontier, checkpoint, alarm }: SourceState): void {

@@ -34,6 +34,19 @@ const LOG_TABLES: readonly (readonly [name: string, sql: string])[] = [
   ],
 ]
 
+/** Entries of large changes, packed: `leaves` holds count times 0x00 ‖ entry. */
+const SEGMENT_TABLE: readonly [name: string, sql: string] = [
+  'audit_segments',
+  `CREATE TABLE audit_segments (
+  first INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL,
+  leaf_hashes BLOB NOT NULL,
+  ends BLOB NOT NULL,
+  leaves BLOB NOT NULL,
+  salts BLOB
+) STRICT`,
+]
+
 /** What a node remembers of its forwarding, and the authority of its nodes. */
 const FORWARDING_TABLES = `
 CREATE TABLE audit_forwarding (
@@ -60,8 +73,11 @@ CREATE TABLE audit_forwarded (
  *
  * @example
  * ```ts
- * import { auditTables } from 'kos/audit'
- * const migrations = [{ version: 1, ...auditTables }]
+ * import { auditSegments, auditTables } from 'kos/audit'
+ * const migrations = [
+ *   { version: 1, ...auditTables },
+ *   { version: 2, ...auditSegments },
+ * ]
  * ```
  */
 export const auditTables: SchemaStep = Object.freeze({
@@ -73,6 +89,23 @@ export const auditTables: SchemaStep = Object.freeze({
 })
 
 /**
+ * The second step of the schema: packed entries. What was written before stays as it is.
+ *
+ * @example
+ * ```ts
+ * import { auditSegments, auditTables } from 'kos/audit'
+ * const migrations = [
+ *   { version: 1, ...auditTables },
+ *   { version: 2, ...auditSegments },
+ * ]
+ * ```
+ */
+export const auditSegments: SchemaStep = Object.freeze({
+  name: 'audit log: segments',
+  up: (db: { exec(sql: string): void }): void => db.exec(SEGMENT_TABLE[1]),
+})
+
+/**
  * Whether a file has the tables of a log, exactly as this release declares them: a view, a virtual
  * table or a trigger in their place would let a hostile file answer queries by computation.
  *
@@ -81,8 +114,11 @@ export const auditTables: SchemaStep = Object.freeze({
 export function hasLogTables(
   declared: readonly { readonly type: string; readonly table: string; readonly sql: string }[],
 ): boolean {
-  return LOG_TABLES.every(([name, sql]) => {
+  const isAsDeclared = ([name, sql]: readonly [string, string]): boolean => {
     const about = declared.filter(({ table }) => table === name)
     return about.length === 1 && about[0]?.type === 'table' && about[0].sql === sql
-  })
+  }
+  // A file of the first release has no segments.
+  const hasSegments = declared.some(({ table }) => table === SEGMENT_TABLE[0])
+  return [...LOG_TABLES, ...(hasSegments ? [SEGMENT_TABLE] : [])].every(isAsDeclared)
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { toHex } from '../../../../src/foundation/base/index.ts'
 import { CborWriter, encodeCbor } from '../../../../src/foundation/codec/index.ts'
-import { decodeEntry, writeEvent, writeForwarded } from '../../../../src/trust/audit/entry.ts'
+import { decodeEntry, EventWriter, writeForwarded } from '../../../../src/trust/audit/entry.ts'
 import {
   AUDIT_EVENT_LIMITS,
   AUDIT_OUTCOMES,
@@ -23,7 +23,7 @@ const FULL: AuditEvent = testEvent({
 
 function encode(event: AuditEvent, saltedDigest?: Uint8Array): Uint8Array {
   const writer = new CborWriter()
-  writeEvent(writer, event, { index: 5, timeMs: 1_767_225_600_000, saltedDigest })
+  new EventWriter().write(writer, event, { index: 5, timeMs: 1_767_225_600_000, saltedDigest })
   return writer.take()
 }
 

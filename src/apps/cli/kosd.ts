@@ -2,7 +2,8 @@ import type { CliWorld } from './context.ts'
 import { authorityCommand } from './daemon-authority.ts'
 import { nodeCommand } from './daemon-node.ts'
 import type { Terminal } from './output.ts'
-import { type Program, processTerminal, runProgram } from './program.ts'
+import { processTerminal } from './process-terminal.ts'
+import { type Program, runProgram } from './program.ts'
 
 const KOSD: Program = {
   head: {

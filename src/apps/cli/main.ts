@@ -6,7 +6,8 @@ import { policyCommands } from './commands/policy.ts'
 import { tokenCommands } from './commands/token.ts'
 import type { CliWorld } from './context.ts'
 import type { Terminal } from './output.ts'
-import { type Program, processTerminal, runProgram } from './program.ts'
+import { processTerminal } from './process-terminal.ts'
+import { type Program, runProgram } from './program.ts'
 
 const KOSCTL: Program = {
   head: {

@@ -26,17 +26,6 @@ export interface ProgramPlace {
   readonly world?: CliWorld | undefined
 }
 
-/** The terminal of this process. */
-export function processTerminal(): Terminal {
-  const { stdout, stderr, stdin } = process
-  return {
-    colour: stdout.isTTY && stdout.hasColors() && process.env['NO_COLOR'] === undefined,
-    interactive: stdin.isTTY && stdout.isTTY,
-    out: (text) => void stdout.write(`${text}\n`),
-    err: (text) => void stderr.write(`${text}\n`),
-  }
-}
-
 /**
  * Runs a program: help, version or one of its commands; an error becomes one sentence and a code.
  *

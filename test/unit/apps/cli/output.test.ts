@@ -18,7 +18,7 @@ import {
   printTable,
   relativeTime,
 } from '../../../../src/apps/cli/output.ts'
-import { processTerminal } from '../../../../src/apps/cli/program.ts'
+import { processTerminal } from '../../../../src/apps/cli/process-terminal.ts'
 import { nodeErrors } from '../../../../src/apps/node/index.ts'
 import { captureTerminal } from '../../../kit/fabric.ts'
 

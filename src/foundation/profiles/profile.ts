@@ -31,6 +31,12 @@ export interface ExecutionQuota {
   readonly maxOpenFiles: number
   readonly scratchBytes: number
   readonly wallTimeMs: number
+  /** Processor time of one process. */
+  readonly cpuTimeSeconds: number
+  /** Bytes of standard output, and as many of standard error. */
+  readonly maxOutputBytes: number
+  /** Programs in the sandbox at the same time. */
+  readonly maxPrograms: number
   readonly network: 'none' | 'proxy-allow-list'
 }
 

@@ -4,6 +4,7 @@ const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
+const KIB = 1024
 const MIB = 1024 * 1024
 const GIB = 1024 * MIB
 
@@ -11,7 +12,13 @@ const P256_SIGNATURES = ['ecdsa_secp256r1_sha256'] as const
 
 const quota = (
   shares: readonly [cpuCores: number, memoryMiB: number, processes: number, files: number],
-  bounds: readonly [scratchMiB: number, wallSeconds: number],
+  bounds: readonly [
+    scratchMiB: number,
+    wallSeconds: number,
+    cpuSeconds: number,
+    outputKiB: number,
+    programs: number,
+  ],
   network: ExecutionQuota['network'],
 ): ExecutionQuota => ({
   cpuCores: shares[0],
@@ -20,6 +27,9 @@ const quota = (
   maxOpenFiles: shares[3],
   scratchBytes: bounds[0] * MIB,
   wallTimeMs: bounds[1] * SECOND_MS,
+  cpuTimeSeconds: bounds[2],
+  maxOutputBytes: bounds[3] * KIB,
+  maxPrograms: bounds[4],
   network,
 })
 
@@ -75,7 +85,7 @@ const SEC_1: Profile = {
     externalTraffic: 'none',
     untrustedCode: 'namespace',
   },
-  quota: quota([0.25, 64, 16, 64], [8, 10], 'none'),
+  quota: quota([0.25, 64, 16, 64], [8, 10, 5, 256, 1], 'none'),
   pingIntervalMs: 20 * SECOND_MS,
   deadPeerMs: 60 * SECOND_MS,
   daemonBytesPerHour: 64 * MIB,
@@ -108,7 +118,7 @@ const SEC_2: Profile = {
     externalTraffic: 'proxy-allow-list',
     untrustedCode: 'namespace',
   },
-  quota: quota([0.5, 128, 32, 128], [32, 30], 'proxy-allow-list'),
+  quota: quota([0.5, 128, 32, 128], [32, 30, 15, 1024, 2], 'proxy-allow-list'),
   pingIntervalMs: 20 * SECOND_MS,
   deadPeerMs: 60 * SECOND_MS,
   daemonBytesPerHour: 4 * GIB,
@@ -147,7 +157,7 @@ const SEC_3: Profile = {
     externalTraffic: 'proxy-allow-list',
     untrustedCode: 'microvm',
   },
-  quota: quota([1, 256, 64, 256], [64, 60], 'proxy-allow-list'),
+  quota: quota([1, 256, 64, 256], [64, 60, 60, 4096, 4], 'proxy-allow-list'),
   daemonBytesPerHour: 64 * GIB,
   joinEvidence: 'hardware',
 }
@@ -182,7 +192,7 @@ const SEC_4: Profile = {
     externalTraffic: 'cluster-only',
     untrustedCode: 'microvm',
   },
-  quota: quota([0.5, 128, 16, 64], [16, 30], 'none'),
+  quota: quota([0.5, 128, 16, 64], [16, 30, 10, 256, 1], 'none'),
   pingIntervalMs: 5 * SECOND_MS,
   deadPeerMs: 15 * SECOND_MS,
   daemonBytesPerHour: 16 * GIB,

@@ -143,6 +143,9 @@ describe('execution', () => {
     row(({ quota }) => quota?.maxOpenFiles, [undefined, 64, 128, 256, 64])
     row(({ quota }) => quota && quota.scratchBytes / MIB, [undefined, 8, 32, 64, 16])
     row(({ quota }) => quota && quota.wallTimeMs / SECOND, [undefined, 10, 30, 60, 30])
+    row(({ quota }) => quota?.cpuTimeSeconds, [undefined, 5, 15, 60, 10])
+    row(({ quota }) => quota && quota.maxOutputBytes / 1024, [undefined, 256, 1024, 4096, 256])
+    row(({ quota }) => quota?.maxPrograms, [undefined, 1, 2, 4, 1])
     row(
       ({ quota }) => quota?.network,
       [undefined, 'none', 'proxy-allow-list', 'proxy-allow-list', 'none'],

@@ -121,9 +121,9 @@ interface Entry {
 function canonicalArguments({ command, limits }: Entry, raw: unknown, meter: DataMeter): unknown {
   const problem = isMap(raw) ? meter.measure(raw, limits) : 'not-a-map'
   if (problem) return badArguments(command, `arguments: ${problem}`)
-  const parsed = command.argumentSchema.safeParse(raw)
-  if (!parsed.success) return badArguments(command, ruleOf(command, raw))
-  return command.canonicalise ? command.canonicalise(parsed.data) : parsed.data
+  const parsed = command.parseArguments(raw)
+  if (parsed === undefined) return badArguments(command, ruleOf(command, raw))
+  return command.canonicalise ? command.canonicalise(parsed) : parsed
 }
 
 function validateCall(entry: Entry, authorised: Authorised, meter: DataMeter): Validated | Refusal {

@@ -2,6 +2,7 @@ import { type KosError, type Refusal, z } from '../../foundation/base/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { type DataLimits, WIRE_SHAPE } from './data.ts'
 import { catalogErrors } from './errors.ts'
+import { declareBytes, type SchemaParser, schemaParser } from './quick-schema.ts'
 
 /** A JSON Schema document. @see JSON Schema 2020-12 */
 export type JsonSchema = Readonly<Record<string, unknown>>
@@ -94,6 +95,10 @@ export interface CommandDefinition<A, R> {
 export interface Command extends CommandDefinition<unknown, unknown> {
   readonly argumentJsonSchema: JsonSchema
   readonly resultJsonSchema: JsonSchema
+  /** What the schema of arguments makes of a value, or `undefined`. */
+  readonly parseArguments: SchemaParser
+  /** The same for results. */
+  readonly parseResult: SchemaParser
   /** Bounds of a result on the wire. */
   readonly resultShape: DataLimits
 }
@@ -150,6 +155,8 @@ export function defineCommand<A, R>(definition: CommandDefinition<A, R>): Comman
     positional: Object.freeze([...definition.positional]),
     argumentJsonSchema,
     resultJsonSchema,
+    parseArguments: schemaParser(definition.argumentSchema),
+    parseResult: schemaParser(definition.resultSchema),
     resultShape: Object.freeze({
       ...WIRE_SHAPE,
       // The limit of a command that streams counts its bytes; its result is bounded as any other.
@@ -230,8 +237,9 @@ function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
  * @param maxBytes - longest array accepted
  */
 export function bytesSchema(maxBytes: number): z.ZodType<Uint8Array> {
-  return z
+  const schema = z
     .instanceof(Uint8Array)
     .refine((bytes) => bytes.length <= maxBytes)
     .meta({ type: 'string', contentEncoding: 'base64', maxBytes })
+  return declareBytes(schema, maxBytes)
 }

@@ -37,8 +37,8 @@ export class ResultFilter {
 
   #checked(command: Command, result: unknown): Outcome {
     // Our own value needs no bounds before the schema; the meter bounds what leaves it.
-    const { success, data } = command.resultSchema.safeParse(result)
-    if (!success) return failed(resultInvalid)
+    const data = command.parseResult(result)
+    if (data === undefined) return failed(resultInvalid)
     if (this.#meter.accepts(data, command.resultShape)) return { status: 'ok', value: data }
     return failed(this.#meter.problem === 'too-long' ? resultTooLarge : resultInvalid)
   }

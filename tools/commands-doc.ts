@@ -8,6 +8,7 @@ import {
   type Command,
   createBuiltins,
   createCatalog,
+  describingCommands,
   readHostInfo,
   readHostStatus,
 } from '../src/commands/catalog/index.ts'
@@ -24,7 +25,11 @@ export function documentedCommands(): readonly Command[] {
     info: () => ({ ...readHostInfo(), kosVersion: '0', profile: 'SEC-2' as const }),
   }
   const fileRoots = [{ name: 'share', directory: '/var/lib/kos/share' }]
-  return createCatalog(createBuiltins({ system }, { fileRoots })).list()
+  const commands = { list: () => [], userNames: () => new Set<string>(), refused: () => [] }
+  return createCatalog([
+    ...createBuiltins({ system }, { fileRoots }),
+    ...describingCommands(commands),
+  ]).list()
 }
 
 /** The catalog as Markdown: one table of all, then one section per command. */

@@ -12,6 +12,7 @@ type CatalogErrorCode =
   | 'KOS_CATALOG_FILE_REFUSED'
   | 'KOS_CATALOG_FILE_MISSING'
   | 'KOS_CATALOG_FILE_ENCODING'
+  | 'KOS_CATALOG_PROGRAM'
 
 /** The errors of this room: the first four are thrown at start, the others are refusals of a call. */
 export const catalogErrors: ErrorTable<CatalogErrorCode> = defineErrors({
@@ -68,6 +69,11 @@ export const catalogErrors: ErrorTable<CatalogErrorCode> = defineErrors({
   KOS_CATALOG_FILE_ENCODING: {
     message: 'The file is not UTF-8 text at this place.',
     hint: 'Read it with the encoding "base64".',
+    retry: 'never',
+  },
+  KOS_CATALOG_PROGRAM: {
+    message: 'The program of the command ended without a usable result.',
+    hint: 'The rule says how it ended; try the program or module by hand on the device.',
     retry: 'never',
   },
 })

@@ -33,3 +33,15 @@ export {
   type SystemPort,
   type SystemStatus,
 } from './system.ts'
+export { createUserCommand, type UserCommandDeps } from './user-command.ts'
+export { type CommandsPort, describingCommands, type RefusedFile } from './user-describe.ts'
+export {
+  type FileChecks,
+  MAX_COMMAND_FILE_BYTES,
+  readUserCommand,
+  type UserDefinition,
+  type UserReading,
+} from './user-file.ts'
+export { commandFileJsonSchema, USER_LIMITS } from './user-format.ts'
+export type { FileProblem } from './user-schema.ts'
+export { trustProblem } from './user-trust.ts'

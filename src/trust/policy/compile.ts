@@ -60,7 +60,8 @@ export class CompiledManifest {
   /** In rank order. */
   readonly #rules: readonly CompiledRule[]
   readonly #atoms: AtomTable
-  readonly #grants = new Map<CompiledRule, PolicyGrant>()
+  /** By rank. */
+  readonly #grants: (PolicyGrant | undefined)[]
   readonly #domains = new Map<Domain, PatternTrie<RuleSet>>()
 
   constructor(manifest: Manifest, version: ManifestVersion) {
@@ -68,7 +69,9 @@ export class CompiledManifest {
     this.version = version
     this.#atoms = new AtomTable(manifest)
     this.#rules = rankedRules(manifest)
-    for (const rule of this.#rules) this.#add(rule)
+    this.#grants = Array.from({ length: this.#rules.length })
+    // Each rule goes in front of those that rank behind it.
+    for (const rule of this.#rules.toReversed()) this.#add(rule)
   }
 
   /** The name of the layer. */
@@ -92,12 +95,8 @@ export class CompiledManifest {
 
   /** The grant of a rule where no other layer covers the request; made once. */
   grantAlone(rule: CompiledRule): PolicyGrant {
-    let grant = this.#grants.get(rule)
-    if (grant === undefined) {
-      const { manifest, version } = this
-      this.#grants.set(rule, (grant = grantOf(version, [{ manifest, rule }])))
-    }
-    return grant
+    const { manifest, version } = this
+    return (this.#grants[rule.rank] ??= grantOf(version, [{ manifest, rule }]))
   }
 
   #ruleSets({ request, action, permission }: Question): readonly RuleSet[] {

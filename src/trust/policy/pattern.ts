@@ -61,7 +61,10 @@ export function patternCovers(pattern: readonly string[], action: readonly strin
 }
 
 interface TrieNode<T> {
-  readonly literal: Map<string, TrieNode<T>>
+  /** The first literal segment and where it leads; most nodes have no other, and need no map. */
+  segment: string | undefined
+  child: TrieNode<T> | undefined
+  more: Map<string, TrieNode<T>> | undefined
   star: TrieNode<T> | undefined
   /** Of a pattern that ends here. */
   end: T | undefined
@@ -70,7 +73,14 @@ interface TrieNode<T> {
 }
 
 function trieNode<T>(): TrieNode<T> {
-  return { literal: new Map(), star: undefined, end: undefined, tail: undefined }
+  return {
+    segment: undefined,
+    child: undefined,
+    more: undefined,
+    star: undefined,
+    end: undefined,
+    tail: undefined,
+  }
 }
 
 /** Patterns → values, searched by action: the cost follows the action, not the patterns. */
@@ -87,13 +97,7 @@ export class PatternTrie<T> {
     let node = this.#root
     for (const segment of pattern) {
       if (segment === '>') return (node.tail ??= this.#create())
-      if (segment === '*') {
-        node = node.star ??= trieNode()
-        continue
-      }
-      let next = node.literal.get(segment)
-      if (next === undefined) node.literal.set(segment, (next = trieNode()))
-      node = next
+      node = segment === '*' ? (node.star ??= trieNode()) : literalOf(node, segment)
     }
     return (node.end ??= this.#create())
   }
@@ -104,21 +108,41 @@ export class PatternTrie<T> {
   }
 }
 
+/** The node behind a literal segment, made on first use. */
+function literalOf<T>(node: TrieNode<T>, segment: string): TrieNode<T> {
+  if (node.child === undefined) {
+    node.segment = segment
+    return (node.child = trieNode())
+  }
+  const known = nextNode(node, segment)
+  if (known !== undefined) return known
+  const made: TrieNode<T> = trieNode()
+  ;(node.more ??= new Map()).set(segment, made)
+  return made
+}
+
+function nextNode<T>(node: TrieNode<T>, segment: string): TrieNode<T> | undefined {
+  return node.segment === segment ? node.child : node.more?.get(segment)
+}
+
+/** Follows one branch in a loop and goes into itself only where there are two. */
 function collect<T>(
-  node: TrieNode<T>,
+  from: TrieNode<T>,
   action: readonly string[],
   at: { readonly index: number; readonly into: T[] },
 ): void {
-  const { index, into } = at
-  const segment = action[index]
-  if (segment === undefined) {
-    if (node.end !== undefined) into.push(node.end)
-    return
+  const { into } = at
+  let node = from
+  for (let { index } = at; index < action.length; index += 1) {
+    if (node.tail !== undefined) into.push(node.tail)
+    const literal = nextNode(node, action[index] ?? '')
+    const { star } = node
+    if (literal !== undefined && star !== undefined) {
+      collect(star, action, { index: index + 1, into })
+    }
+    const next = literal ?? star
+    if (next === undefined) return
+    node = next
   }
-  if (node.tail !== undefined) into.push(node.tail)
-  const literal = node.literal.get(segment)
-  if (literal === undefined && node.star === undefined) return
-  const next = { index: index + 1, into }
-  if (literal !== undefined) collect(literal, action, next)
-  if (node.star !== undefined) collect(node.star, action, next)
+  if (node.end !== undefined) into.push(node.end)
 }

@@ -31,63 +31,79 @@ export interface RuleQuery {
   readonly obligations: number
 }
 
+/** A rule under one alternative of each side, and the next one in rank order. */
 interface Entry {
   readonly rule: CompiledRule
   readonly fromRest: readonly Atom[]
   readonly toRest: readonly Atom[]
+  readonly next: Entry | undefined
 }
 
-/** Lists in rank order: deny read, deny change, allow read, allow change. */
-type Bucket = (readonly Entry[])[]
+/** Four lists in rank order. Linked, not arrays: most hold nothing or one rule. */
+interface Bucket {
+  denyRead: Entry | undefined
+  denyChange: Entry | undefined
+  allowRead: Entry | undefined
+  allowChange: Entry | undefined
+}
 
-/** One for all: most lists of most buckets are empty, and this one is always in the cache. */
-const NO_ENTRIES: readonly Entry[] = Object.freeze([])
-
-const DENY = 0
-const ALLOW = 2
-const READ = 0
-const CHANGE = 1
+/** The buckets of one atom of the caller by atoms of the target; the first without a map. */
+interface Targets {
+  readonly to: Atom
+  readonly bucket: Bucket
+  more: Map<Atom, Bucket> | undefined
+}
 
 /** The rules behind one action pattern, found by one atom of each side instead of by a scan. */
 export class RuleSet {
-  readonly #byFrom = new Map<Atom, Map<Atom, Bucket>>()
+  readonly #byFrom = new Map<Atom, Targets>()
 
-  /** Adds a rule under one alternative of each side; rules are added in rank order. */
+  /** Adds a rule under one alternative of each side; rules are added in falling rank order. */
   add(rule: CompiledRule, from: Alternative, to: Alternative): void {
     const bucket = this.#bucket(from.key, to.key)
-    const entry: Entry = { rule, fromRest: from.rest, toRest: to.rest }
-    const side = rule.source.effect === 'deny' ? DENY : ALLOW
-    if (rule.source.effects !== 'change') append(bucket, side + READ, entry)
-    if (rule.source.effects !== 'read') append(bucket, side + CHANGE, entry)
+    const { effect, effects } = rule.source
+    const [fromRest, toRest] = [from.rest, to.rest]
+    const before = (next: Entry | undefined): Entry => ({ rule, fromRest, toRest, next })
+    if (effect === 'deny') {
+      if (effects !== 'change') bucket.denyRead = before(bucket.denyRead)
+      if (effects !== 'read') bucket.denyChange = before(bucket.denyChange)
+    } else {
+      if (effects !== 'change') bucket.allowRead = before(bucket.allowRead)
+      if (effects !== 'read') bucket.allowChange = before(bucket.allowChange)
+    }
   }
 
   /** Appends the buckets that a query can match in. */
   collect(query: RuleQuery, into: Bucket[]): void {
     for (const from of query.from) {
-      const byTo = this.#byFrom.get(from)
-      if (byTo === undefined) continue
+      const targets = this.#byFrom.get(from)
+      if (targets === undefined) continue
+      const { more } = targets
       for (const to of query.to) {
-        const bucket = byTo.get(to)
-        if (bucket !== undefined) into.push(bucket)
+        if (to === targets.to) into.push(targets.bucket)
+        else if (more !== undefined) {
+          const bucket = more.get(to)
+          if (bucket !== undefined) into.push(bucket)
+        }
       }
     }
   }
 
   #bucket(from: Atom, to: Atom): Bucket {
-    let byTo = this.#byFrom.get(from)
-    if (byTo === undefined) this.#byFrom.set(from, (byTo = new Map<Atom, Bucket>()))
-    let bucket = byTo.get(to)
-    if (bucket === undefined) {
-      byTo.set(to, (bucket = [NO_ENTRIES, NO_ENTRIES, NO_ENTRIES, NO_ENTRIES]))
+    const targets = this.#byFrom.get(from)
+    if (targets?.to === to) return targets.bucket
+    const known = targets?.more?.get(to)
+    if (known !== undefined) return known
+    const bucket: Bucket = {
+      denyRead: undefined,
+      denyChange: undefined,
+      allowRead: undefined,
+      allowChange: undefined,
     }
+    if (targets === undefined) this.#byFrom.set(from, { to, bucket, more: undefined })
+    else (targets.more ??= new Map<Atom, Bucket>()).set(to, bucket)
     return bucket
   }
-}
-
-function append(bucket: Bucket, side: number, entry: Entry): void {
-  const list = bucket[side] ?? NO_ENTRIES
-  if (list === NO_ENTRIES) bucket[side] = [entry]
-  else (list as Entry[]).push(entry)
 }
 
 /** What matches on one side (deny or allow) of one layer. */
@@ -106,23 +122,22 @@ export interface Findings {
 
 /** Finds what matters for a decision; does not look at rules that cannot change it. */
 export function findRules(sets: readonly RuleSet[], query: RuleQuery): Findings {
-  const buckets = bucketsOf(sets, query)
-  const effects = query.changes ? CHANGE : READ
-  return {
-    deny: pick(buckets, query, DENY + effects),
-    allow: pick(buckets, query, ALLOW + effects),
-  }
+  const buckets: Bucket[] = []
+  for (const set of sets) set.collect(query, buckets)
+  return query.changes
+    ? {
+        deny: pick(buckets, query, (bucket) => bucket.denyChange),
+        allow: pick(buckets, query, (bucket) => bucket.allowChange),
+      }
+    : {
+        deny: pick(buckets, query, (bucket) => bucket.denyRead),
+        allow: pick(buckets, query, (bucket) => bucket.allowRead),
+      }
 }
 
 /** Whether the enforcing side fulfils all that a rule demands. */
 export function isFulfilled(rule: CompiledRule, obligations: number): boolean {
   return (rule.obligations & ~obligations) === 0
-}
-
-function bucketsOf(sets: readonly RuleSet[], query: RuleQuery): Bucket[] {
-  const buckets: Bucket[] = []
-  for (const set of sets) set.collect(query, buckets)
-  return buckets
 }
 
 const NO_RULES: readonly CompiledRule[] = Object.freeze([])
@@ -139,11 +154,15 @@ export function compiledRule(rule: Omit<CompiledRule, 'alone'>): CompiledRule {
   return whole
 }
 
-function pick(buckets: readonly Bucket[], query: RuleQuery, side: number): Matches {
+function pick(
+  buckets: readonly Bucket[],
+  query: RuleQuery,
+  first: (bucket: Bucket) => Entry | undefined,
+): Matches {
   let best: CompiledRule | undefined
   let conditional: Set<CompiledRule> | undefined
   for (const bucket of buckets) {
-    for (const entry of bucket[side] ?? NO_ENTRIES) {
+    for (let entry = first(bucket); entry !== undefined; entry = entry.next) {
       const { rule } = entry
       // The list is in rank order: what follows cannot beat what was found.
       if (best !== undefined && rule.rank >= best.rank) break

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { isRefusal } from '../../foundation/base/index.ts'
 import { type JoinLine, parseJoinLine } from '../../lifecycle/enrolment/index.ts'
 import { chooseMac } from '../../trust/pki/index.ts'
@@ -36,12 +36,19 @@ export async function runNode(context: CliContext, input: CommandInput): Promise
     ['profile', `kOS-${profile}`],
     ['address', formatHostPort(running.address)],
   ])
-  await serveUntilSignal(context, () => running.stop())
+  const reload = (): void => running.reloadCommands()
+  process.on('SIGHUP', reload)
+  try {
+    await serveUntilSignal(context, () => running.stop())
+  } finally {
+    process.off('SIGHUP', reload)
+  }
   return EXIT.ok
 }
 
 function nodeOptions(input: CommandInput, folder: string): NodeOptions {
   const advertise = input.text('advertise')
+  const commandsFolder = input.text('commands')
   if (advertise !== undefined) {
     hostPortOption(input, 'advertise', { host: '192.0.2.7', port: 7402 })
   }
@@ -51,6 +58,7 @@ function nodeOptions(input: CommandInput, folder: string): NodeOptions {
     isPortFixed: input.text('listen') !== undefined,
     advertise,
     shareFolder: input.text('share') ?? join(folder, 'share'),
+    ...(commandsFolder !== undefined && { commandsFolder: resolve(commandsFolder) }),
   }
 }
 

@@ -25,6 +25,11 @@ export const nodeCommand: CliCommand<CliContext> = {
       value: 'FOLDER',
       summary: 'folder offered to files.list and files.read',
     },
+    commands: {
+      type: 'string',
+      value: 'FOLDER',
+      summary: 'folder of command files (commands in the state folder)',
+    },
   },
   examples: [
     'kosctl token create --name camera-1 | kosd node --join -',

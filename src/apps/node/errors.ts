@@ -4,6 +4,7 @@ type NodeErrorCode =
   | 'KOS_NODE_AUTHORITY_UNREACHABLE'
   | 'KOS_NODE_AUTHORITY_UNTRUSTED'
   | 'KOS_NODE_CLOCK'
+  | 'KOS_NODE_COMMAND_FILE'
   | 'KOS_NODE_IN_USE'
   | 'KOS_NODE_LISTEN'
   | 'KOS_NODE_NOT_JOINED'
@@ -28,6 +29,11 @@ export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
   KOS_NODE_CLOCK: {
     message: 'The clock of this machine is ahead of the authority’s.',
     hint: 'Set the clock, for example by NTP, then start again.',
+    retry: 'never',
+  },
+  KOS_NODE_COMMAND_FILE: {
+    message: 'A command file is not accepted; what was in force before stays.',
+    hint: 'Correct what the rule names, and check the file: kosctl commands validate FILE',
     retry: 'never',
   },
   KOS_NODE_IN_USE: {

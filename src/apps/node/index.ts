@@ -36,4 +36,6 @@ export { ensurePrincipalKeys, ensureTlsKey, tlsKeyName } from './principal-keys.
 export { callLog, recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
 export { memberSelf } from './self.ts'
 export { readCheckpoint, type SeenCheckpoint, writeCheckpoint } from './seen-checkpoint.ts'
+export { readCommandFile, secretFoldersOf } from './user-commands.ts'
+export { defaultCommandsFolder } from './user-commands-catalog.ts'
 export { KOS_VERSION } from './version.ts'

@@ -9,8 +9,8 @@ import {
 import { profileOf } from '../../foundation/profiles/index.ts'
 import { openStore, type Store, storageErrors } from '../../foundation/storage/index.ts'
 import {
+  type Catalog,
   createBuiltins,
-  createCatalog,
   readHostInfo,
   readHostStatus,
   type SystemPort,
@@ -20,6 +20,12 @@ import {
   DEFAULT_EXECUTOR_LIMITS,
   type Executor,
 } from '../../commands/execution/index.ts'
+import {
+  createProgramRunner,
+  DEFAULT_PROBE_OPTIONS,
+  type SandboxRunner,
+  systemProbeHost,
+} from '../../commands/sandbox/index.ts'
 import {
   type Admission,
   type AdmissionLimits,
@@ -52,6 +58,8 @@ import { createPolicyFacts } from './policy-facts.ts'
 import { callLog, recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
 import { createRenewalSchedule, type RenewalSchedule } from './renewal.ts'
 import { memberSelf } from './self.ts'
+import type { UserCommands } from './user-commands.ts'
+import { createNodeCatalog, type NodeCatalog } from './user-commands-catalog.ts'
 import { KOS_VERSION } from './version.ts'
 
 /** What a node needs of the world. */
@@ -71,6 +79,8 @@ export interface NodeOptions {
   readonly advertise: string | undefined
   /** Folder that `files.list` and `files.read` offer as `share`. */
   readonly shareFolder: string
+  /** Folder of the command files; `commands` in the state folder by default. */
+  readonly commandsFolder?: string
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
 }
@@ -88,6 +98,8 @@ export interface NodeParts {
   readonly admission: Admission
   readonly runtime: PeerRuntime
   readonly executor: Executor
+  readonly programs: SandboxRunner
+  readonly userCommands: UserCommands
   readonly link: AuthorityLink
   readonly renewal: RenewalSchedule
   address: HostPort | undefined
@@ -149,7 +161,16 @@ type TimedDeps = NodeDeps & { readonly clock: FloorClock }
 function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodeParts {
   const { member, audit } = opened
   const { uri } = member.membership.principal
-  const executor = createNodeExecutor(deps, opened, { options, parts: () => parts })
+  const { quota } = profileOf(member.membership.profile)
+  const programs = createProgramRunner(
+    { host: systemProbeHost, clock: deps.clock, log: deps.log },
+    { probe: DEFAULT_PROBE_OPTIONS, maxRuns: quota?.maxPrograms ?? 1 },
+  )
+  const { catalog, userCommands } = nodeCatalog({ ...deps, programs }, opened, {
+    options,
+    parts: () => parts,
+  })
+  const executor = createNodeExecutor(deps, opened, catalog)
   const admission = createAdmission(
     { clock: deps.clock, onRefusals: refusalRecorder(deps.log, audit, uri) },
     options.admission ? { limits: options.admission } : {},
@@ -169,6 +190,8 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
     ...opened,
     clock: deps.clock,
     executor,
+    programs,
+    userCommands,
     admission,
     runtime,
     addresses,
@@ -193,22 +216,36 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
   return parts
 }
 
-function createNodeExecutor(
-  deps: TimedDeps,
+function nodeCatalog(
+  deps: TimedDeps & Pick<NodeParts, 'programs'>,
   opened: Opened,
   wiring: { readonly options: NodeOptions; readonly parts: () => NodeParts },
-): Executor {
-  const { member, engine, audit } = opened
+): NodeCatalog {
+  const { member, audit } = opened
   const { options, parts } = wiring
-  return createExecutor(
+  return createNodeCatalog(
+    { ...deps, audit },
     {
-      catalog: createCatalog([
+      builtins: [
         ...createBuiltins(
           { system: systemPort(deps, opened, parts) },
           { fileRoots: [{ name: 'share', directory: options.shareFolder }] },
         ),
         ...memberFabricCommands({ notice: (kinds) => void parts().link.fetch(kinds) }),
-      ]),
+      ],
+      stateFolder: options.folder,
+      commandsFolder: options.commandsFolder,
+      quota: profileOf(member.membership.profile).quota,
+      target: member.membership.principal.uri,
+    },
+  )
+}
+
+function createNodeExecutor(deps: TimedDeps, opened: Opened, catalog: Catalog): Executor {
+  const { member, engine, audit } = opened
+  return createExecutor(
+    {
+      catalog,
       authorise: createAuthorisePort(engine, policyPort(member)),
       record: createCallRecorder(callLog(audit), { target: member.membership.principal.uri }),
       clock: deps.clock,

@@ -15,6 +15,7 @@ import {
   TIME_TIMEOUT_MS,
 } from './node-parts.ts'
 import type { OpenSession } from './peer-runtime.ts'
+import { defaultCommandsFolder } from './user-commands-catalog.ts'
 
 /** A running node. */
 export interface RunningNode {
@@ -23,6 +24,8 @@ export interface RunningNode {
   readonly audit: AuditLog
   readonly link: AuthorityLink
   readonly sessions: ReadonlySet<OpenSession>
+  /** Looks at the command files at once. */
+  reloadCommands(): void
   /** Says goodbye and closes everything; harmless when repeated. */
   stop(): Promise<void>
 }
@@ -39,11 +42,14 @@ const REFUSALS_MS = 60_000
  */
 export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<RunningNode> {
   mkdirSync(options.shareFolder, { recursive: true, mode: 0o700 })
+  const commands = options.commandsFolder ?? defaultCommandsFolder(options.folder)
+  mkdirSync(commands, { recursive: true, mode: 0o700 })
   const parts = await openParts(deps, options)
   const { member, audit, runtime, link } = parts
   try {
     await compareClock(deps, member)
     await ensureValid(parts)
+    parts.userCommands.start()
     const address = await listen(parts, options)
     parts.address = address
     await audit.append(systemEvent(member, 'node.start'))
@@ -57,6 +63,7 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
       audit,
       link,
       sessions: runtime.sessions,
+      reloadCommands: () => parts.userCommands.reload(),
       stop: once(async () => {
         stopRefusals()
         parts.renewal.stop()
@@ -78,8 +85,10 @@ function once(stop: () => Promise<void>): () => Promise<void> {
 }
 
 async function closeParts(parts: NodeParts): Promise<void> {
+  parts.userCommands.stop()
   await parts.runtime.close()
   await parts.executor.close()
+  await parts.programs.close()
   await parts.audit.close().finally(() => {
     parts.store.close()
     parts.member.close()

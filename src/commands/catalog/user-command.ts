@@ -131,8 +131,8 @@ function limitsOf(
   const wallMs = Math.min(limits.timeoutMs, quota.wallTimeMs, context.deadlineMs)
   return {
     wallMs,
-    cpuSeconds: Math.min(limits.cpuSeconds, Math.ceil(quota.wallTimeMs / 1000)),
-    maxOutputBytes: maxOutputBytes(limits),
+    cpuSeconds: Math.min(limits.cpuSeconds, quota.cpuTimeSeconds),
+    maxOutputBytes: Math.min(maxOutputBytes(limits), quota.maxOutputBytes),
     maxFileBytes: quota.scratchBytes,
     maxOpenFiles: quota.maxOpenFiles,
     ...('module' in run

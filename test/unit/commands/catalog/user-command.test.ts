@@ -83,7 +83,7 @@ test('a run gets the bounds of its file, lowered by profile and deadline', async
   const [run] = runner.runs
   assert.deepEqual(run?.limits, {
     wallMs: 10_000,
-    cpuSeconds: 30,
+    cpuSeconds: 15,
     maxOutputBytes: 262_144,
     maxMemoryBytes: 64 * 1024 * 1024,
     maxProcesses: 32,

@@ -19,6 +19,14 @@ import {
   type SubjectFacts,
   subjectFacts,
 } from '../../src/trust/policy/index.ts'
+import { casbinDecider } from '../contenders/policy-casbin.ts'
+import { cedarDecider } from '../contenders/policy-cedar.ts'
+import {
+  type BenchQuestion,
+  benchQuestions,
+  type BenchRule,
+  benchRules,
+} from '../contenders/policy-rules.ts'
 import { type InlineCase, inlineMedian, inlineRatio, measureInline } from '../harness/inline.ts'
 import type { ProcessOptions } from '../harness/processes.ts'
 import { atLeast, atMost, type Report } from '../harness/report.ts'
@@ -28,38 +36,46 @@ const RULE_COUNTS = [10, 1_000, 10_000] as const
 const REQUESTS = 1024
 /** A new principal asks this often before it is new again. */
 const TURNS = 4
-const TEAMS = 50
+/** Engines that read every rule are asked fewer questions; each was checked before. */
+const PEER_QUESTIONS = 32
 
 type Way = 'remembered' | 'evaluated' | 'new facts'
+type Peer = 'casbin' | 'cedar-wasm, pre-parsed'
 
 const WAYS: readonly Way[] = ['remembered', 'evaluated', 'new facts']
+const PEERS: readonly Peer[] = ['casbin', 'cedar-wasm, pre-parsed']
 
 /** One way of deciding by so many rules. */
-const nameOf = (way: Way, count: number): string => `${way}, ${count.toLocaleString('en-US')} rules`
+const nameOf = (way: Way | Peer, count: number): string =>
+  `${way}, ${count.toLocaleString('en-US')} rules`
 
 /**
  * Decisions with their reason: remembered (commands: the same facts and action again, as in a
  * session), evaluated (channels are never remembered), new facts (principals seen for the first time).
- * Every answer is checked before it is timed.
+ * Beside them two engines that users would pick, by the same rules. Every answer of every engine is
+ * checked before it is timed.
  */
 export async function measurePolicy(_options: ProcessOptions, effort: Effort): Promise<Report> {
   const cases = RULE_COUNTS.flatMap((count) => casesFor(count))
+  for (const count of RULE_COUNTS) cases.push(...(await peerCasesFor(count)))
   const samples = await measureInline(cases, effort)
-  const fewest = nameOf('evaluated', RULE_COUNTS[0])
-  const most = nameOf('evaluated', RULE_COUNTS[2])
+  const cpu = (way: Way | Peer, count: number): ReturnType<typeof samples.get> =>
+    samples.get(nameOf(way, count))
+  const [fewest, , most] = RULE_COUNTS
+  const evaluated = cpu('evaluated', most)
   return {
     suite: 'policy',
     title: `Policy decisions on one thread (medians of ${effort.rounds} rounds)`,
-    columns: ['decisions/s', 'CPU ns each', 'CPU ÷ 10 rules'],
-    rows: WAYS.flatMap((way) =>
+    columns: ['decisions/s', 'CPU ns each', 'CPU ÷ 10 rules', 'CPU ÷ kOS evaluated'],
+    rows: [...WAYS, ...PEERS].flatMap((way) =>
       RULE_COUNTS.map((count) => {
-        const found = samples.get(nameOf(way, count))
-        const base = samples.get(nameOf(way, RULE_COUNTS[0]))
+        const found = cpu(way, count)
         return [
           nameOf(way, count),
           inlineMedian(found, 'operationsPerSecond'),
           inlineMedian(found, 'cpuUs') * 1000,
-          inlineRatio(found, base, 'cpuUs'),
+          inlineRatio(found, cpu(way, fewest), 'cpuUs'),
+          inlineRatio(found, cpu('evaluated', count), 'cpuUs'),
         ] as const
       }),
     ),
@@ -67,18 +83,25 @@ export async function measurePolicy(_options: ProcessOptions, effort: Effort): P
       atLeast(
         'evaluated decisions per CPU second by 10,000 rules, in millions',
         1,
-        1 / inlineMedian(samples.get(most), 'cpuUs'),
+        1 / inlineMedian(evaluated, 'cpuUs'),
       ),
       atMost(
         'CPU of an evaluated decision by 10,000 rules ÷ by 10 rules',
         2,
-        inlineRatio(samples.get(most), samples.get(fewest), 'cpuUs'),
+        inlineRatio(evaluated, cpu('evaluated', fewest), 'cpuUs'),
+      ),
+      ...PEERS.map((peer) =>
+        atLeast(
+          `CPU of ${peer} by 10,000 rules ÷ of an evaluated decision`,
+          10_000,
+          inlineRatio(cpu(peer, most), evaluated, 'cpuUs'),
+        ),
       ),
     ],
   }
 }
 
-function casesFor(count: number): readonly InlineCase[] {
+function casesFor(count: number): InlineCase[] {
   const commands = engineFor(count, 'rpc')
   const channels = engineFor(count, 'bus')
   return [
@@ -86,6 +109,27 @@ function casesFor(count: number): readonly InlineCase[] {
     { name: nameOf('evaluated', count), run: () => decideAll(channels, channels.requests) },
     { name: nameOf('new facts', count), run: () => decideAll(commands, renewed(commands)) },
   ]
+}
+
+async function peerCasesFor(count: number): Promise<readonly InlineCase[]> {
+  const rules = benchRules(count)
+  const questions = benchQuestions(PEER_QUESTIONS, count)
+  const deciders: readonly (readonly [Peer, (question: BenchQuestion) => boolean])[] = [
+    ['casbin', await casbinDecider(rules, questions)],
+    ['cedar-wasm, pre-parsed', cedarDecider(rules, questions)],
+  ]
+  return deciders.map(([peer, decide]) => {
+    for (const one of questions) {
+      assert.equal(decide(one), one.allowed, `${peer}: ${one.user} ${one.action}`)
+    }
+    let next = 0
+    const run = (): number => {
+      const question = questions[next++ % questions.length]
+      if (question) decide(question)
+      return 1
+    }
+    return { name: nameOf(peer, count), run }
+  })
 }
 
 interface Loaded {
@@ -122,25 +166,27 @@ function engineFor(count: number, domain: 'rpc' | 'bus'): Loaded {
     subject: 'any',
     notAfter: systemClock.wallMs() + 3_600_000,
     groups: {},
-    rules: Array.from({ length: count }, (_, n) => ruleOf(n, domain)),
+    rules: benchRules(count).map((rule) => ruleOf(rule, domain)),
   }
   const hash = sha256(utf8('bench'))
   const loaded = engine.load({ era: 1, number: 1, body: decoded(body), hash })
   assert.ok(loaded.allow, 'the manifest of the benchmark loads')
-  const asked = Array.from({ length: REQUESTS }, (_, index) => askedFor(index, { count, domain }))
-  for (const { request, allow } of asked) assert.equal(engine.decide(request).allow, allow)
-  return { engine, requests: asked.map(({ request }) => request) }
+  const requests = benchQuestions(REQUESTS, count).map((question) => {
+    const request = requestOf(question, domain)
+    assert.equal(engine.decide(request).allow, question.allowed)
+    return request
+  })
+  return { engine, requests }
 }
 
-/** Rule `n`: team `n % 50` may (1 in 10: may not) use `app<n / 50>.run.*` in zone `n % 20`. */
-function ruleOf(n: number, domain: 'rpc' | 'bus'): Rule {
+function ruleOf({ id, allows, team, zone, app }: BenchRule, domain: 'rpc' | 'bus'): Rule {
   return {
-    id: `rule-${n}`,
-    effect: n % 10 === 9 ? 'deny' : 'allow',
+    id,
+    effect: allows ? 'allow' : 'deny',
     domain,
-    from: [`group:team-${n % TEAMS}`],
-    to: [`label:zone=z${n % 20}`],
-    actions: [`app${Math.floor(n / TEAMS)}.run.*`],
+    from: [`group:${team}`],
+    to: [`label:zone=${zone}`],
+    actions: [`${app}.run.*`],
   }
 }
 
@@ -151,24 +197,14 @@ function decoded(value: unknown): CborValue {
   return new Map(Object.entries(value).map(([key, child]) => [key, decoded(child)]))
 }
 
-/** Request `index` asks for a rule (spread over all); 1 in 4 asks for an action of no rule. */
-function askedFor(
-  index: number,
-  { count, domain }: { readonly count: number; readonly domain: 'rpc' | 'bus' },
-): { readonly request: PolicyRequest; readonly allow: boolean } {
-  const n = Math.floor((index * count) / REQUESTS)
-  const unmatched = index % 4 === 3
-  const from = facts('user', `user-${index}`, {
-    roles: ['member', 'on-call'],
-    groups: [`team-${n % TEAMS}`, 'staff'],
-  })
-  const to = facts('service', `target-${index}`, {
-    labels: { zone: `z${n % 20}`, site: 'north' },
+function requestOf(question: BenchQuestion, domain: 'rpc' | 'bus'): PolicyRequest {
+  const { user, teams, target, zone, action } = question
+  const from = facts('user', user, { roles: ['member', 'on-call'], groups: teams })
+  const to = facts('service', target, {
+    labels: { zone, site: 'north' },
     owner: 'spiffe://kos.internal/user/somebody',
   })
-  const action = `app${Math.floor(n / TEAMS)}.${unmatched ? 'stop' : 'run'}.task`
-  const catalogEntry = { effects: 'read', permission: action } as const
-  return { request: { from, to, domain, action, catalogEntry }, allow: !unmatched && n % 10 !== 9 }
+  return { from, to, domain, action, catalogEntry: { effects: 'read', permission: action } }
 }
 
 function facts(kind: PrincipalKind, id: string, directory: DirectoryFacts): SubjectFacts {

@@ -15,7 +15,6 @@ import { parsePattern, PatternTrie } from './pattern.ts'
 import type { Question } from './question.ts'
 import {
   type CompiledRule,
-  compiledRule,
   type Findings,
   findRules,
   type RuleQuery,
@@ -134,7 +133,7 @@ export class CompiledManifest {
 function rankedRules(manifest: Manifest): readonly CompiledRule[] {
   const ranked = manifest.rules.toSorted(compareRules)
   return ranked.map((source, rank) =>
-    compiledRule({
+    Object.freeze({
       source,
       name: `${manifest.kind}/${source.id}`,
       rank,

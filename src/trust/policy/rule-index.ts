@@ -17,8 +17,6 @@ export interface CompiledRule {
   /** Bits of the obligations that must be fulfilled. */
   readonly obligations: number
   readonly limit: RateLimit | undefined
-  /** The rule as the only match: the usual answer, made once. */
-  readonly alone: Matches
 }
 
 /** What a manifest is asked: the atoms of both sides and what the call does. */
@@ -39,24 +37,23 @@ interface Entry {
   readonly next: Entry | undefined
 }
 
-/** Four lists in rank order. Linked, not arrays: most hold nothing or one rule. */
+/**
+ * The rules for one atom of each side: four lists in rank order. Linked, not arrays, since most hold
+ * nothing or one rule: a decision by many rules costs what it reads from memory.
+ */
 interface Bucket {
+  readonly to: Atom
   denyRead: Entry | undefined
   denyChange: Entry | undefined
   allowRead: Entry | undefined
   allowChange: Entry | undefined
-}
-
-/** The buckets of one atom of the caller by atoms of the target; the first without a map. */
-interface Targets {
-  readonly to: Atom
-  readonly bucket: Bucket
+  /** Buckets of other targets for the same caller; only the first bucket of a caller has them. */
   more: Map<Atom, Bucket> | undefined
 }
 
 /** The rules behind one action pattern, found by one atom of each side instead of by a scan. */
 export class RuleSet {
-  readonly #byFrom = new Map<Atom, Targets>()
+  readonly #byFrom = new Map<Atom, Bucket>()
 
   /** Adds a rule under one alternative of each side; rules are added in falling rank order. */
   add(rule: CompiledRule, from: Alternative, to: Alternative): void {
@@ -76,11 +73,11 @@ export class RuleSet {
   /** Appends the buckets that a query can match in. */
   collect(query: RuleQuery, into: Bucket[]): void {
     for (const from of query.from) {
-      const targets = this.#byFrom.get(from)
-      if (targets === undefined) continue
-      const { more } = targets
+      const first = this.#byFrom.get(from)
+      if (first === undefined) continue
+      const { more } = first
       for (const to of query.to) {
-        if (to === targets.to) into.push(targets.bucket)
+        if (to === first.to) into.push(first)
         else if (more !== undefined) {
           const bucket = more.get(to)
           if (bucket !== undefined) into.push(bucket)
@@ -90,18 +87,20 @@ export class RuleSet {
   }
 
   #bucket(from: Atom, to: Atom): Bucket {
-    const targets = this.#byFrom.get(from)
-    if (targets?.to === to) return targets.bucket
-    const known = targets?.more?.get(to)
+    const first = this.#byFrom.get(from)
+    if (first?.to === to) return first
+    const known = first?.more?.get(to)
     if (known !== undefined) return known
     const bucket: Bucket = {
+      to,
       denyRead: undefined,
       denyChange: undefined,
       allowRead: undefined,
       allowChange: undefined,
+      more: undefined,
     }
-    if (targets === undefined) this.#byFrom.set(from, { to, bucket, more: undefined })
-    else (targets.more ??= new Map<Atom, Bucket>()).set(to, bucket)
+    if (first === undefined) this.#byFrom.set(from, bucket)
+    else (first.more ??= new Map<Atom, Bucket>()).set(to, bucket)
     return bucket
   }
 }
@@ -143,17 +142,6 @@ export function isFulfilled(rule: CompiledRule, obligations: number): boolean {
 const NO_RULES: readonly CompiledRule[] = Object.freeze([])
 const NO_MATCH: Matches = Object.freeze({ best: undefined, conditional: NO_RULES })
 
-/** Completes a rule by its {@link CompiledRule.alone}. */
-export function compiledRule(rule: Omit<CompiledRule, 'alone'>): CompiledRule {
-  const alone: { best: CompiledRule | undefined; conditional: readonly CompiledRule[] } = {
-    ...NO_MATCH,
-  }
-  const whole = Object.freeze({ ...rule, alone })
-  alone.best = whole
-  Object.freeze(alone)
-  return whole
-}
-
 function pick(
   buckets: readonly Bucket[],
   query: RuleQuery,
@@ -171,7 +159,8 @@ function pick(
       else (conditional ??= new Set()).add(rule)
     }
   }
-  if (conditional === undefined) return best?.alone ?? NO_MATCH
+  // Made anew: a stored answer of every rule would be one more read from far memory.
+  if (conditional === undefined) return best ? { best, conditional: NO_RULES } : NO_MATCH
   const limit = best?.rank ?? Infinity
   return { best, conditional: [...conditional].filter(({ rank }) => rank < limit).toSorted(byRank) }
 }

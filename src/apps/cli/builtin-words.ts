@@ -19,4 +19,6 @@ export const BUILTIN_WORDS: readonly CommandWords[] = [
   { name: 'files.read', positional: [['path', 'string']] },
   { name: 'system.info', positional: [] },
   { name: 'system.status', positional: [] },
+  { name: 'commands.list', positional: [] },
+  { name: 'commands.show', positional: [['name', 'string']] },
 ]

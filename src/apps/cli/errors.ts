@@ -4,8 +4,11 @@ type CliErrorCode =
   | 'KOS_CLI_USAGE'
   | 'KOS_CLI_CREDENTIAL'
   | 'KOS_CLI_FILE'
+  | 'KOS_CLI_ANSWER'
   | 'KOS_CLI_UNREACHABLE'
   | 'KOS_CLI_UNKNOWN_PEER'
+  | 'KOS_CLI_AGENT'
+  | 'KOS_CLI_AGENT_PLACE'
 
 /** The errors of this room. */
 export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
@@ -24,6 +27,11 @@ export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
     hint: 'Check its path, its owner and permissions, and the free disk space.',
     retry: 'never',
   },
+  KOS_CLI_ANSWER: {
+    message: 'The peer answered with something that is not understood.',
+    hint: 'Use a kosctl of a version that fits the peer.',
+    retry: 'never',
+  },
   KOS_CLI_UNREACHABLE: {
     message: 'The other side cannot be reached.',
     hint: 'Check that it runs and that its address is right: kosctl devices, kosctl doctor.',
@@ -32,6 +40,16 @@ export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
   KOS_CLI_UNKNOWN_PEER: {
     message: 'No peer of this name stands in the directory.',
     hint: 'List the names with "kosctl devices".',
+    retry: 'never',
+  },
+  KOS_CLI_AGENT: {
+    message: 'The agent did not do what it was asked.',
+    hint: 'Look at it with "kosctl agent status", or set KOS_AGENT to nothing to call without it.',
+    retry: 'later',
+  },
+  KOS_CLI_AGENT_PLACE: {
+    message: 'The place of the agent’s socket is not safe.',
+    hint: 'Its folder and those above must be yours, and nobody else may write to them: chmod 700.',
     retry: 'never',
   },
 })

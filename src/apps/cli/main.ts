@@ -1,4 +1,5 @@
 import { auditCommands } from './commands/audit.ts'
+import { commandsCommands } from './commands/commands.ts'
 import { devicesCommands } from './commands/devices.ts'
 import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
@@ -22,6 +23,7 @@ const KOSCTL: Program = {
     ...devicesCommands,
     ...tokenCommands,
     ...execCommands,
+    ...commandsCommands,
     ...policyCommands,
     ...auditCommands,
     ...doctorCommands,

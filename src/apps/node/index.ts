@@ -24,7 +24,7 @@ export { type Member, openMember, openMemberKeys } from './member.ts'
 export { loadMembership, type Membership, storeMembership } from './membership.ts'
 export { type RunningNode, startNode } from './node.ts'
 export type { NodeDeps, NodeOptions } from './node-parts.ts'
-export { OBJECT_KINDS, type ObjectKind, writeObject } from './object-files.ts'
+export { OBJECT_KINDS, type ObjectKind, writeObject, writePrivate } from './object-files.ts'
 export {
   createPeerRuntime,
   type OpenSession,

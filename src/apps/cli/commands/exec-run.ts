@@ -7,6 +7,7 @@ import type { CliContext } from '../context.ts'
 import { openCredential, withCredential } from '../credential.ts'
 import { cliErrors } from '../errors.ts'
 import { EXIT, paint, parseDuration, printable, printJson } from '../output.ts'
+import { type AskPeer, peerWords } from '../peer-words.ts'
 import { connectPeer } from '../peers.ts'
 
 const DEFAULT_DEADLINE = '10s'
@@ -22,17 +23,34 @@ export async function exec(context: CliContext, input: CommandInput): Promise<nu
       reason: '--deadline is a duration such as 10s, at most 5m',
     })
   }
-  const args = callArguments(wordsOf(name), words, input.text('args'))
+  const json = input.text('args')
+  const builtin = wordsOf(name)
+  // What only the peer knows has to be asked of it; everything else is found wrong before connecting.
+  const isAsked = !builtin && words.length > 0 && json === undefined
+  const known = isAsked ? undefined : callArguments(builtin, words, json)
   return actAs(context, input.text('identity'), async (member) => {
     const connection = await connectPeer(context, member, peer)
     try {
-      const result = await connection.open.session.call(name, args, { deadlineMs })
+      const { session } = connection.open
+      const ask: AskPeer = (command, args) => session.call(command, args, { deadlineMs })
+      const result = known ? await ask(name, known) : await callAsked(ask, name, words)
       const what = `${name} on ${peer}`
       return printResult(context, { what, result, isJson: input.flag('json') })
     } finally {
       await connection.close()
     }
   })
+}
+
+/** Calls a command whose words the peer explains first; what it refuses to explain is the result. */
+async function callAsked(
+  ask: AskPeer,
+  name: string,
+  words: readonly string[],
+): Promise<CallResult> {
+  const described = await peerWords(ask, name)
+  if ('status' in described) return described
+  return ask(name, callArguments(described, words, undefined))
 }
 
 function wordsOf(command: string): CommandWords | undefined {

@@ -3,7 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BUILTIN_WORDS, type CommandWords } from '../../../../src/apps/cli/builtin-words.ts'
 import { callArguments } from '../../../../src/apps/cli/call-arguments.ts'
-import { type Command, createBuiltins } from '../../../../src/commands/catalog/index.ts'
+import {
+  type Command,
+  createBuiltins,
+  describingCommands,
+} from '../../../../src/commands/catalog/index.ts'
 
 const typed: CommandWords = {
   name: 'typed',
@@ -61,9 +65,10 @@ function wordType(command: Command, name: string): string {
 test('the built-in commands take the words that their definitions say', () => {
   const notHere = (): never => assert.fail('a definition is not run')
   const builtins = createBuiltins({ system: { status: notHere, info: notHere } }, { fileRoots: [] })
+  const describing = describingCommands({ list: notHere, userNames: notHere, refused: notHere })
   assert.deepEqual(
     BUILTIN_WORDS,
-    builtins.map((command) => ({
+    [...builtins, ...describing].map((command) => ({
       name: command.name,
       positional: command.positional.map((name) => [name, wordType(command, name)]),
     })),

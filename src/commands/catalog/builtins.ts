@@ -4,6 +4,7 @@ import { echoCommand } from './echo.ts'
 import { filesListCommand } from './files-list.ts'
 import { checkRoots, type FileRoot } from './files-path.ts'
 import { filesReadCommand } from './files-read.ts'
+import { NO_PROGRAMS, type ProcessOptions, processRunCommand } from './process-run.ts'
 import { systemInfoCommand, systemStatusCommand, type SystemPort } from './system.ts'
 
 /**
@@ -12,12 +13,13 @@ import { systemInfoCommand, systemStatusCommand, type SystemPort } from './syste
  * @param deps - where the system commands get their answers
  * @param options - the folders that the files commands may reach; a node shares its `share` folder
  * under the name `share`, an empty list shares nothing
- * @returns calc, echo, files.list, files.read, system.info and system.status
+ * and the programs of `process.run`; without them it is a definition that refuses every run
+ * @returns calc, echo, files.list, files.read, process.run, system.info and system.status
  * @throws {@link KosError} KOS_CATALOG_ROOT when a folder is malformed
  */
 export function createBuiltins(
   deps: { readonly system: SystemPort },
-  options: { readonly fileRoots: readonly FileRoot[] },
+  options: { readonly fileRoots: readonly FileRoot[]; readonly programs?: ProcessOptions },
 ): readonly Command[] {
   const roots = checkRoots(options.fileRoots)
   return [
@@ -25,6 +27,7 @@ export function createBuiltins(
     echoCommand,
     filesListCommand(roots),
     filesReadCommand(roots),
+    processRunCommand(options.programs ?? NO_PROGRAMS),
     systemInfoCommand(deps.system),
     systemStatusCommand(deps.system),
   ]

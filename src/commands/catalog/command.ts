@@ -43,7 +43,17 @@ export interface CommandContext {
    * @param bytes - raw, at most 1 MiB; no schema and no filter sees them
    */
   readonly emit?: ((bytes: Uint8Array) => Promise<void>) | undefined
+  /**
+   * Adds facts to the record of the call's end; of two with one name the later one stays. A record
+   * holds at most 16, a text 512 characters.
+   *
+   * **Security:** never a secret, and no text that the caller chose.
+   */
+  note?(facts: RecordFacts): void
 }
+
+/** What a command wants to have recorded beside what every record says. */
+export type RecordFacts = Readonly<Record<string, string | number | boolean>>
 
 /** A call that works: shown in the documentation, and run by a test. */
 export interface CommandExample {

@@ -5,16 +5,18 @@ type CatalogErrorCode =
   | 'KOS_CATALOG_DUPLICATE'
   | 'KOS_CATALOG_DEFINITION'
   | 'KOS_CATALOG_ROOT'
+  | 'KOS_CATALOG_PROGRAMS'
   | 'KOS_CATALOG_UNKNOWN'
   | 'KOS_CATALOG_ARGUMENTS'
   | 'KOS_CATALOG_EXPRESSION'
   | 'KOS_CATALOG_ARITHMETIC'
+  | 'KOS_CATALOG_PROGRAM_REFUSED'
   | 'KOS_CATALOG_FILE_REFUSED'
   | 'KOS_CATALOG_FILE_MISSING'
   | 'KOS_CATALOG_FILE_ENCODING'
   | 'KOS_CATALOG_PROGRAM'
 
-/** The errors of this room: the first four are thrown at start, the others are refusals of a call. */
+/** The errors of this room: the first five are thrown at start, the others are refusals of a call. */
 export const catalogErrors: ErrorTable<CatalogErrorCode> = defineErrors({
   KOS_CATALOG_NAME: {
     message: 'A command or permission name is not in the accepted form.',
@@ -36,6 +38,11 @@ export const catalogErrors: ErrorTable<CatalogErrorCode> = defineErrors({
     hint: 'Give each folder a unique short name and an absolute path below "/".',
     retry: 'never',
   },
+  KOS_CATALOG_PROGRAMS: {
+    message: 'The file of allowed programs is refused, so the node does not start.',
+    hint: 'Correct what the reason names; docs/sandbox.md describes the file.',
+    retry: 'never',
+  },
   KOS_CATALOG_UNKNOWN: {
     message: 'There is no such command.',
     hint: 'List the commands of the peer and check the spelling.',
@@ -54,6 +61,11 @@ export const catalogErrors: ErrorTable<CatalogErrorCode> = defineErrors({
   KOS_CATALOG_ARITHMETIC: {
     message: 'The expression has no finite value.',
     hint: 'Avoid division by zero, overflow and arguments outside the domain of a function.',
+    retry: 'never',
+  },
+  KOS_CATALOG_PROGRAM_REFUSED: {
+    message: 'The node does not run this program in this way.',
+    hint: 'Ask whoever runs the node which programs and arguments it allows.',
     retry: 'never',
   },
   KOS_CATALOG_FILE_REFUSED: {

@@ -12,6 +12,7 @@ export {
   defineCommand,
   isCommandName,
   type JsonSchema,
+  type RecordFacts,
 } from './command.ts'
 export {
   DataKeeper,
@@ -24,6 +25,15 @@ export {
 export { echoCommand } from './echo.ts'
 export { catalogErrors } from './errors.ts'
 export type { FileRoot } from './files-path.ts'
+export {
+  type AllowedProgram,
+  type AllowedPrograms,
+  DEFAULT_PROGRAMS,
+  type ProgramBounds,
+  type ProgramChecks,
+  readAllowedPrograms,
+} from './process-programs.ts'
+export { NO_PROGRAMS, type ProcessOptions } from './process-run.ts'
 export type { ProgramLimits, ProgramResult, ProgramRun, ProgramRunner } from './program.ts'
 export {
   type HostStatus,

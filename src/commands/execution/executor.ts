@@ -144,6 +144,7 @@ class CallExecutor implements Executor {
       last: authenticated,
       argumentDigest: undefined,
       stream: undefined,
+      facts: undefined,
     }
     try {
       return this.#attend(attempt)

@@ -1,6 +1,6 @@
 import type { CancelTimer, Clock, Refusal } from '../../foundation/base/index.ts'
 import type { CallRequest, PeerFacts } from '../../foundation/pipeline/index.ts'
-import type { CommandContext } from '../catalog/index.ts'
+import type { CommandContext, RecordFacts } from '../catalog/index.ts'
 import type { CallStream } from './call-stream.ts'
 import { type CallOutcome, outcomeOf } from './ports.ts'
 
@@ -13,6 +13,7 @@ export class CallContext implements CommandContext {
   readonly #stream: CallStream | undefined
   #controller: AbortController | undefined
   #stoppedBy: Refusal | undefined
+  #facts: RecordFacts | undefined
 
   constructor(
     peer: PeerFacts,
@@ -35,6 +36,15 @@ export class CallContext implements CommandContext {
     this.#controller ??= new AbortController()
     if (this.#stoppedBy) this.#controller.abort(this.#stoppedBy.code)
     return this.#controller.signal
+  }
+
+  /** What the command noted for its record. */
+  get facts(): RecordFacts | undefined {
+    return this.#facts
+  }
+
+  note(facts: RecordFacts): void {
+    this.#facts = { ...this.#facts, ...facts }
   }
 
   /** Why the run was stopped from outside; `undefined` while it may go on. */

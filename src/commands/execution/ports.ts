@@ -48,6 +48,8 @@ export interface CallRecord {
   readonly suppressed?: number
   /** Bytes that the caller took before the result; present when the call was streamed. */
   readonly streamedBytes?: number
+  /** What the command noted. */
+  readonly facts?: Readonly<Record<string, string | number | boolean>>
 }
 
 /** Records calls: implemented over trust/audit, wired by apps. */

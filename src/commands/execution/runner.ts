@@ -170,6 +170,7 @@ export class CallRunner {
   #filtered(admitted: Admitted, context: CallContext, ending: Ending): Filtered {
     const { attempt, command, validated } = admitted
     const { filter, recorder } = this.#deps
+    attempt.facts = context.facts
     if (ending.kind === 'error') recorder.report(attempt, ending.error)
     try {
       return filter.filter(filter.execute(validated, command, ending), command, context)

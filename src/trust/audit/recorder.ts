@@ -9,7 +9,12 @@ import {
   Validated,
 } from '../../foundation/pipeline/index.ts'
 import type { AuditLog } from './audit-log.ts'
-import { AUDIT_EVENT_LIMITS, type AuditEvent, type AuditOutcome } from './event.ts'
+import {
+  AUDIT_EVENT_LIMITS,
+  type AuditDetail,
+  type AuditEvent,
+  type AuditOutcome,
+} from './event.ts'
 
 /** How one call ended, as the executor reports it. */
 export interface CallRecord {
@@ -25,6 +30,8 @@ export interface CallRecord {
   readonly suppressed?: number
   /** Bytes that the caller took before the result; present when the call was streamed. */
   readonly streamedBytes?: number
+  /** What the command noted; cut to the limits of an event. */
+  readonly facts?: AuditDetail
 }
 
 /** Records calls; the port of the executor has this shape. */
@@ -75,7 +82,7 @@ function eventOf(
   facts: { readonly target: string; readonly outcome: AuditOutcome },
 ): AuditEvent {
   const limits = AUDIT_EVENT_LIMITS
-  const { code, argumentDigest, durationMs, suppressed, streamedBytes } = record
+  const { code, argumentDigest, durationMs } = record
   const rule = record.rule ?? grantedRule(last)
   return {
     type: record.outcome === 'refused' ? 'refusal' : 'call',
@@ -88,9 +95,21 @@ function eventOf(
     callId: clip(record.callId, limits.callId),
     ...(argumentDigest !== undefined && { argumentDigest }),
     durationMs: Math.max(0, durationMs),
-    ...(suppressed !== undefined && { detail: { suppressed } }),
-    ...(streamedBytes !== undefined && { detail: { streamedBytes } }),
+    ...detailOf(record),
   }
+}
+
+function detailOf({ suppressed, streamedBytes, facts }: CallRecord): Pick<AuditEvent, 'detail'> {
+  if (suppressed !== undefined) return { detail: { suppressed } }
+  if (!facts) return streamedBytes === undefined ? {} : { detail: { streamedBytes } }
+  const { details, detailKey, detailText } = AUDIT_EVENT_LIMITS
+  const counted = streamedBytes === undefined ? facts : { streamedBytes, ...facts }
+  const kept = Object.entries(counted).slice(0, details)
+  const cut = kept.map(([name, value]) => [
+    clip(name, detailKey),
+    typeof value === 'string' ? clip(value, detailText) : value,
+  ])
+  return { detail: Object.fromEntries(cut) as AuditDetail }
 }
 
 function clip(text: string, maxLength: number): string {

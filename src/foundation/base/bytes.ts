@@ -24,6 +24,11 @@ export function toHex(bytes: Uint8Array): string {
   return view(bytes).toString('hex')
 }
 
+/** The first bytes of an array in lower-case hexadecimal, without a view of them. */
+export function prefixToHex(bytes: Uint8Array, length: number): string {
+  return view(bytes).toString('hex', 0, length)
+}
+
 /** Strict lower-case hexadecimal to bytes; `undefined` when the text is anything else. */
 export function fromHex(text: string): Uint8Array | undefined {
   return text.length % 2 === 0 && /^[0-9a-f]*$/.test(text) ? Buffer.from(text, 'hex') : undefined

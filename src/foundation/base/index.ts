@@ -7,6 +7,7 @@ export {
   equalConstantTime,
   fromBase64Url,
   fromHex,
+  prefixToHex,
   type Sha256,
   sha256,
   toBase32,

@@ -1,4 +1,4 @@
-import { KosError, toHex } from '../../foundation/base/index.ts'
+import { KosError, prefixToHex, toHex } from '../../foundation/base/index.ts'
 import { type CborInput, CborReader, type CborWriter } from '../../foundation/codec/index.ts'
 import type { CallFailure } from './calls.ts'
 import { malformed } from './hello.ts'
@@ -61,7 +61,7 @@ export function decodeOpen(payload: Buffer): DecodedOpen {
   const ids = reader.bytes()
   const hasTrace = ids.length === ID_BYTES * 3
   if (!hasTrace && ids.length !== ID_BYTES * 2) throw malformed('open: ids')
-  const callId = toHex(hasTrace ? ids.subarray(0, ID_BYTES) : ids).slice(0, ID_BYTES * 2)
+  const callId = prefixToHex(ids, ID_BYTES)
   const traceId = hasTrace ? toHex(ids.subarray(ID_BYTES * 2)) : callId
   const command = reader.name()
   checkLength(command, MAX_COMMAND_BYTES)

@@ -151,12 +151,12 @@ describe('the launchers', () => {
     assert.equal(status, 3)
   })
 
-  test('harden the daemon', async (context) => {
+  test('harden the daemon and give it room for the young', async (context) => {
     const root = await installed(context)
     const { stdout } = spawnSync(join(root, 'bin/kosd'), { env: environment(context) })
     assert.equal(
       stdout.toString(),
-      '["hello"] --disallow-code-generation-from-strings --disable-proto=throw\n',
+      '["hello"] --disallow-code-generation-from-strings --disable-proto=throw --min-semi-space-size=8\n',
     )
   })
 

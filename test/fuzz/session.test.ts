@@ -42,7 +42,7 @@ const anyFrame = fc.record({
   stream: fc.oneof(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 2 ** 32 - 1 })),
   payload,
 })
-const SESSION_TYPES = TYPES.filter((type) => type >= FRAME.OPEN && type !== FRAME.RESUME)
+const SESSION_TYPES = TYPES.filter((type) => type >= FRAME.OPEN)
 /** Frames of the right form for their type, so that they get past the parser. */
 const goodFrame = fc
   .record({
@@ -50,7 +50,7 @@ const goodFrame = fc
       { weight: 30, arbitrary: fc.constantFrom(...SESSION_TYPES) },
       { weight: 1, arbitrary: fc.constantFrom(...TYPES) },
     ),
-    flags: fc.constantFrom(0, 1, 1, 2, 3),
+    flags: fc.constantFrom(0, 1, 1, 2, 3, 5),
     // Mostly numbers that rise, so that OPENs are taken.
     stream: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 40 })),
     payload,
@@ -58,7 +58,7 @@ const goodFrame = fc
   .map((frame) => {
     const onConnection = frame.type < 0x10 || frame.type >= 0x20 || frame.type === FRAME.SEAL
     const flags =
-      frame.type === FRAME.OPEN ? frame.flags & 1 : frame.type === FRAME.DATA ? frame.flags & 3 : 0
+      frame.type === FRAME.OPEN ? frame.flags & 5 : frame.type === FRAME.DATA ? frame.flags & 3 : 0
     const size = new Map<number, number>([
       [FRAME.CREDIT, 4],
       [FRAME.RESET, 2],
@@ -67,6 +67,7 @@ const goodFrame = fc
       [FRAME.GOAWAY, 10],
       [FRAME.BUSY, 5],
       [FRAME.REKEY, 4],
+      [FRAME.RESUME, 28],
     ]).get(frame.type)
     const fitted = new Uint8Array(size ?? Math.max(1, frame.payload.length))
     fitted.set(frame.payload.subarray(0, fitted.length))

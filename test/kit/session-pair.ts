@@ -32,9 +32,9 @@ import {
 import type { IncomingCall } from '../../src/network/session/incoming-call.ts'
 import type { Exporter, Role } from '../../src/network/session/key-schedule.ts'
 import { SESSION_LIMITS, type SessionLimits } from '../../src/network/session/limits.ts'
-import type { OpenRequest } from '../../src/network/session/own-calls.ts'
+import type { OpenRequest } from '../../src/network/session/outgoing-call.ts'
 import { SessionMachine } from '../../src/network/session/session-machine.ts'
-import type { CallResult } from '../../src/network/session/index.ts'
+import type { CallResult, Resumption } from '../../src/network/session/index.ts'
 import { createTestClock, type TestClock } from './clock.ts'
 import { createTestRandom } from './random.ts'
 
@@ -116,6 +116,10 @@ export interface PairOptions {
   readonly log?: Log
   /** Instead of seeded randomness, for benchmarks. */
   readonly random?: Random
+  /** Seed of the imaginary TLS session: another one is another connection. */
+  readonly seed?: string
+  /** Per side, where calls of lost connections wait. */
+  readonly resumption?: Partial<Record<Role, Resumption>>
   /** Per side, what differs in the machine's options. */
   readonly handshake?: Partial<Record<Role, Partial<HandshakeOptions>>>
   /** Per side, what differs in its authenticator. */
@@ -147,15 +151,16 @@ export function handshakePair(options: PairOptions = {}): HandshakePair {
       ...options.authenticator?.[role],
     }
     return new HandshakeMachine(
-      { clock, random: createTestRandom(role), authenticator },
+      { clock, random: createTestRandom(`${role} ${options.seed ?? ''}`), authenticator },
       {
         role,
         transport: options.transport ?? floor,
         peerLeafDer: other.leafDer,
         localLeafHash: peers[role].leafHash,
-        exporter: testExporter(),
+        exporter: testExporter(options.seed),
         state: { updateCounter: 0 },
         limits,
+        resumeMs: options.resumption?.[role] ? limits.resumeMs : 0,
         ...options.handshake?.[role],
       },
     )
@@ -241,6 +246,7 @@ export function testEnd(
     readonly limits: SessionLimits
     readonly log?: Log | undefined
     readonly random?: Random | undefined
+    readonly resumption?: Resumption | undefined
   },
 ): TestEnd {
   const { role, clock, limits } = options
@@ -251,6 +257,7 @@ export function testEnd(
       random: options.random ?? createTestRandom(`session ${role}`),
       log: options.log ?? silentLog,
       budget: createByteBudget(limits.maxReceiveBytes),
+      resumption: options.resumption,
     },
     {
       role,
@@ -299,6 +306,7 @@ export function testEnd(
       return test
     },
   }
+  machine.start()
   machine.receive(rest)
   return end
 }
@@ -308,9 +316,18 @@ export function sessionPair(options: PairOptions = {}): SessionPair {
   const pair = handshakePair(options)
   const { clock, limits } = pair
   const established = establish(pair)
-  const { log, random } = options
-  const dialler = testEnd(established.dialler, { role: 'dialler', clock, limits, log, random })
-  const listener = testEnd(established.listener, { role: 'listener', clock, limits, log, random })
+  const { log, random, resumption } = options
+  const side = (role: Role): TestEnd =>
+    testEnd(established[role], {
+      role,
+      clock,
+      limits,
+      log,
+      random,
+      resumption: resumption?.[role],
+    })
+  const dialler = side('dialler')
+  const listener = side('listener')
   const carry = (from: TestEnd, to: TestEnd, chunkBytes: number): boolean => {
     const bytes = from.machine.take()
     if (!bytes) return false
@@ -372,7 +389,13 @@ export function adversary(victimRole: Role = 'listener', options: PairOptions = 
   const { clock, limits } = pair
   const ends = establish(pair)
   const established = ends[victimRole === 'listener' ? 'dialler' : 'listener']
-  const victim = testEnd(ends[victimRole], { role: victimRole, clock, limits, log: options.log })
+  const victim = testEnd(ends[victimRole], {
+    role: victimRole,
+    clock,
+    limits,
+    log: options.log,
+    resumption: options.resumption?.[victimRole],
+  })
   const writer = new FrameWriter()
   const sealed = (timeMs: number = clock.wallMs()): Buffer => {
     established.sealWriter.seal(writer, timeMs)

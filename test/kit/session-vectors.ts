@@ -30,6 +30,7 @@ import {
 } from '../../src/network/session/call-codec.ts'
 import {
   FLAG_END,
+  FLAG_STREAM,
   FLAG_VALUE,
   FRAME,
   FrameWriter,
@@ -38,6 +39,7 @@ import {
 import { encodeHello } from '../../src/network/session/hello.ts'
 import { DirectionKeys, type Role, transcriptHash } from '../../src/network/session/key-schedule.ts'
 import { encodeReady } from '../../src/network/session/ready.ts'
+import { encodeResume, NO_SESSION } from '../../src/network/session/resume-codec.ts'
 import { SealWriter } from '../../src/network/session/seal.ts'
 import { rawFrame } from './session-pair.ts'
 
@@ -146,6 +148,7 @@ function readyFrame(sessionId: Uint8Array, role: Role): Buffer {
     },
     epoch: 0,
     expiresAt: unixMs(TIME_MS + 3_600_000),
+    resumeMs: 30_000,
   })
   return rawFrame(FRAME.READY, 0, ready)
 }
@@ -163,6 +166,10 @@ const open = (trace: string, write: (writer: CborWriter) => void): Uint8Array =>
     write(writer)
   })
 
+const END_OF_LIST = { sessionId: NO_SESSION, stream: 0 }
+const resume = (stream: number, offset: number): Uint8Array =>
+  encodeResume({ sessionId: 'cc'.repeat(16), stream, offset })
+
 /** Every frame of a session after READY: name, kind, stream, payload. */
 function sessionFrames(): readonly (readonly [string, number, number, Uint8Array])[] {
   const value = encodeCbor(['a large value'])
@@ -178,6 +185,12 @@ function sessionFrames(): readonly (readonly [string, number, number, Uint8Array
       FRAME.OPEN,
       3,
       open('bb'.repeat(16), (writer) => writer.bytes(sha256(value))),
+    ],
+    [
+      'OPEN of a call that takes a stream',
+      FRAME.OPEN | ((FLAG_END | FLAG_STREAM) << 8),
+      5,
+      open('', (writer) => writer.value({ path: '/srv/share/log', offset: 0 })),
     ],
     ['DATA of arguments, the last', FRAME.DATA | ((FLAG_END | FLAG_VALUE) << 8), 3, value],
     ['RESULT with a value', FRAME.RESULT, 2, written((writer) => writeOkResult(writer, { n: 1 }))],
@@ -212,6 +225,9 @@ function sessionFrames(): readonly (readonly [string, number, number, Uint8Array
     ['CREDIT of the connection', FRAME.CREDIT, 0, bytes('00080000')],
     ['CREDIT of a stream', FRAME.CREDIT, 2, bytes('00020000')],
     ['RESET, cancelled', FRAME.RESET, 1, bytes('0001')],
+    ['RESUME of a session that was lost', FRAME.RESUME, 0, resume(0, 0)],
+    ['RESUME of a call in it, 70,000 bytes are there', FRAME.RESUME, 7, resume(3, 70_000)],
+    ['RESUME that ends the list', FRAME.RESUME, 0, encodeResume({ ...END_OF_LIST, offset: 0 })],
     ['PING', FRAME.PING, 0, bytes('0102030405060708')],
     ['PONG', FRAME.PONG, 0, bytes('1112131415161718')],
     ['BUSY, the node, 2 s', FRAME.BUSY, 0, bytes('01000007d0')],

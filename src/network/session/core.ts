@@ -9,6 +9,10 @@ import type { IdPool, TurnTime } from './turn.ts'
 /** What both halves of a session share. */
 export interface SessionCore {
   readonly role: Role
+  /** Lower-case hexadecimal. */
+  readonly sessionId: string
+  /** Whether streams go on on another connection when this one is lost. */
+  readonly resumable: boolean
   readonly limits: SessionLimits
   /** What the peer lets this end do. */
   readonly granted: Grants

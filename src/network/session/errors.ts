@@ -15,6 +15,7 @@ type SessionErrorCode =
   | 'KOS_SESSION_GOAWAY'
   | 'KOS_SESSION_IDENTITY'
   | 'KOS_SESSION_INTERNAL'
+  | 'KOS_SESSION_LOST'
   | 'KOS_SESSION_MISUSE'
   | 'KOS_SESSION_NOT_READY'
   | 'KOS_SESSION_PROFILE'
@@ -101,6 +102,11 @@ export const sessionErrors: ErrorTable<SessionErrorCode> = defineErrors({
     message: 'The call failed inside the peer.',
     hint: 'See the log of the peer with the id of the call.',
     retry: 'later',
+  },
+  KOS_SESSION_LOST: {
+    message: 'The connection was lost while the call ran, and the call could not go on.',
+    hint: 'It may have been executed: look at the state it was to change before calling again.',
+    retry: 'never',
   },
   KOS_SESSION_MISUSE: {
     message: 'The session was used in a way it does not allow.',

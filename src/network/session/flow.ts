@@ -1,5 +1,3 @@
-import { createHash, type Hash } from 'node:crypto'
-
 /**
  * How much DATA this end still takes, on one stream or on the connection.
  *
@@ -11,10 +9,13 @@ export class ReceiveWindow {
   #openBytes: number
   #consumedBytes = 0
 
-  /** @param sizeBytes - what was granted at the start */
-  constructor(sizeBytes: number) {
+  /**
+   * @param sizeBytes - what was granted at the start
+   * @param openBytes - how much of it is free, where a stream goes on
+   */
+  constructor(sizeBytes: number, openBytes: number = sizeBytes) {
     this.#sizeBytes = sizeBytes
-    this.#openBytes = sizeBytes
+    this.#openBytes = openBytes
   }
 
   /** Takes bytes that arrived; false when the peer had no credit for them. */
@@ -44,15 +45,23 @@ export class SendWindow {
   readonly #sizeBytes: number
   #openBytes: number
 
-  /** @param sizeBytes - what READY granted */
-  constructor(sizeBytes: number) {
+  /**
+   * @param sizeBytes - what READY granted
+   * @param openBytes - what may be sent before CREDIT: nothing on a stream that goes on
+   */
+  constructor(sizeBytes: number, openBytes: number = sizeBytes) {
     this.#sizeBytes = sizeBytes
-    this.#openBytes = sizeBytes
+    this.#openBytes = openBytes
   }
 
   /** Bytes that may be sent now. */
   get openBytes(): number {
     return this.#openBytes
+  }
+
+  /** Bytes for which credit is still to come. */
+  get outstandingBytes(): number {
+    return this.#sizeBytes - this.#openBytes
   }
 
   /** Uses credit; never more than `openBytes`. */
@@ -70,95 +79,6 @@ export class SendWindow {
   /** Whether a CREDIT of this size can only follow from much DATA, and so cannot be a flood. */
   isLarge(bytes: number): boolean {
     return bytes * 4 >= this.#sizeBytes
-  }
-}
-
-interface Chunk {
-  readonly bytes: Uint8Array
-  readonly done: ((sent: boolean) => void) | undefined
-}
-
-/** DATA of one stream that waits for credit and for the connection. */
-export class DataSender {
-  readonly stream: number
-  /** Flags of every frame. */
-  readonly flags: number
-  readonly window: SendWindow
-  readonly #hash: Hash = createHash('sha256')
-  #chunks: Chunk[] = []
-  #offset = 0
-  #finish: ((digest: Uint8Array) => void) | undefined
-
-  constructor(stream: number, flags: number, window: SendWindow) {
-    this.stream = stream
-    this.flags = flags
-    this.window = window
-  }
-
-  /** Whether a byte waits. */
-  get hasData(): boolean {
-    return this.#chunks.length > 0
-  }
-
-  /** Whether everything was sent and the end was asked for. */
-  get isComplete(): boolean {
-    return this.#chunks.length === 0 && this.#finish !== undefined
-  }
-
-  /**
-   * Queues bytes.
-   *
-   * @param bytes - must not change until `done`
-   * @param done - told true once all of them are framed, false when the stream ended before
-   */
-  write(bytes: Uint8Array, done?: (sent: boolean) => void): void {
-    if (bytes.length === 0) done?.(true)
-    else this.#chunks.push({ bytes, done })
-  }
-
-  /** Asks for the end: `finish` gets the SHA-256 of all DATA once the last byte was framed. */
-  end(finish: (digest: Uint8Array) => void): void {
-    this.#finish = finish
-  }
-
-  /** Ends it without sending the rest. */
-  cancel(): void {
-    const chunks = this.#chunks
-    this.#chunks = []
-    this.#finish = undefined
-    for (const chunk of chunks) chunk.done?.(false)
-  }
-
-  /** Runs what `end` asked for. */
-  complete(): void {
-    const finish = this.#finish
-    this.#finish = undefined
-    finish?.(this.#hash.digest())
-  }
-
-  /**
-   * Copies the next bytes into a frame.
-   *
-   * @param target - where they go: its length is at most {@link DataSender.nextBytes}
-   */
-  read(target: Uint8Array): void {
-    const chunk = this.#chunks[0]
-    if (!chunk) return
-    const end = this.#offset + target.length
-    const piece = chunk.bytes.subarray(this.#offset, end)
-    target.set(piece)
-    this.#hash.update(piece)
-    this.#offset = end
-    if (end < chunk.bytes.length) return
-    this.#offset = 0
-    this.#chunks.shift()
-    chunk.done?.(true)
-  }
-
-  /** Bytes that the next frame could carry, before credit: the rest of the first chunk. */
-  nextBytes(): number {
-    const chunk = this.#chunks[0]
-    return chunk ? chunk.bytes.length - this.#offset : 0
   }
 }
 

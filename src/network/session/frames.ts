@@ -33,9 +33,14 @@ export type FrameType = (typeof FRAME)[keyof typeof FRAME]
 export const FLAG_END = 0x01
 /** DATA: a piece of an encoded value (arguments or result), not of a byte stream. */
 export const FLAG_VALUE = 0x02
+/** OPEN: the caller takes a byte stream before the RESULT. */
+export const FLAG_STREAM = 0x04
 
 /** Bytes of a SEAL payload: time u64 and HMAC-SHA256. */
 export const SEAL_BYTES = 40
+
+/** Bytes of a RESUME payload: session id, stream u32, offset u64. */
+export const RESUME_BYTES = 28
 
 /** Where a frame may stand: on stream 0, on a real stream, or on both. */
 type Scope = 'connection' | 'stream' | 'any'
@@ -56,13 +61,13 @@ const RULES: readonly (FrameRule | undefined)[] = (() => {
   rules[FRAME.HELLO] = rule([1, 4 * 1024], 0, 'connection')
   rules[FRAME.AUTH] = rule([1, MAX_CONTROL_BYTES], 0, 'connection')
   rules[FRAME.READY] = rule([1, 4 * 1024], 0, 'connection')
-  rules[FRAME.OPEN] = rule([1, MAX_CONTROL_BYTES], FLAG_END, 'stream')
+  rules[FRAME.OPEN] = rule([1, MAX_CONTROL_BYTES], FLAG_END | FLAG_STREAM, 'stream')
   rules[FRAME.RESULT] = rule([1, MAX_CONTROL_BYTES], 0, 'stream')
   rules[FRAME.DATA] = rule([0, MAX_DATA_BYTES], FLAG_END | FLAG_VALUE, 'stream')
   rules[FRAME.CREDIT] = rule([4, 4], 0, 'any')
   rules[FRAME.RESET] = rule([2, 2], 0, 'stream')
   rules[FRAME.SEAL] = rule([SEAL_BYTES, SEAL_BYTES], 0, 'connection')
-  rules[FRAME.RESUME] = rule([1, 1024], 0, 'connection')
+  rules[FRAME.RESUME] = rule([RESUME_BYTES, RESUME_BYTES], 0, 'any')
   rules[FRAME.PING] = rule([8, 8], 0, 'connection')
   rules[FRAME.PONG] = rule([8, 8], 0, 'connection')
   rules[FRAME.GOAWAY] = rule([10, 10], 0, 'connection')

@@ -64,6 +64,8 @@ export interface HandshakeOptions {
   readonly exporter: Exporter
   readonly state: HelloState
   readonly limits: SessionLimits
+  /** How long this end waits for streams of a lost connection to go on; absent: not at all. */
+  readonly resumeMs?: number
   /**
    * The last word of this end on a proven peer, for example its limit of connections.
    *
@@ -88,6 +90,8 @@ export interface Established {
   readonly granted: Grants
   /** The earlier of both ends' expiry. */
   readonly expiresAt: UnixMs
+  /** How long both ends wait for the streams of a lost connection; 0: not at all. */
+  readonly resumeMs: number
   readonly sealWriter: SealWriter
   readonly sealReader: SealReader
   /** Bytes that came after READY: the session's. */
@@ -322,7 +326,7 @@ export class HandshakeMachine {
 
   #sendReady(peer: PeerFacts, peerAuth: Uint8Array): void {
     const { clock, random } = this.#deps
-    const { role, exporter, limits } = this.#options
+    const { role, exporter, limits, resumeMs } = this.#options
     const hellos = this.#byRole(this.#ownHello, this.#peerHello)
     const auths = this.#byRole(this.#ownAuth, peerAuth)
     const transcript: Transcript = {
@@ -346,6 +350,7 @@ export class HandshakeMachine {
       grants: grantsOf(limits),
       epoch: 0,
       expiresAt: unixMs(Math.min(nowMs + limits.sessionLifeMs, peer.notAfter)),
+      resumeMs: resumeMs ?? 0,
     }
     this.#ready = ready
     const frames = new FrameWriter()
@@ -381,6 +386,7 @@ export class HandshakeMachine {
       received: ready.token,
       granted: ready.grants,
       expiresAt: unixMs(Math.min(own.expiresAt, ready.expiresAt)),
+      resumeMs: Math.min(own.resumeMs, ready.resumeMs),
       sealWriter: keys.writer,
       sealReader: keys.reader,
       rest: this.#parser.takeRest(),

@@ -1,5 +1,7 @@
 import type { CallRequest } from '../../foundation/pipeline/index.ts'
-import type { DataSender, ReceiveWindow, ValueCollector } from './flow.ts'
+import type { SessionCallOutcome } from './calls.ts'
+import type { DataSender } from './data-sender.ts'
+import type { ReceiveWindow, SendWindow, ValueCollector } from './flow.ts'
 
 /** Arguments that still arrive as DATA. */
 export interface ArgumentStream {
@@ -8,9 +10,13 @@ export interface ArgumentStream {
   readonly window: ReceiveWindow
 }
 
-/** What a call asks of its machine. */
-interface Responder {
+/** Where a call of the peer lives: in a session, or between two. */
+export interface CallHome {
+  /** Decides the outcome; a second one is dropped. */
+  respond(call: IncomingCall, outcome: SessionCallOutcome): void
   respondBytes(call: IncomingCall, bytes: Uint8Array): Promise<boolean>
+  /** All DATA of the result was sent. */
+  finish(call: IncomingCall, digest: Uint8Array): void
 }
 
 /** The fields of an OPEN that a handler sees. */
@@ -19,6 +25,14 @@ export interface IncomingFacts {
   readonly command: string
   readonly deadlineMs: number
   readonly traceId: string
+}
+
+/** Where an OPEN stood, and what its header said. */
+export interface IncomingPlace {
+  readonly stream: number
+  readonly sessionId: string
+  readonly dueMs: number
+  readonly wantsStream: boolean
 }
 
 /**
@@ -33,37 +47,46 @@ export class IncomingCall implements CallRequest {
   readonly traceId: string
   /** Plain data; set before the handler sees the call. */
   arguments: unknown
-  /** Number of its stream. */
-  readonly stream: number
-  /** When the deadline passes, monotonic. */
-  readonly dueMs: number
+  /** Number of its stream; another one on another connection. */
+  stream: number
+  /** Where its OPEN stood: its name, whatever connection it is on. */
+  readonly firstSession: string
+  readonly firstStream: number
+  readonly #wantsStream: boolean
+  /** When the deadline passes, monotonic; bytes that are sent move it. */
+  dueMs: number
+  home: CallHome
   /** Whether its outcome is decided: exactly once. */
   answered = false
+  /** What was decided; kept until the RESULT must have arrived. */
+  outcome: SessionCallOutcome | undefined
   /** Whether its RESULT was framed; DATA may come between the two. */
   resultSent = false
   /** Whether the opener may still send DATA. */
   openerDone = true
   /** Arguments on their way; `undefined` when they came with OPEN. */
   incoming: ArgumentStream | undefined
+  /** Credit for DATA of the result; made by the first byte, or when the call goes on elsewhere. */
+  window: SendWindow | undefined
   /** DATA of the result on its way; made by the first byte. */
   sender: DataSender | undefined
-  readonly #responder: Responder
+  /** The value in the RESULT behind DATA, encoded. */
+  encoded: Uint8Array | undefined
   #controller: AbortController | undefined
   #aborted: string | undefined
 
-  constructor(
-    facts: IncomingFacts,
-    place: { stream: number; dueMs: number },
-    responder: Responder,
-  ) {
+  constructor(facts: IncomingFacts, place: IncomingPlace, home: CallHome) {
     this.callId = facts.callId
     this.command = facts.command
     this.deadlineMs = facts.deadlineMs
     this.traceId = facts.traceId
     this.arguments = undefined
     this.stream = place.stream
+    this.firstStream = place.stream
+    this.firstSession = place.sessionId
+    this.#wantsStream = place.wantsStream
     this.dueMs = place.dueMs
-    this.#responder = responder
+    this.home = home
   }
 
   /** Aborted when the caller resets the stream, the deadline passes or the connection ends. */
@@ -75,6 +98,10 @@ export class IncomingCall implements CallRequest {
     return this.#controller.signal
   }
 
+  get emit(): ((bytes: Uint8Array) => Promise<boolean>) | undefined {
+    return this.#wantsStream ? (bytes) => this.respondBytes(bytes) : undefined
+  }
+
   /**
    * Sends bytes of a streamed result before the outcome.
    *
@@ -82,7 +109,16 @@ export class IncomingCall implements CallRequest {
    * @returns true once the peer's credit took all of them, false when the call ended before: stop
    */
   respondBytes(bytes: Uint8Array): Promise<boolean> {
-    return this.#responder.respondBytes(this, bytes)
+    return this.home.respondBytes(this, bytes)
+  }
+
+  /** Whether the deadline has passed; bytes that were sent meanwhile have moved that of a stream. */
+  isDue(nowMs: number): boolean {
+    if (this.dueMs > nowMs) return false
+    if (this.sender?.flags === 0) {
+      this.dueMs = Math.max(this.dueMs, this.sender.sentMs + this.deadlineMs)
+    }
+    return this.dueMs <= nowMs
   }
 
   /**

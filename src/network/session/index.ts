@@ -8,13 +8,13 @@ export type { Role } from './key-schedule.ts'
 export { SESSION_LIMITS, type SessionLimits } from './limits.ts'
 export { createPeerSession } from './peer-session.ts'
 export type { Grants, SessionToken } from './ready.ts'
+export { createResumption, type Resumption, type ResumptionOptions } from './resumption.ts'
 export type {
   CallOptions,
   PeerSession,
   PeerSessionDeps,
   PeerSessionOptions,
-  SessionCall,
   SessionStats,
 } from './session-api.ts'
-export type { MachineStats } from './session-machine.ts'
+export type { MachineStats } from './machine-api.ts'
 export type { BusyScope, GoawayReason } from './wire-codes.ts'

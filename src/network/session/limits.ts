@@ -23,7 +23,7 @@ export interface SessionLimits {
   readonly opens: RateLimit
   /** OPENs that were refused by rate or number; above it the connection closes. */
   readonly refusedOpens: RateLimit
-  /** PING, CREDIT, RESET, BUSY, REKEY of the peer; above it the connection closes. */
+  /** PING, CREDIT, RESET, BUSY, REKEY, RESUME of the peer; above it the connection closes. */
   readonly controls: RateLimit
   /** RESETs before RESULT of the peer; above it the connection closes. */
   readonly resets: RateLimit
@@ -45,6 +45,8 @@ export interface SessionLimits {
   readonly answerGraceMs: number
   /** How long running calls may go on after GOAWAY. */
   readonly drainMs: number
+  /** How long the streams of a lost connection wait for another one. */
+  readonly resumeMs: number
   /** Longest life of a session; the leaf's end shortens it. */
   readonly sessionLifeMs: number
   /** Age at which the MAC key of the own direction is replaced. */
@@ -75,6 +77,7 @@ export const SESSION_LIMITS: SessionLimits = Object.freeze({
   maxDeadlineMs: 5 * MINUTE_MS,
   answerGraceMs: 10 * SECOND_MS,
   drainMs: 30 * SECOND_MS,
+  resumeMs: 30 * SECOND_MS,
   sessionLifeMs: 60 * MINUTE_MS,
   rekeyIntervalMs: 10 * MINUTE_MS,
   tickMs: 20,

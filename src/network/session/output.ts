@@ -1,4 +1,5 @@
-import type { DataSender, SendWindow } from './flow.ts'
+import type { DataSender } from './data-sender.ts'
+import type { SendWindow } from './flow.ts'
 import { FRAME, FrameWriter, HEADER_BYTES, writeU32 } from './frames.ts'
 import type { SealWriter } from './seal.ts'
 import type { TurnTime } from './turn.ts'
@@ -112,6 +113,11 @@ export class SessionOutput {
     sender.cancel()
   }
 
+  /** No longer sends DATA of a stream, which may go on elsewhere. */
+  detach(sender: DataSender): void {
+    this.#senders.delete(sender)
+  }
+
   /** Tells that credit or data arrived: DATA may flow on. */
   wake(): void {
     if (this.#senders.size > 0) this.#announce()
@@ -197,6 +203,7 @@ export class SessionOutput {
     const at = this.#writer.begin(FRAME.DATA | (sender.flags << 8), sender.stream, bytes)
     sender.window.use(bytes)
     this.window.use(bytes)
+    sender.sentMs = this.#time.monotonicMs
     sender.read(this.#writer.buffer.subarray(at, at + bytes))
     this.#framed()
   }

@@ -7,7 +7,7 @@ import {
   sha256,
   takeGcra,
 } from '../../foundation/base/index.ts'
-import { type CborInput, CborReader, CborWriter } from '../../foundation/codec/index.ts'
+import { CborReader, CborWriter } from '../../foundation/codec/index.ts'
 import {
   type DecodedResult,
   decodeResult,
@@ -17,11 +17,18 @@ import {
   ID_BYTES,
   writeOpenHead,
 } from './call-codec.ts'
-import { type CallResult, type DataSink, localFailure } from './calls.ts'
+import { type CallResult, localFailure } from './calls.ts'
 import { parityOf, type SessionCore } from './core.ts'
-import { DataSender, ReceiveWindow, SendWindow, ValueCollector } from './flow.ts'
-import { FLAG_END, FLAG_VALUE, FRAME } from './frames.ts'
-import { OutgoingCall, type ResultStream } from './outgoing-call.ts'
+import { DataSender } from './data-sender.ts'
+import { ReceiveWindow, SendWindow, ValueCollector } from './flow.ts'
+import { FLAG_END, FLAG_STREAM, FLAG_VALUE, FRAME } from './frames.ts'
+import {
+  type CallOwner,
+  type OpenRequest,
+  OutgoingCall,
+  type ResultStream,
+} from './outgoing-call.ts'
+import { encodeResume } from './resume-codec.ts'
 import { StreamTable } from './stream-table.ts'
 import type { IdPool } from './turn.ts'
 import { RESET_CODES } from './wire-codes.ts'
@@ -31,21 +38,10 @@ const MAX_STREAM = 2 ** 32 - 1
 const OWN_RESETS = Object.freeze({ perSecond: 8, burst: 80 })
 
 const OPEN_UNARY = FRAME.OPEN | (FLAG_END << 8)
+const STREAM = FLAG_STREAM << 8
 const DATA_END = FRAME.DATA | ((FLAG_END | FLAG_VALUE) << 8)
 const NOTHING = new Uint8Array(0)
 const SETTLED: CallResult = localFailure('KOS_SESSION_CANCELLED', 'settled')
-
-/** What is asked of the peer. */
-export interface OpenRequest {
-  readonly command: string
-  readonly arguments: CborInput
-  readonly deadlineMs: number
-  /** 16 bytes; absent: a fresh random one. */
-  readonly callId: Uint8Array | undefined
-  /** 16 bytes; absent: the call id. */
-  readonly traceId: Uint8Array | undefined
-  readonly sink: DataSink | undefined
-}
 
 interface OwnCallsOptions {
   /** Longest OPEN the peer takes. */
@@ -53,7 +49,7 @@ interface OwnCallsOptions {
 }
 
 /** The calls of this end: opened within what the peer grants, settled exactly once each. */
-export class OwnCalls {
+export class OwnCalls implements CallOwner {
   readonly #core: SessionCore
   readonly #options: OwnCallsOptions
   readonly #calls = new StreamTable<OutgoingCall>()
@@ -99,28 +95,49 @@ export class OwnCalls {
    * @throws KOS_CODEC_CBOR when the arguments have no encoding
    */
   open(request: OpenRequest, settle: (result: CallResult) => void): OutgoingCall | undefined {
-    const refusal = this.#refuse(request)
+    const refusal = this.#refuse(request.deadlineMs)
     if (refusal) {
       settle(refusal)
       return undefined
     }
-    const { time, output } = this.#core
-    const stream = this.#nextStream
-    const dueMs = time.monotonicMs + request.deadlineMs
-    const call = new OutgoingCall({ stream, dueMs }, settle, request.sink)
-    const scratch = this.#scratch
-    scratch.reset()
-    this.#writeHead(request)
-    scratch.value(request.arguments)
-    if (scratch.length <= this.#options.maxControlBytes) {
-      output.frame(OPEN_UNARY, stream, scratch.view)
-    } else if (!this.#openLarge(call, request)) {
-      return undefined
-    }
-    this.#nextStream = stream + 2
+    const dueMs = this.#core.time.monotonicMs + request.deadlineMs
+    const call = new OutgoingCall(request, { dueMs, owner: this }, settle)
+    if (!this.#open(call, request.deadlineMs)) return undefined
     this.#opened += 1
-    this.#calls.add(call)
     return call
+  }
+
+  /** Goes on with a call of a lost connection. */
+  resume(call: OutgoingCall): void {
+    const { output, limits } = this.#core
+    if (call.settled) return
+    if (this.#goaway || this.#refuseAnother()) {
+      call.settle(localFailure('KOS_SESSION_LOST', 'resume: limits'))
+      return
+    }
+    const { firstSession, firstStream, incoming } = call
+    const received = incoming?.receivedBytes ?? 0
+    const point = { sessionId: firstSession, stream: firstStream, offset: received }
+    const stream = this.#enlist(call)
+    call.resumed = true
+    output.frame(FRAME.RESUME, stream, encodeResume(point))
+    // The stream begins without credit: what its sink still holds keeps its room.
+    const heldBytes = received - (incoming?.consumedBytes ?? 0)
+    const freeBytes = Math.max(0, limits.streamWindowBytes - heldBytes)
+    if (incoming) incoming.window = new ReceiveWindow(limits.streamWindowBytes, freeBytes)
+    if (freeBytes > 0) output.credit(stream, freeBytes)
+  }
+
+  /** Hands over the calls that wait for their RESULT: the connection is lost. */
+  detach(): readonly OutgoingCall[] {
+    const waiting = this.#calls.list().filter((call) => !call.settled)
+    for (const call of this.#calls.list()) {
+      // Unfinished arguments are worth nothing to the peer: they would be sent anew.
+      if (call.sender) this.#core.output.stop(call.sender)
+      call.sender = undefined
+    }
+    this.#calls.clear()
+    return waiting
   }
 
   /** A RESULT. */
@@ -132,6 +149,7 @@ export class OwnCalls {
     const ended = this.#decode(call, payload)
     if (!ended) return undefined
     this.#calls.delete(stream)
+    if (call.resumed && !call.incoming && isNotBegun(ended)) return this.#openAgain(call)
     call.incoming?.collector?.drop()
     if (call.sender) {
       this.#core.output.stop(call.sender)
@@ -153,9 +171,11 @@ export class OwnCalls {
     if (!incoming.window.take(payload.length)) {
       return this.#core.fault('KOS_SESSION_PROTOCOL', 'credit: stream')
     }
+    incoming.receivedBytes += payload.length
     if (call.settled) return this.#consume(call, payload.length)
     incoming.hash.update(payload)
     if (kind === 'value') return this.#collect(call, incoming, payload)
+    call.movedMs = this.#core.time.monotonicMs
     return this.#deliver(call, payload)
   }
 
@@ -173,7 +193,6 @@ export class OwnCalls {
     return false
   }
 
-  /** Gives up a call: the caller has its result at once, the peer is told to stop. */
   cancel(call: OutgoingCall, code: KosErrorCode, rule: string): void {
     if (call.settled || this.#calls.get(call.stream) !== call) return
     call.settle(localFailure(code, rule))
@@ -188,7 +207,11 @@ export class OwnCalls {
       if (call.stream <= lastStream) continue
       this.#calls.delete(call.stream)
       if (call.sender) this.#core.output.stop(call.sender)
-      call.settle(localRefusal('KOS_SESSION_GOAWAY', 'goaway', retryAfterMs))
+      call.settle(
+        call.resumed
+          ? localFailure('KOS_SESSION_LOST', 'resume: goaway')
+          : localRefusal('KOS_SESSION_GOAWAY', 'goaway', retryAfterMs),
+      )
     }
   }
 
@@ -201,10 +224,12 @@ export class OwnCalls {
   /** Ends calls whose deadline passed, sends RESETs that had to wait, misses answers. */
   tick(nowMs: number): void {
     for (const call of this.#calls.list()) {
-      if (!call.settled && call.dueMs <= nowMs) {
+      if (!call.settled && call.isDue(nowMs)) {
         call.settle(localFailure('KOS_SESSION_DEADLINE', 'deadline'))
-        // The peer ends the call by the same deadline: only an unfinished opening needs a RESET.
-        this.#abandon(call, call.sender && RESET_CODES.cancelled)
+        // The peer ends the call by the same deadline: only an unfinished opening needs a RESET, and
+        // a stream, whose deadline every byte moves.
+        const needsReset = call.sender !== undefined || call.incoming !== undefined
+        this.#abandon(call, needsReset ? RESET_CODES.cancelled : undefined)
       }
       if (call.resetWaits !== undefined) this.#reset(call, call.resetWaits)
       if (call.answerByMs > 0 && call.answerByMs <= nowMs) {
@@ -223,7 +248,55 @@ export class OwnCalls {
     this.#calls.clear()
   }
 
-  #refuse(request: OpenRequest): CallResult | undefined {
+  /** Sends OPEN. @returns false when the arguments are too large: then the call has its result */
+  #open(call: OutgoingCall, deadlineMs: number): boolean {
+    const { request } = call
+    const scratch = this.#scratch
+    scratch.reset()
+    this.#writeHead(call, deadlineMs)
+    scratch.value(request.arguments)
+    const isSmall = scratch.length <= this.#options.maxControlBytes
+    const encoded = isSmall ? undefined : this.#encodeLarge(request)
+    if (!isSmall && !encoded) {
+      call.settle(localRefusal('KOS_SESSION_TOO_LARGE', 'arguments: bytes'))
+      return false
+    }
+    const { sessionId, output } = this.#core
+    const stream = this.#enlist(call)
+    call.firstSession = sessionId
+    call.firstStream = stream
+    const kind = request.sink ? OPEN_UNARY | STREAM : OPEN_UNARY
+    if (encoded) this.#openLarge(call, encoded, deadlineMs)
+    else output.frame(kind, stream, scratch.view)
+    return true
+  }
+
+  /** Gives a call the next stream of this connection. */
+  #enlist(call: OutgoingCall): number {
+    const stream = this.#nextStream
+    this.#nextStream = stream + 2
+    call.stream = stream
+    call.owner = this
+    this.#calls.add(call)
+    return stream
+  }
+
+  /** The peer never saw the OPEN: the same call once more, in what is left of its time. */
+  #openAgain(call: OutgoingCall): void {
+    call.resumed = false
+    const deadlineMs = Math.ceil(call.dueMs - this.#core.time.monotonicMs)
+    const refusal = call.settled ? SETTLED : this.#refuse(deadlineMs)
+    if (refusal) return call.settle(refusal)
+    try {
+      this.#open(call, deadlineMs)
+    } catch {
+      // They had an encoding once: somebody changed them since.
+      call.settle(localRefusal('KOS_SESSION_LOST', 'resume: arguments changed'))
+    }
+    return undefined
+  }
+
+  #refuse(deadlineMs: number): CallResult | undefined {
     const { granted, limits, time, output } = this.#core
     if (this.#goaway) {
       return localRefusal('KOS_SESSION_GOAWAY', 'goaway', this.#goaway.retryAfterMs)
@@ -235,45 +308,50 @@ export class OwnCalls {
     if (output.waitingBytes > limits.maxOutputBytes) {
       return localRefusal('KOS_SESSION_BUSY', 'output', limits.tickMs)
     }
-    const { deadlineMs } = request
     if (!(deadlineMs >= 1) || deadlineMs > granted.maxDeadlineMs) {
       return localRefusal('KOS_SESSION_DEADLINE', 'open: deadline out of range')
     }
+    return this.#refuseAnother()
+  }
+
+  /** What the peer grants: streams at once, and how many in a while. */
+  #refuseAnother(): CallResult | undefined {
+    const { granted, limits, time } = this.#core
     if (this.#calls.size >= granted.maxStreams || this.#nextStream > MAX_STREAM) {
       return localRefusal('KOS_SESSION_STREAMS', 'streams', limits.tickMs)
     }
-    const waitMs = takeGcra(this.#opens, this.#rate, nowMs)
+    const waitMs = takeGcra(this.#opens, this.#rate, time.monotonicMs)
     return waitMs > 0 ? localRefusal('KOS_SESSION_RATE', 'opens', waitMs) : undefined
   }
 
-  #writeHead(request: OpenRequest): void {
+  #writeHead(call: OutgoingCall, deadlineMs: number): void {
     const { ids, time } = this.#core
-    const { callId, traceId } = request
-    writeOpenHead(this.#scratch, {
-      // The usual call: id and nonce are one piece of fresh randomness.
-      ids: callId || traceId ? joinIds(callId ?? ids.take(ID_BYTES), ids, traceId) : ids.take(32),
-      command: request.command,
-      deadlineMs: request.deadlineMs,
-      timeMs: time.wallMs,
-    })
+    const { callId, traceId, command } = call.request
+    // The usual call: id and nonce are one piece of fresh randomness. Sent again it is the same.
+    call.ids ??=
+      callId || traceId ? joinIds(callId ?? ids.take(ID_BYTES), ids, traceId) : ids.take(32)
+    writeOpenHead(this.#scratch, { ids: call.ids, command, deadlineMs, timeMs: time.wallMs })
   }
 
-  /** Arguments too large for OPEN: their digest stands there, they follow as DATA. */
-  #openLarge(call: OutgoingCall, request: OpenRequest): boolean {
-    const { output, limits, granted } = this.#core
+  #encodeLarge(request: OpenRequest): Uint8Array | undefined {
     const scratch = this.#scratch
     scratch.reset()
     scratch.value(request.arguments)
-    if (scratch.length > limits.maxValueBytes) {
-      call.settle(localRefusal('KOS_SESSION_TOO_LARGE', 'arguments: bytes'))
-      return false
-    }
-    const bytes = scratch.take()
-    this.#writeHead(request)
+    return scratch.length <= this.#core.limits.maxValueBytes ? scratch.take() : undefined
+  }
+
+  /** Arguments too large for OPEN: their digest stands there, they follow as DATA. */
+  #openLarge(call: OutgoingCall, bytes: Uint8Array, deadlineMs: number): void {
+    const { output, granted } = this.#core
+    const scratch = this.#scratch
+    scratch.reset()
+    this.#writeHead(call, deadlineMs)
     scratch.bytes(sha256(bytes))
-    output.frame(FRAME.OPEN, call.stream, scratch.view)
+    const kind = call.request.sink ? FRAME.OPEN | STREAM : FRAME.OPEN
+    output.frame(kind, call.stream, scratch.view)
     const window = new SendWindow(granted.streamWindowBytes)
-    const sender = new DataSender(call.stream, FLAG_VALUE, window)
+    const place = { stream: call.stream, flags: FLAG_VALUE }
+    const sender = new DataSender(place, window, 'nothing')
     call.sender = sender
     sender.write(bytes)
     sender.end(() => {
@@ -281,7 +359,6 @@ export class OwnCalls {
       call.sender = undefined
     })
     output.start(sender)
-    return true
   }
 
   #receive(call: OutgoingCall, kind: ResultStream['kind']): ResultStream {
@@ -291,7 +368,7 @@ export class OwnCalls {
       window: new ReceiveWindow(limits.streamWindowBytes),
       collector: kind === 'value' ? new ValueCollector(limits.maxValueBytes, budget) : undefined,
     })
-    if (kind === 'bytes' && !call.sink && !call.settled) {
+    if (kind === 'bytes' && !call.request.sink && !call.settled) {
       call.settle(localFailure('KOS_SESSION_RESULT', 'result: unexpected stream'))
       this.#abandon(call, RESET_CODES.refused)
     }
@@ -311,11 +388,11 @@ export class OwnCalls {
   #deliver(call: OutgoingCall, payload: Buffer): void {
     const bytes = payload.length
     const failed = (): void => {
-      this.cancel(call, 'KOS_SESSION_RESULT', 'result: sink')
+      call.owner.cancel(call, 'KOS_SESSION_RESULT', 'result: sink')
     }
     let pending: void | Promise<void> = undefined
     try {
-      pending = call.sink?.(payload)
+      pending = call.request.sink?.(payload)
     } catch {
       failed()
     }
@@ -328,18 +405,28 @@ export class OwnCalls {
       .catch(failed)
       .finally(() => {
         call.delivered()
-        if (!this.#core.closed) this.#consume(call, bytes)
+        if (call.owner === this) this.#consume(call, bytes)
+        else call.owner.consumed(call, bytes)
       })
       .catch(failed)
   }
 
+  consumed(call: OutgoingCall, bytes: number): void {
+    const { incoming } = call
+    if (!incoming) return
+    incoming.consumedBytes += bytes
+    if (this.#core.closed || this.#calls.get(call.stream) !== call) return
+    const credit = incoming.window.consume(bytes)
+    if (credit > 0) this.#core.output.credit(call.stream, credit)
+  }
+
   #consume(call: OutgoingCall, bytes: number): void {
     const { window, output } = this.#core
-    const credit = window.consume(bytes)
-    if (credit > 0) output.credit(0, credit)
-    if (this.#calls.get(call.stream) !== call) return
-    const streamCredit = call.incoming?.window.consume(bytes) ?? 0
-    if (streamCredit > 0) output.credit(call.stream, streamCredit)
+    if (!this.#core.closed) {
+      const credit = window.consume(bytes)
+      if (credit > 0) output.credit(0, credit)
+    }
+    this.consumed(call, bytes)
   }
 
   #decode(call: OutgoingCall, payload: Buffer): CallResult | undefined {
@@ -409,6 +496,13 @@ export class OwnCalls {
 
 function joinIds(callId: Uint8Array, pool: IdPool, traceId: Uint8Array | undefined): Uint8Array {
   return concatBytes(callId, pool.take(ID_BYTES), traceId ?? NOTHING)
+}
+
+/** Only the peer knows that it never saw the OPEN of a call that this end wants to go on with. */
+function isNotBegun(result: CallResult): boolean {
+  return (
+    result.status === 'refused' && result.origin === 'peer' && result.code === 'KOS_SESSION_LOST'
+  )
 }
 
 function localRefusal(code: KosErrorCode, rule: string, retryAfterMs?: number): CallResult {

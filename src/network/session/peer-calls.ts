@@ -13,9 +13,11 @@ import {
 } from './call-codec.ts'
 import { type CallFailure, refusedOutcome, type SessionCallOutcome } from './calls.ts'
 import { parityOf, type SessionCore } from './core.ts'
-import { DataSender, ReceiveWindow, SendWindow, ValueCollector } from './flow.ts'
-import { FLAG_END, FLAG_VALUE, FRAME } from './frames.ts'
-import { IncomingCall } from './incoming-call.ts'
+import { DataSender, type Keeping } from './data-sender.ts'
+import { ReceiveWindow, SendWindow, ValueCollector } from './flow.ts'
+import { FLAG_END, FLAG_STREAM, FLAG_VALUE, FRAME } from './frames.ts'
+import { type CallHome, IncomingCall } from './incoming-call.ts'
+import { KeptAnswers } from './kept-answers.ts'
 import { peerRole } from './key-schedule.ts'
 import { StreamTable } from './stream-table.ts'
 
@@ -28,6 +30,18 @@ interface PeerCallsOptions {
   readonly maxControlBytes: number
   /** Gets each call once its arguments are complete and everything was verified. */
   onCall(call: IncomingCall): void
+  /** Where the calls live. */
+  readonly home: CallHome
+}
+
+/** What is left of the calls of a peer when their connection is lost. */
+export interface DetachedCalls {
+  /** Running ones, and those whose RESULT may not have arrived. */
+  readonly calls: readonly IncomingCall[]
+  /** Streams above it were never looked at. */
+  readonly lastStream: number
+  /** Streams whose arguments did not all arrive. */
+  readonly unbegun: readonly number[]
 }
 
 /** The calls of the peer: opened, limited, cancelled and answered exactly once each. */
@@ -40,6 +54,7 @@ export class PeerCalls {
   readonly #opens: Gcra = { tatMs: 0 }
   readonly #refused: Gcra = { tatMs: 0 }
   readonly #resets: Gcra = { tatMs: 0 }
+  readonly #kept: KeptAnswers | undefined
   #lastStream = 0
   /** Streams above it are ignored, since this end said GOAWAY. */
   #ceiling = Number.POSITIVE_INFINITY
@@ -49,6 +64,7 @@ export class PeerCalls {
     this.#core = core
     this.#options = options
     this.#parity = parityOf(peerRole(core.role))
+    this.#kept = core.resumable ? new KeptAnswers(core.limits.maxStreams) : undefined
   }
 
   /** Calls that still run or whose opener is not done. */
@@ -59,6 +75,17 @@ export class PeerCalls {
   /** Calls handed to the handler so far. */
   get opened(): number {
     return this.#opened
+  }
+
+  /** Bytes of results that wait for credit, and sent ones that are kept. */
+  get heldBytes(): { readonly waiting: number; readonly kept: number } {
+    let waiting = 0
+    let kept = this.#kept?.keptBytes ?? 0
+    for (const { sender } of this.#calls.list()) {
+      waiting += sender?.waitingBytes ?? 0
+      kept += sender?.keptBytes ?? 0
+    }
+    return { waiting, kept }
   }
 
   /** Whether a stream number is the peer's. */
@@ -74,16 +101,17 @@ export class PeerCalls {
 
   /** An OPEN. */
   open(stream: number, flags: number, payload: Buffer): void {
-    if (!this.owns(stream)) return this.#core.fault('KOS_SESSION_PROTOCOL', 'open: parity')
-    if (stream <= this.#lastStream) return this.#core.fault('KOS_SESSION_PROTOCOL', 'open: order')
-    this.#lastStream = stream
-    // The opener has ended these already, when it read our GOAWAY.
-    if (stream > this.#ceiling) return undefined
+    if (!this.#enters(stream)) return undefined
     const open = this.#decode(payload)
     if (!open) return undefined
-    const { time } = this.#core
-    const place = { stream, dueMs: time.monotonicMs + open.deadlineMs }
-    const call = new IncomingCall(open, place, this)
+    const { time, sessionId } = this.#core
+    const place = {
+      stream,
+      sessionId,
+      dueMs: time.monotonicMs + open.deadlineMs,
+      wantsStream: (flags & FLAG_STREAM) !== 0,
+    }
+    const call = new IncomingCall(open, place, this.#options.home)
     const refusal = this.#admit(open)
     // One refusal too many: GOAWAY was the last word.
     if (this.#core.closed) return undefined
@@ -94,6 +122,41 @@ export class PeerCalls {
     if (refusal) return this.#fail(call, refusal)
     this.#calls.add(call)
     return this.#start(call, open.rest)
+  }
+
+  /**
+   * A RESUME of the opener: a call of a lost connection goes on here.
+   *
+   * @param find - the call, or what to answer
+   */
+  resume(stream: number, offset: number, find: () => IncomingCall | CallFailure): void {
+    if (!this.#enters(stream)) return
+    const refusal = this.#admitAnother()
+    if (this.#core.closed) return
+    const found = refusal ? lostOutcome('resume: limits') : find()
+    if (!(found instanceof IncomingCall)) {
+      this.#write(stream, found)
+      return
+    }
+    const { granted, output } = this.#core
+    const window = new SendWindow(granted.streamWindowBytes, 0)
+    const { outcome, sender } = found
+    const isNo = outcome !== undefined && outcome.status !== 'ok'
+    const fits = isNo || (sender ? sender.resume(stream, window, offset) : offset === 0)
+    found.stream = stream
+    found.home = this.#options.home
+    found.window = window
+    found.openerDone = true
+    found.resultSent = false
+    this.#calls.add(found)
+    if (!fits) {
+      found.abort('KOS_SESSION_LOST')
+      this.#fail(found, lostOutcome('resume: offset'))
+    } else if (found.answered) {
+      this.#answer(found)
+    } else if (sender) {
+      output.start(sender)
+    }
   }
 
   /** DATA of the opener: encoded arguments. */
@@ -147,7 +210,7 @@ export class PeerCalls {
       return false
     }
     // Absent: it crossed our RESULT.
-    const window = this.#calls.get(stream)?.sender?.window
+    const window = this.#calls.get(stream)?.window
     if (!window) return false
     if (window.add(bytes)) return true
     this.#core.fault('KOS_SESSION_PROTOCOL', 'credit: overflow')
@@ -158,14 +221,23 @@ export class PeerCalls {
   respond(call: IncomingCall, outcome: SessionCallOutcome): void {
     if (call.answered) return
     call.answered = true
+    if (this.#kept) call.outcome = outcome
     if (outcome.status === 'ok') this.#writeValue(call, outcome.value)
     else this.#fail(call, outcome)
+  }
+
+  /** All DATA of a result was sent: RESULT. */
+  finish(call: IncomingCall, digest: Uint8Array): void {
+    this.#scratch.reset()
+    writeStreamResult(this.#scratch, call.encoded ?? ENCODED_NULL, digest)
+    this.#core.output.frame(FRAME.RESULT, call.stream, this.#scratch.view)
+    this.#sent(call)
   }
 
   /** Sends bytes of a streamed result. */
   respondBytes(call: IncomingCall, bytes: Uint8Array): Promise<boolean> {
     if (call.answered) return Promise.resolve(false)
-    call.sender ??= this.#sender(call, 0)
+    call.sender ??= this.#sender(call, 0, 'copy')
     const { sender } = call
     return new Promise((resolve) => {
       sender.write(bytes, resolve)
@@ -176,7 +248,7 @@ export class PeerCalls {
   /** Ends calls whose deadline passed. */
   tick(nowMs: number): void {
     for (const call of this.#calls.list()) {
-      if (call.resultSent || call.dueMs > nowMs) continue
+      if (call.resultSent || !call.isDue(nowMs)) continue
       call.abort('KOS_SESSION_DEADLINE')
       this.#fail(call, { status: 'failed', code: 'KOS_SESSION_DEADLINE', rule: 'deadline' })
     }
@@ -190,6 +262,34 @@ export class PeerCalls {
       call.incoming?.collector.drop()
     }
     this.#calls.clear()
+  }
+
+  /** Hands over what the peer may ask for on another connection: this one is lost. */
+  detach(): DetachedCalls {
+    const calls = new Set(this.#kept?.take())
+    const unbegun: number[] = []
+    for (const call of this.#calls.list()) {
+      call.incoming?.collector.drop()
+      if (call.sender) this.#core.output.detach(call.sender)
+      // Without all its arguments it never began.
+      if (call.openerDone || call.answered) calls.add(call)
+      else unbegun.push(call.stream)
+    }
+    this.#calls.clear()
+    const lastStream = Math.min(this.#ceiling, this.#lastStream)
+    return { calls: [...calls], lastStream, unbegun }
+  }
+
+  /** Whether a new stream of the peer is looked at. */
+  #enters(stream: number): boolean {
+    if (!this.owns(stream)) this.#core.fault('KOS_SESSION_PROTOCOL', 'open: parity')
+    else if (stream <= this.#lastStream) this.#core.fault('KOS_SESSION_PROTOCOL', 'open: order')
+    else {
+      this.#lastStream = stream
+      // The opener has ended those above already, when it read our GOAWAY.
+      return stream <= this.#ceiling
+    }
+    return false
   }
 
   #decode(payload: Buffer): DecodedOpen | undefined {
@@ -210,6 +310,11 @@ export class PeerCalls {
     if (open.deadlineMs < 1 || open.deadlineMs > limits.maxDeadlineMs) {
       return refusedOutcome('KOS_SESSION_DEADLINE', 'open: deadline out of range')
     }
+    return this.#admitAnother()
+  }
+
+  #admitAnother(): CallFailure | undefined {
+    const { limits, time } = this.#core
     const full = this.#calls.size >= limits.maxStreams
     const waitMs = full ? 0 : takeGcra(this.#opens, limits.opens, time.monotonicMs)
     if (!full && waitMs === 0) return undefined
@@ -301,30 +406,43 @@ export class PeerCalls {
     this.#writeStream(call, scratch.take())
   }
 
+  /** Answers a call whose outcome was decided, perhaps sent, on a lost connection. */
+  #answer(call: IncomingCall): void {
+    const { outcome, sender } = call
+    if (sender && call.encoded) this.#finishStream(call, sender)
+    else if (outcome?.status === 'ok') this.#writeValue(call, outcome.value)
+    else this.#fail(call, outcome ?? lostOutcome('resume: outcome'))
+  }
+
   /** A value after streamed bytes stands in RESULT; a large one alone is the stream. */
   #writeStream(call: IncomingCall, encoded: Uint8Array): void {
-    const { output, limits } = this.#core
+    const { limits } = this.#core
     const isValue = call.sender === undefined
     const maxBytes = isValue ? limits.maxValueBytes : this.#options.maxControlBytes - DIGEST_ROOM
     if (encoded.length > maxBytes) {
       this.#fail(call, { status: 'failed', code: 'KOS_SESSION_TOO_LARGE', rule: 'result: bytes' })
       return
     }
-    const sender = call.sender ?? this.#sender(call, FLAG_VALUE)
+    const sender = call.sender ?? this.#sender(call, FLAG_VALUE, 'view')
     call.sender = sender
+    call.encoded = isValue ? ENCODED_NULL : encoded
+    // From here on the encoded form counts.
+    call.outcome = undefined
     if (isValue) sender.write(encoded)
-    sender.end((digest) => {
-      this.#scratch.reset()
-      writeStreamResult(this.#scratch, isValue ? ENCODED_NULL : encoded, digest)
-      output.frame(FRAME.RESULT, call.stream, this.#scratch.view)
-      this.#sent(call)
-    })
-    output.start(sender)
+    this.#finishStream(call, sender)
   }
 
-  #sender(call: IncomingCall, flags: number): DataSender {
+  #finishStream(call: IncomingCall, sender: DataSender): void {
+    // Whoever has the call then: it may have moved.
+    sender.end((digest) => call.home.finish(call, digest))
+    this.#core.output.start(sender)
+  }
+
+  #sender(call: IncomingCall, flags: number, keeping: Keeping): DataSender {
     const { granted } = this.#core
-    return new DataSender(call.stream, flags, new SendWindow(granted.streamWindowBytes))
+    call.window ??= new SendWindow(granted.streamWindowBytes)
+    const place = { stream: call.stream, flags }
+    return new DataSender(place, call.window, this.#kept ? keeping : 'nothing')
   }
 
   /** Ends a call with a "no", whatever it was about to send. */
@@ -332,18 +450,31 @@ export class PeerCalls {
     call.answered = true
     call.incoming?.collector.drop()
     if (call.sender) this.#core.output.stop(call.sender)
+    call.sender = undefined
+    call.encoded = undefined
+    if (this.#kept) call.outcome = failure
+    this.#write(call.stream, failure)
+    this.#sent(call)
+  }
+
+  #write(stream: number, failure: CallFailure): void {
     this.#scratch.reset()
     writeFailure(this.#scratch, failure)
-    this.#core.output.frame(FRAME.RESULT, call.stream, this.#scratch.view)
-    this.#sent(call)
+    this.#core.output.frame(FRAME.RESULT, stream, this.#scratch.view)
   }
 
   #sent(call: IncomingCall): void {
     call.resultSent = true
+    this.#kept?.add(call)
     if (call.openerDone) this.#calls.delete(call.stream)
   }
 
   #forget(call: IncomingCall): void {
     this.#calls.delete(call.stream)
   }
+}
+
+/** The call of a lost connection cannot go on: it may have been executed. */
+export function lostOutcome(rule: string): CallFailure {
+  return { status: 'failed', code: 'KOS_SESSION_LOST', rule }
 }

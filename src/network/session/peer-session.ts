@@ -19,7 +19,7 @@ import { type Established, HandshakeMachine, type HandshakeStep } from './handsh
 import type { Hello } from './hello.ts'
 import type { IncomingCall } from './incoming-call.ts'
 import { Lifetime } from './lifetime.ts'
-import type { OpenRequest } from './own-calls.ts'
+import type { OpenRequest } from './outgoing-call.ts'
 import type { SessionToken } from './ready.ts'
 import type {
   CallOptions,
@@ -94,6 +94,7 @@ class ChannelSession implements PeerSession {
       exporter: (label, context, length) => channel.exporter(label, context, length),
       state,
       limits,
+      resumeMs: deps.resumption ? limits.resumeMs : 0,
       admit,
     })
   }
@@ -238,7 +239,7 @@ class ChannelSession implements PeerSession {
   #onChannelClose(close: ChannelClose): void {
     this.#cancelLinger?.()
     const reason = refuse('KOS_SESSION_CLOSED', `channel: ${close.by}, ${close.reason}`)
-    if (this.#machine) this.#machine.close(reason)
+    this.#machine?.lost(reason)
     this.#finish(reason)
   }
 
@@ -276,6 +277,7 @@ class ChannelSession implements PeerSession {
       },
     )
     this.#machine = machine
+    machine.start()
     const { expiresAt, profile } = facts
     this.#lifetime = new Lifetime(this.#clock, machine, { limits, profile, expiresAt })
     this.#lifetime.start()
@@ -284,6 +286,7 @@ class ChannelSession implements PeerSession {
     this.#log('session.ready', { session: sessionId, profile: profile.name })
     this.#resolveReady(authenticated)
     if (rest.length > 0) this.#onData(rest)
+    this.#armTick(machine)
   }
 
   #answer(call: IncomingCall, authenticated: Authenticated): void {
@@ -291,7 +294,7 @@ class ChannelSession implements PeerSession {
       const outcome = this.#options.onCall(call, authenticated)
       if (outcome instanceof Promise) {
         outcome.then(
-          (late) => this.#machine?.respond(call, late),
+          (late) => call.home.respond(call, late),
           (error: unknown) => this.#failed(call, error),
         )
       } else {
@@ -307,11 +310,7 @@ class ChannelSession implements PeerSession {
     const code = error instanceof KosError ? String(error.code) : 'KOS_SESSION_INTERNAL'
     const name = error instanceof Error ? error.name : typeof error
     this.#log('session.call', { callId: call.callId, code, error: name })
-    this.#machine?.respond(call, {
-      status: 'failed',
-      code: 'KOS_SESSION_INTERNAL',
-      rule: 'handler',
-    })
+    call.home.respond(call, { status: 'failed', code: 'KOS_SESSION_INTERNAL', rule: 'handler' })
   }
 
   #flush(): void {

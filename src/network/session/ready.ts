@@ -2,9 +2,10 @@ import { Secret, type UnixMs, unixMs } from '../../foundation/base/index.ts'
 import { CborReader, CborWriter } from '../../foundation/codec/index.ts'
 import { malformed, readFixed } from './hello.ts'
 
-const FIELDS = 6
+const FIELDS = 7
 const LIMITS = 6
-const SESSION_ID_BYTES = 16
+/** Bytes of a session id. */
+export const SESSION_ID_BYTES: number = 16
 const HANDLE_BYTES = 16
 const SECRET_BYTES = 32
 /** Windows and rates above this are nonsense and would break the arithmetic of credits. */
@@ -42,6 +43,8 @@ export interface Ready {
   readonly epoch: number
   /** When the session ends at the latest. */
   readonly expiresAt: UnixMs
+  /** How long the sender waits for the streams of a lost connection to go on; 0: not at all. */
+  readonly resumeMs: number
 }
 
 /** Encodes a READY payload. */
@@ -61,6 +64,7 @@ export function encodeReady(ready: Ready): Uint8Array {
   writer.uint(grants.maxDeadlineMs)
   writer.uint(ready.epoch)
   writer.uint(ready.expiresAt)
+  writer.uint(ready.resumeMs)
   const bytes = writer.take()
   // The writer held the secret of the token: overwrite it.
   writer.raw(new Uint8Array(bytes.length))
@@ -91,8 +95,10 @@ export function decodeReady(payload: Uint8Array): Ready {
   // A new connection always starts its keys anew.
   if (epoch !== 0) throw malformed('ready: epoch')
   const expiresAt = unixMs(reader.uint())
+  const resumeMs = reader.uint()
+  if (resumeMs > MAX_GRANT) throw malformed('ready: resume')
   reader.end()
-  return { sessionId, token: { handle, secret }, grants, epoch, expiresAt }
+  return { sessionId, token: { handle, secret }, grants, epoch, expiresAt, resumeMs }
 }
 
 function readGrant(reader: CborReader): number {

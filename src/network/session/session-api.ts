@@ -9,19 +9,9 @@ import type { Hello, HelloState } from './hello.ts'
 import type { Role } from './key-schedule.ts'
 import type { SessionLimits } from './limits.ts'
 import type { SessionToken } from './ready.ts'
-import type { MachineStats } from './session-machine.ts'
+import type { Resumption } from './resumption.ts'
+import type { MachineStats } from './machine-api.ts'
 import type { BusyScope, GoawayReason } from './wire-codes.ts'
-
-/** A call of the peer as its handler sees it. */
-export interface SessionCall extends CallRequest {
-  /**
-   * Sends bytes of a streamed result before the outcome.
-   *
-   * @param bytes - must not change until the promise resolves
-   * @returns true once the peer's credit took all of them, false when the call ended before: stop
-   */
-  respondBytes(bytes: Uint8Array): Promise<boolean>
-}
 
 /** What a session needs. */
 export interface PeerSessionDeps {
@@ -31,6 +21,11 @@ export interface PeerSessionDeps {
   readonly authenticator: PeerAuthenticator
   /** Bound of buffered values shared by all sessions; absent: `limits.maxReceiveBytes` for this one. */
   readonly budget?: ByteBudget
+  /**
+   * Where calls wait for another connection when theirs is lost; shared by all sessions of a
+   * principal. Absent: they end with their connection.
+   */
+  readonly resumption?: Resumption
 }
 
 /** How a session behaves. */
@@ -44,7 +39,7 @@ export interface PeerSessionOptions {
   readonly admit?: (peer: PeerFacts) => Refusal | undefined
   /** Answers a call of the peer, at once or later. What it throws becomes a failed call. */
   readonly onCall: (
-    call: SessionCall,
+    call: CallRequest,
     authenticated: Authenticated,
   ) => SessionCallOutcome | Promise<SessionCallOutcome>
   /** The peer takes no more calls: dial again before it closes. */
@@ -63,7 +58,11 @@ export interface CallOptions {
   readonly traceId?: string
   /** Cancels the call. */
   readonly signal?: AbortSignal
-  /** Takes the bytes of a streamed result; they are lent until it returns: copy to keep. */
+  /**
+   * Asks for a streamed result and takes its bytes, 64 KiB at most at once; they are lent until it
+   * returns: copy to keep. A returned promise holds credit back until it resolves, so that a slow
+   * reader slows the sender down; bytes that come begin the deadline anew.
+   */
   readonly onData?: DataSink
 }
 
@@ -91,7 +90,7 @@ export interface PeerSession {
    * Calls a command of the peer.
    *
    * @param command - name, 1 to 255 bytes
-   * @param args - the arguments; up to 1 MiB encoded
+   * @param args - the arguments; up to 1 MiB encoded; they must not change until the call ends
    * @param options - deadline, id, cancellation, stream
    * @returns how the call ended; it rejects for misuse only
    * @throws {@link KosError} KOS_SESSION_MISUSE (rejected) for a malformed id or command,

@@ -1,10 +1,7 @@
 import {
-  type Clock,
   type Gcra,
   type KosErrorCode,
-  type Log,
   type MonotonicMs,
-  type Random,
   refuse,
   type Refusal,
   takeGcra,
@@ -14,14 +11,22 @@ import type { SessionCore } from './core.ts'
 import { type ByteBudget, ReceiveWindow, SendWindow } from './flow.ts'
 import { FRAME, FrameParser, HEADER_BYTES, readU32 } from './frames.ts'
 import type { Established } from './handshake-machine.ts'
-import type { IncomingCall } from './incoming-call.ts'
+import type { CallHome, IncomingCall } from './incoming-call.ts'
 import type { Role } from './key-schedule.ts'
 import type { SessionLimits } from './limits.ts'
-import type { OutgoingCall } from './outgoing-call.ts'
+import type {
+  MachineStats,
+  SessionEvents,
+  SessionMachineDeps,
+  SessionMachineOptions,
+} from './machine-api.ts'
+import type { OpenRequest, OutgoingCall } from './outgoing-call.ts'
 import { SessionOutput } from './output.ts'
-import { type OpenRequest, OwnCalls } from './own-calls.ts'
+import { OwnCalls } from './own-calls.ts'
 import { PeerCalls } from './peer-calls.ts'
 import type { Grants } from './ready.ts'
+import { Resumer } from './resumer.ts'
+import type { Resumption } from './resumption.ts'
 import type { SealReader } from './seal.ts'
 import { IdPool, TurnTime } from './turn.ts'
 import {
@@ -38,58 +43,16 @@ const PING_BYTES = 8
 /** Windows are the choice of the peer: below this, credit counts as small whatever its window. */
 const MIN_LARGE_CREDIT_BYTES = 256
 
-/** What the machine is given of the world. */
-export interface SessionMachineDeps {
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: Log
-  readonly budget: ByteBudget
-}
-
-/** What the machine is told of its session. */
-export interface SessionMachineOptions {
-  readonly role: Role
-  readonly limits: SessionLimits
-  readonly established: Omit<Established, 'rest'>
-  /** Whether every message needs a SEAL of its own, both ways. */
-  readonly perMessage: boolean
-}
-
-/** What the machine tells; none of it before the SEAL of its cause was verified. */
-export interface SessionEvents {
-  /** A call of the peer; answer it by {@link SessionMachine.respond}, at once or later. */
-  onCall(call: IncomingCall): void
-  /** Bytes wait: take them this turn. Called once until they are taken. */
-  onPending(): void
-  /** The peer takes no more calls. */
-  onGoaway(reason: GoawayReason, retryAfterMs: number): void
-  /** The peer asks to wait. */
-  onBusy(scope: BusyScope, retryAfterMs: number): void
-  /** The session is over; the last event. What waits may still be written. */
-  onClosed(reason: Refusal): void
-}
-
-/** Counters of a session. */
-export interface MachineStats {
-  readonly callsOpened: number
-  readonly callsReceived: number
-  readonly callsOpen: number
-  readonly bytesReceived: number
-  readonly framesReceived: number
-  readonly sealsReceived: number
-  readonly sealsSent: number
-  readonly sendEpoch: number
-  readonly receiveEpoch: number
-  /** Of the last PING; absent before the first. */
-  readonly roundTripMs: number | undefined
-}
+/** Goodbyes after which calls may go on on another connection. */
+const RESUMABLE: ReadonlySet<GoawayReason> = new Set(['recycle', 'expired', 'dead-peer'])
 
 /**
  * An established session, without sockets and timers: bytes in, events and bytes out. Nothing is
  * acted on before the SEAL over it was verified; whatever breaks a rule closes the session.
  */
-export class SessionMachine {
+export class SessionMachine implements CallHome {
   readonly #limits: SessionLimits
+  readonly #role: Role
   readonly #perMessage: boolean
   readonly #granted: Grants
   readonly #events: SessionEvents
@@ -101,12 +64,17 @@ export class SessionMachine {
   readonly #window: ReceiveWindow
   readonly #own: OwnCalls
   readonly #peers: PeerCalls
+  readonly #resumer: Resumer
+  readonly #resumption: Resumption | undefined
+  readonly #established: Omit<Established, 'rest'>
   readonly #controls: Gcra = { tatMs: 0 }
   readonly #pendingData = new Map<number, number>()
   readonly #budget: ByteBudget
   #accountedBytes = 0
   #pendingFrames = 0
   #closed = false
+  /** Whether its calls wait for another connection when this one is lost. */
+  #resumable: boolean
   #drainUntilMs: number | undefined
   #lastReceivedMs: number
   #ping: { readonly payload: Uint8Array; readonly sentMs: number } | undefined
@@ -118,11 +86,15 @@ export class SessionMachine {
     const { established, limits, role, perMessage } = options
     const { granted, peerHello } = established
     this.#limits = limits
+    this.#role = role
     this.#perMessage = perMessage
     this.#granted = granted
     this.#events = events
     this.#reader = established.sealReader
     this.#budget = deps.budget
+    this.#established = established
+    this.#resumption = deps.resumption
+    this.#resumable = deps.resumption !== undefined && established.resumeMs > 0
     this.#time = new TurnTime(deps.clock)
     this.#ids = new IdPool(deps.random)
     this.#lastReceivedMs = this.#time.monotonicMs
@@ -134,11 +106,25 @@ export class SessionMachine {
       { seal: established.sealWriter, time: this.#time, window },
       { perMessage, maxDataBytes: peerHello.maxDataBytes, onPending: () => events.onPending() },
     )
-    const core = this.#core(deps, { role, granted })
+    const { sessionId, peer } = established
+    const core = this.#core(deps, { role, granted, sessionId, resumable: this.#resumable })
     const { maxControlBytes } = peerHello
     this.#own = new OwnCalls(core, { maxControlBytes })
     const onCall = (call: IncomingCall): void => events.onCall(call)
-    this.#peers = new PeerCalls(core, { maxControlBytes, onCall })
+    this.#peers = new PeerCalls(core, { maxControlBytes, onCall, home: this })
+    const store = this.#resumable ? deps.resumption : undefined
+    this.#resumer = new Resumer({ core, own: this.#own, peers: this.#peers, peer, store })
+  }
+
+  /** Goes on with calls of lost connections to this peer. */
+  start(): void {
+    const { peer, sessionId } = this.#established
+    this.#resumption?.enter(sessionId, {
+      peer,
+      lose: () => this.lost(refuse('KOS_SESSION_CLOSED', 'resume: replaced')),
+    })
+    this.#resumer.start()
+    this.#time.renew()
   }
 
   /** Whether the session is over. */
@@ -163,6 +149,7 @@ export class SessionMachine {
 
   /** Counters. */
   get stats(): MachineStats {
+    const { waiting, kept } = this.#peers.heldBytes
     return {
       callsOpened: this.#own.opened,
       callsReceived: this.#peers.opened,
@@ -173,6 +160,8 @@ export class SessionMachine {
       sealsSent: this.#output.seals,
       sendEpoch: this.#output.epoch,
       receiveEpoch: this.#reader.epoch,
+      streamBytesWaiting: waiting,
+      streamBytesKept: kept,
       roundTripMs: this.#roundTripMs,
     }
   }
@@ -236,7 +225,8 @@ export class SessionMachine {
   /** Gives up an own call. */
   cancel(call: OutgoingCall): void {
     this.#time.renew()
-    this.#own.cancel(call, 'KOS_SESSION_CANCELLED', 'signal')
+    // It may live elsewhere by now.
+    call.owner.cancel(call, 'KOS_SESSION_CANCELLED', 'signal')
     this.#time.renew()
   }
 
@@ -244,6 +234,14 @@ export class SessionMachine {
   respond(call: IncomingCall, outcome: SessionCallOutcome): void {
     if (!this.#closed) this.#peers.respond(call, outcome)
     this.#drained()
+  }
+
+  respondBytes(call: IncomingCall, bytes: Uint8Array): Promise<boolean> {
+    return this.#peers.respondBytes(call, bytes)
+  }
+
+  finish(call: IncomingCall, digest: Uint8Array): void {
+    this.#peers.finish(call, digest)
   }
 
   /** Deadlines, late answers, RESETs that had to wait. Call it every `tickMs` while `busy`. */
@@ -277,6 +275,7 @@ export class SessionMachine {
   /** Takes no more calls, lets the running ones end, then closes. */
   goaway(reason: GoawayReason, retryAfterMs: number): void {
     if (this.#closed) return
+    this.#resumable &&= RESUMABLE.has(reason)
     this.#output.goaway(this.#peers.goaway(), GOAWAY_CODES[reason], clampU32(retryAfterMs))
     this.#drain()
   }
@@ -293,13 +292,37 @@ export class SessionMachine {
    * @param goaway - what to tell the peer; absent: nothing, the connection is gone
    */
   close(reason: Refusal, goaway?: GoawayReason): void {
+    this.#resumable &&= goaway !== undefined && RESUMABLE.has(goaway)
+    this.#end(reason, goaway)
+  }
+
+  /**
+   * The connection is gone, which neither end wanted: calls wait for another one, where both ends
+   * agreed to that.
+   *
+   * @param reason - why
+   */
+  lost(reason: Refusal): void {
+    this.#end(reason, undefined)
+  }
+
+  #end(reason: Refusal, goaway: GoawayReason | undefined): void {
     if (this.#closed) return
     if (goaway) this.#output.goaway(this.#peers.goaway(), GOAWAY_CODES[goaway], 0)
     this.#closed = true
     this.#account()
+    const { sessionId } = this.#established
+    this.#resumption?.leave(sessionId, this.#resumer)
+    if (this.#resumable) this.#park(sessionId)
     this.#own.close(reason.rule)
     this.#peers.close()
     this.#events.onClosed(reason)
+  }
+
+  #park(sessionId: string): void {
+    const { peer, resumeMs } = this.#established
+    const lost = { own: this.#own.detach(), peers: this.#peers.detach() }
+    this.#resumption?.park({ sessionId, role: this.#role, peer, resumeMs, ...lost })
   }
 
   /** Wipes the keys; after the last bytes were taken. */
@@ -314,7 +337,10 @@ export class SessionMachine {
     this.#output.trim()
   }
 
-  #core(deps: SessionMachineDeps, session: Pick<SessionCore, 'role' | 'granted'>): SessionCore {
+  #core(
+    deps: SessionMachineDeps,
+    session: Pick<SessionCore, 'role' | 'granted' | 'sessionId' | 'resumable'>,
+  ): SessionCore {
     const isClosed = (): boolean => this.#closed
     return {
       ...session,
@@ -461,6 +487,8 @@ export class SessionMachine {
 
   #control(type: number, stream: number, payload: Buffer): void {
     if (type === FRAME.PONG) return this.#pong(payload)
+    // It has the limits of an OPEN.
+    if (type === FRAME.RESUME && stream !== 0) return this.#resumer.call(stream, payload)
     if (!this.#allowControl()) return undefined
     switch (type) {
       case FRAME.RESET:
@@ -474,8 +502,7 @@ export class SessionMachine {
       case FRAME.REKEY:
         return this.#rekeyed(readU32(payload, 0))
       default:
-        // RESUME: continuing streams on a replacement connection is not in this release.
-        return this.close(refuse('KOS_SESSION_UNSUPPORTED', 'frame: resume'), 'protocol')
+        return this.#resumer.connection(payload)
     }
   }
 
@@ -493,6 +520,7 @@ export class SessionMachine {
     const reason = goawayReason(payload.readUInt16BE(4))
     if (!reason) return this.#fault('KOS_SESSION_PROTOCOL', 'goaway: code')
     const retryAfterMs = readU32(payload, 6)
+    this.#resumable &&= RESUMABLE.has(reason)
     this.#own.goaway(readU32(payload, 0), retryAfterMs)
     this.#events.onGoaway(reason, retryAfterMs)
     return this.#drain()
@@ -522,7 +550,7 @@ export class SessionMachine {
     if (this.#own.size === 0 && this.#peers.size === 0) {
       this.close(refuse('KOS_SESSION_GOAWAY', 'drained'))
     } else if (this.#time.monotonicMs >= this.#drainUntilMs) {
-      this.close(refuse('KOS_SESSION_GOAWAY', 'drain: time'))
+      this.lost(refuse('KOS_SESSION_GOAWAY', 'drain: time'))
     }
   }
 }

@@ -1,4 +1,4 @@
-/** PING, CREDIT, RESET, GOAWAY, BUSY, REKEY, RESUME, and what closes a session. */
+/** PING, CREDIT, RESET, GOAWAY, BUSY, REKEY, and what closes a session. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { refuse } from '../../../../src/foundation/base/index.ts'
@@ -171,13 +171,6 @@ describe('BUSY', () => {
     enemy.send()
     assert.equal(closedBy(enemy), 'KOS_SESSION_PROTOCOL busy: scope')
   })
-})
-
-test('RESUME is not in this release', () => {
-  const enemy = adversary()
-  enemy.frame(FRAME.RESUME, 0, new Uint8Array(32))
-  enemy.send()
-  assert.equal(closedBy(enemy), 'KOS_SESSION_UNSUPPORTED frame: resume')
 })
 
 describe('what breaks a rule closes the session', () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { DataSender } from '../../../../src/network/session/data-sender.ts'
 import {
   createByteBudget,
-  DataSender,
   ReceiveWindow,
   SendWindow,
   ValueCollector,
@@ -34,7 +34,7 @@ test('a send window never exceeds what was granted', () => {
 
 test('a sender hands out its chunks in order, hashes them and tells each', () => {
   const told: string[] = []
-  const sender = new DataSender(3, 0, new SendWindow(100))
+  const sender = new DataSender({ stream: 3, flags: 0 }, new SendWindow(100), 'nothing')
   sender.write(Uint8Array.of(1, 2, 3), (sent) => told.push(`a ${sent}`))
   sender.write(new Uint8Array(0), (sent) => told.push(`empty ${sent}`))
   sender.write(Uint8Array.of(4), (sent) => told.push(`b ${sent}`))
@@ -44,7 +44,7 @@ test('a sender hands out its chunks in order, hashes them and tells each', () =>
   assert.deepEqual([...target], [1, 2])
   assert.equal(sender.nextBytes(), 1)
   sender.read(target.subarray(0, 1))
-  assert.equal(sender.hasData, true)
+  assert.equal(sender.waitingBytes, 1)
   sender.end((digest) => told.push(Buffer.from(digest).toString('hex')))
   assert.equal(sender.isComplete, false)
   sender.read(target.subarray(0, 1))
@@ -61,7 +61,7 @@ test('a sender hands out its chunks in order, hashes them and tells each', () =>
 
 test('a cancelled sender tells that the rest was not sent', () => {
   const told: boolean[] = []
-  const sender = new DataSender(3, 0, new SendWindow(100))
+  const sender = new DataSender({ stream: 3, flags: 0 }, new SendWindow(100), 'nothing')
   sender.write(Uint8Array.of(1), (sent) => told.push(sent))
   sender.write(Uint8Array.of(1))
   sender.end(() => assert.fail('it was cancelled'))

@@ -177,6 +177,7 @@ describe('READY', () => {
     },
     epoch: 0,
     expiresAt: unixMs(1_767_229_200_000),
+    resumeMs: 30_000,
   }
   const bytes = encodeReady(ready)
 
@@ -196,7 +197,8 @@ describe('READY', () => {
     ['a window of 2 GiB', 3, [1, 2 ** 31, 1, 1, 1, 1]],
     ['an epoch above 0', 4, 1],
     ['an expiry that is text', 5, 'x'],
-    ['a seventh element', 6, 1],
+    ['a resumption of 2 GiB', 6, 2 ** 31],
+    ['an eighth element', 7, 1],
   ]
   for (const [title, index, value] of faults) {
     test(`refuses ${title}`, () =>

@@ -49,6 +49,7 @@ export async function runNode(context: CliContext, input: CommandInput): Promise
 function nodeOptions(input: CommandInput, folder: string): NodeOptions {
   const advertise = input.text('advertise')
   const commandsFolder = input.text('commands')
+  const programsFile = input.text('programs')
   if (advertise !== undefined) {
     hostPortOption(input, 'advertise', { host: '192.0.2.7', port: 7402 })
   }
@@ -59,6 +60,7 @@ function nodeOptions(input: CommandInput, folder: string): NodeOptions {
     advertise,
     shareFolder: input.text('share') ?? join(folder, 'share'),
     ...(commandsFolder !== undefined && { commandsFolder: resolve(commandsFolder) }),
+    ...(programsFile !== undefined && { programsFile: resolve(programsFile) }),
   }
 }
 

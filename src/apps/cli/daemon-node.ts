@@ -30,6 +30,11 @@ export const nodeCommand: CliCommand<CliContext> = {
       value: 'FOLDER',
       summary: 'folder of command files (commands in the state folder)',
     },
+    programs: {
+      type: 'string',
+      value: 'FILE',
+      summary: 'programs that process.run may start (date, df, uname, uptime)',
+    },
   },
   examples: [
     'kosctl token create --name camera-1 | kosd node --join -',

@@ -11,6 +11,10 @@ import { openStore, type Store, storageErrors } from '../../foundation/storage/i
 import {
   type Catalog,
   createBuiltins,
+  DEFAULT_PROGRAMS,
+  type ProcessOptions,
+  programLimits,
+  readAllowedPrograms,
   readHostInfo,
   readHostStatus,
   type SystemPort,
@@ -58,7 +62,7 @@ import { createPolicyFacts } from './policy-facts.ts'
 import { callLog, recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
 import { createRenewalSchedule, type RenewalSchedule } from './renewal.ts'
 import { memberSelf } from './self.ts'
-import type { UserCommands } from './user-commands.ts'
+import { secretFoldersOf, type UserCommands } from './user-commands.ts'
 import { createNodeCatalog, type NodeCatalog } from './user-commands-catalog.ts'
 import { KOS_VERSION } from './version.ts'
 
@@ -81,6 +85,8 @@ export interface NodeOptions {
   readonly shareFolder: string
   /** Folder of the command files; `commands` in the state folder by default. */
   readonly commandsFolder?: string
+  /** File of the programs that `process.run` may start; a few that only look by default. */
+  readonly programsFile?: string
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
 }
@@ -111,7 +117,8 @@ type Opened = Pick<NodeParts, 'member' | 'engine' | 'store' | 'audit'>
 /**
  * Opens the state of a node and wires it. Nothing listens or connects yet.
  *
- * @throws {@link KosError} KOS_NODE_IN_USE, KOS_NODE_NOT_JOINED, KOS_NODE_STATE, storage and audit errors
+ * @throws {@link KosError} KOS_NODE_IN_USE, KOS_NODE_NOT_JOINED, KOS_NODE_STATE, KOS_CATALOG_PROGRAMS,
+ * storage and audit errors
  */
 export async function openParts(deps: NodeDeps, options: NodeOptions): Promise<NodeParts> {
   // The store first: its lock keeps another kosd from the whole folder.
@@ -162,6 +169,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
   const { member, audit } = opened
   const { uri } = member.membership.principal
   const { quota } = profileOf(member.membership.profile)
+  const allowed = allowedPrograms(options)
   const programs = createProgramRunner(
     { host: systemProbeHost, clock: deps.clock, log: deps.log },
     { probe: DEFAULT_PROBE_OPTIONS, maxRuns: quota?.maxPrograms ?? 1 },
@@ -169,6 +177,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
   const { catalog, userCommands } = nodeCatalog({ ...deps, programs }, opened, {
     options,
     parts: () => parts,
+    processes: quota && { runner: programs, programs: allowed, limits: programLimits(quota) },
   })
   const executor = createNodeExecutor(deps, opened, catalog)
   const admission = createAdmission(
@@ -219,17 +228,24 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
 function nodeCatalog(
   deps: TimedDeps & Pick<NodeParts, 'programs'>,
   opened: Opened,
-  wiring: { readonly options: NodeOptions; readonly parts: () => NodeParts },
+  wiring: {
+    readonly options: NodeOptions
+    readonly parts: () => NodeParts
+    readonly processes: ProcessOptions | undefined
+  },
 ): NodeCatalog {
   const { member, audit } = opened
-  const { options, parts } = wiring
+  const { options, parts, processes } = wiring
   return createNodeCatalog(
     { ...deps, audit },
     {
       builtins: [
         ...createBuiltins(
           { system: systemPort(deps, opened, parts) },
-          { fileRoots: [{ name: 'share', directory: options.shareFolder }] },
+          {
+            fileRoots: [{ name: 'share', directory: options.shareFolder }],
+            ...(processes && { programs: processes }),
+          },
         ),
         ...memberFabricCommands({ notice: (kinds) => void parts().link.fetch(kinds) }),
       ],
@@ -239,6 +255,12 @@ function nodeCatalog(
       target: member.membership.principal.uri,
     },
   )
+}
+
+function allowedPrograms({ programsFile, folder }: NodeOptions): ProcessOptions['programs'] {
+  if (programsFile === undefined) return DEFAULT_PROGRAMS
+  const secretFolders = secretFoldersOf([folder])
+  return readAllowedPrograms(programsFile, { userId: process.getuid?.() ?? 0, secretFolders })
 }
 
 function createNodeExecutor(deps: TimedDeps, opened: Opened, catalog: Catalog): Executor {

@@ -33,7 +33,7 @@ export {
   type ProgramChecks,
   readAllowedPrograms,
 } from './process-programs.ts'
-export { NO_PROGRAMS, type ProcessOptions } from './process-run.ts'
+export { NO_PROGRAMS, type ProcessOptions, programLimits } from './process-run.ts'
 export type { ProgramLimits, ProgramResult, ProgramRun, ProgramRunner } from './program.ts'
 export {
   type HostStatus,

@@ -1,4 +1,5 @@
 import { isRefusal, refuse, type Refusal, z } from '../../foundation/base/index.ts'
+import type { ExecutionQuota } from '../../foundation/profiles/index.ts'
 import { bytesSchema, type Command, type CommandContext, defineCommand } from './command.ts'
 import { WIRE_SHAPE } from './data.ts'
 import { fitsPlaces, MAX_PROGRAM_ARGUMENTS } from './process-arguments.ts'
@@ -62,6 +63,19 @@ export const NO_PROGRAMS: ProcessOptions = Object.freeze({
     maxOpenFiles: 1,
   }),
 })
+
+/** The limits of every run under a profile. */
+export function programLimits(quota: ExecutionQuota): ProgramLimits {
+  return {
+    wallMs: quota.wallTimeMs,
+    cpuSeconds: quota.cpuTimeSeconds,
+    maxOutputBytes: quota.maxOutputBytes,
+    maxMemoryBytes: quota.memoryBytes,
+    maxProcesses: quota.maxProcesses,
+    maxFileBytes: quota.scratchBytes,
+    maxOpenFiles: quota.maxOpenFiles,
+  }
+}
 
 const output = z.union([z.string(), bytesSchema(MAX_STREAMED_BYTES)])
 

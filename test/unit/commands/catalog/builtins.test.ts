@@ -17,11 +17,15 @@ test('a daemon offers exactly these commands', () => {
     createCatalog(commands)
       .list()
       .map(({ name, domain, effects }) => [name, domain, effects]),
-    ['calc', 'echo', 'files.list', 'files.read', 'system.info', 'system.status'].map((name) => [
-      name,
-      'rpc',
-      'read',
-    ]),
+    [
+      ['calc', 'rpc', 'read'],
+      ['echo', 'rpc', 'read'],
+      ['files.list', 'rpc', 'read'],
+      ['files.read', 'rpc', 'read'],
+      ['process.run', 'rpc', 'change'],
+      ['system.info', 'rpc', 'read'],
+      ['system.status', 'rpc', 'read'],
+    ],
   )
 })
 

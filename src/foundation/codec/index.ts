@@ -59,6 +59,15 @@ export {
   type X509Certificate,
 } from './x509-certificate.ts'
 export {
+  type CertificateRevocationList,
+  MAX_CRL_BYTES,
+  parseCrl,
+  REVOCATION_REASONS,
+  type RevocationReason,
+  type RevokedCertificate,
+} from './x509-crl.ts'
+export { buildCrl, type CrlFields } from './x509-crl-writer.ts'
+export {
   authorityKeyIdExtension,
   type BasicConstraints,
   basicConstraintsExtension,
@@ -75,7 +84,7 @@ export {
   type X509Extension,
   type X509ExtensionValues,
 } from './x509-extensions.ts'
-export { type GeneralNames } from './x509-general-names.ts'
+export { type GeneralNames, ipAddressBytes } from './x509-general-names.ts'
 export {
   buildName,
   NAME_OID,
@@ -83,6 +92,32 @@ export {
   type X509Name,
   type X509NameAttribute,
 } from './x509-names.ts'
+export {
+  parsePkixCertificate,
+  peekPkixSubject,
+  type PkixCertificate,
+} from './x509-pkix-certificate.ts'
+export {
+  ANY_POLICY,
+  type AuthorityKeyId,
+  PKIX_EXTENSION_OID,
+  type PkixExtensionValues,
+  type PkixNameConstraints,
+  type PolicyConstraints,
+  type PolicyMapping,
+} from './x509-pkix-extensions.ts'
+export {
+  importPkixKey,
+  type PkixDigest,
+  type PkixKeyAlgorithm,
+  type PkixPublicKey,
+} from './x509-pkix-keys.ts'
+export { type DistinguishedName, type PkixGeneralNames } from './x509-pkix-names.ts'
+export {
+  type PkixSignatureAlgorithm,
+  type PkixSigned,
+  verifyPkixSignature,
+} from './x509-pkix-signatures.ts'
 export { MAX_PEM_CHARACTERS, pemDecode, pemEncode } from './x509-pem.ts'
 export {
   buildCsr,

@@ -230,7 +230,7 @@ export function isInterpreted(oid: ObjectIdentifier): boolean {
   return INTERPRETERS.has(oid)
 }
 
-function readBasicConstraints(outer: DerReader): BasicConstraints {
+export function readBasicConstraints(outer: DerReader): BasicConstraints {
   const reader = outer.sequence()
   const ca = reader.nextTag === DER_TAG.boolean
   if (ca && !reader.boolean()) throw x509Error('ca-default')
@@ -242,7 +242,7 @@ function readBasicConstraints(outer: DerReader): BasicConstraints {
   return Object.freeze({ ca, pathLength })
 }
 
-function readKeyUsage(reader: DerReader): readonly KeyUsage[] {
+export function readKeyUsage(reader: DerReader): readonly KeyUsage[] {
   const bits = reader.namedBits()
   // RFC 5280 section 4.2.1.3: at least one bit is set.
   if (bits.length === 0) throw x509Error('key-usage')
@@ -255,7 +255,7 @@ function readKeyUsage(reader: DerReader): readonly KeyUsage[] {
   )
 }
 
-function readPurposes(outer: DerReader): readonly ObjectIdentifier[] {
+export function readPurposes(outer: DerReader): readonly ObjectIdentifier[] {
   const reader = outer.sequence()
   const purposes: ObjectIdentifier[] = []
   do {
@@ -276,7 +276,7 @@ function readAuthorityKeyId(outer: DerReader): Uint8Array {
   return keyId
 }
 
-function checkKeyId(keyId: Uint8Array): Uint8Array {
+export function checkKeyId(keyId: Uint8Array): Uint8Array {
   if (keyId.length < 1 || keyId.length > MAX_KEY_ID_BYTES) throw x509Error('key-id')
   return keyId
 }

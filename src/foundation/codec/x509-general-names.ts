@@ -20,7 +20,8 @@ const IP_ADDRESS = contextPrimitive(7)
 
 const MAX_NAMES = 64
 const MAX_URI_CHARACTERS = 2048
-const DNS =
+/** A host name, or one below a wildcard; labels of 1 to 63 characters, 253 in all. */
+export const DNS_PATTERN: RegExp =
   /^(?=.{1,253}$)(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62}))*$/
 
 /** Encodes names as the elements of a GeneralNames sequence: URIs, DNS names, addresses. */
@@ -61,7 +62,7 @@ function checkUri(uri: string): string {
 }
 
 function checkDns(dnsName: string): string {
-  if (!DNS.test(dnsName)) throw x509Error('names-dns')
+  if (!DNS_PATTERN.test(dnsName)) throw x509Error('names-dns')
   return dnsName
 }
 

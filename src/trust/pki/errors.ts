@@ -8,6 +8,7 @@ type PkiErrorCode =
   | 'KOS_PKI_LOCKED'
   | 'KOS_PKI_OBJECT'
   | 'KOS_PKI_OLDER'
+  | 'KOS_PKI_PATH'
   | 'KOS_PKI_STATE'
 
 /** The errors and refusals of this room; the rule names the check, for the log only. */
@@ -45,6 +46,11 @@ export const pkiErrors: ErrorTable<PkiErrorCode> = defineErrors({
   KOS_PKI_OLDER: {
     message: 'The signed object is older than one that is already held.',
     hint: 'If the authority was restored, it must open a new era with its root keys.',
+    retry: 'never',
+  },
+  KOS_PKI_PATH: {
+    message: 'No valid path leads from the certificate to a trust anchor.',
+    hint: 'The rule, its clause and the depth of the refused certificate say what to correct.',
     retry: 'never',
   },
   KOS_PKI_STATE: {

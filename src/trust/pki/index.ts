@@ -45,6 +45,18 @@ export {
   type NumberedRules,
   type NumberedState,
 } from './numbered-state.ts'
+export { PATH_REASONS, type PathReason, type PathRefusal } from './path-reasons.ts'
+export {
+  type ExpectedNames,
+  PATH_LIMITS,
+  type PathInput,
+  type PathLimits,
+  type PathPurpose,
+  type PathWork,
+  type PolicyInputs,
+  type ValidatedPath,
+} from './path-types.ts'
+export { validatePath } from './path-validate.ts'
 export { renewAtMs } from './renewal.ts'
 export {
   MAX_TRUST_BUNDLE_BYTES,

@@ -38,6 +38,7 @@ import {
   createDialler,
   createListener,
   type Dialler,
+  leafOnly,
   type Listener,
   type SecureChannel,
   type VerifyPeer,
@@ -166,7 +167,7 @@ export async function startKosServer(setup: EndSetup): Promise<KosServer> {
         host: '0.0.0.0',
         port: 0,
         profile: PROFILE,
-        identity: () => member.tls,
+        identity: () => leafOnly(member.tls),
         onChannel: (channel, ticket) => {
           const session = end.session(channel, 'listener', {
             admit: (peer) => ticket.ready(peer.principal.uri),
@@ -302,7 +303,7 @@ export function createKosClient(
   const dialler: Dialler = must(
     createDialler(
       { clock: systemClock, admission: end.admission, verifyPeer: end.verifyPeer },
-      { profile: PROFILE, identity: () => setup.member.tls },
+      { profile: PROFILE, identity: () => leafOnly(setup.member.tls) },
     ),
   )
   return async (localAddress = '127.0.0.1') => {

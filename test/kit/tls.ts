@@ -56,7 +56,7 @@ export function createTestTlsFleet(name: string = 'Test'): TestTlsFleet {
   const verifyPeer: VerifyPeer = (leafDer) =>
     verifyCertificateSignature(parseCertificate(leafDer), intermediate.key.spki)
       ? undefined
-      : refuse('KOS_PKI_ISSUER', 'issuer')
+      : refuse('KOS_PKI_CERTIFICATE', 'issuer')
   return {
     rootPem,
     intermediatePem: intermediate.pem,

@@ -20,6 +20,7 @@ import {
   type ListenerIdentity,
   type SecureChannel,
   tlsClientOptions,
+  type VerdictDisagreement,
   type VerifyPeer,
 } from '../../src/network/transport/index.ts'
 import { createTestClock, type TestClock } from './clock.ts'
@@ -50,6 +51,8 @@ export interface TestListener {
   readonly clock: TestClock
   readonly fleet: TestTlsFleet
   readonly accepted: Accepted[]
+  /** What OpenSSL and the own check disagreed about, at either end. */
+  readonly disagreements: readonly VerdictDisagreement[]
   /** Refusals so far: reason → count, all prefixes together. */
   refusals(): Readonly<Record<string, number>>
   /** Refusals so far of one prefix. */
@@ -77,11 +80,13 @@ export async function startTestListener(
     options.admission,
   )
   const accepted: Accepted[] = []
+  const disagreements: VerdictDisagreement[] = []
+  const onDisagreement = (found: VerdictDisagreement): void => void disagreements.push(found)
   const own = fleet.identity('listener')
   const verifyPeer = options.verifyPeer ?? fleet.verifyPeer
   const listener = must(
     createListener(
-      { admission, clock, log: silentLog, verifyPeer },
+      { admission, clock, log: silentLog, verifyPeer, onDisagreement },
       {
         host: '127.0.0.1',
         port: 0,
@@ -107,7 +112,12 @@ export async function startTestListener(
   }
   const peer = fleet.identity('peer')
   const dialler = (identity: CertificateIdentity = peer): Dialler =>
-    must(createDialler({ admission, clock, verifyPeer }, { profile, identity: () => identity }))
+    must(
+      createDialler(
+        { admission, clock, verifyPeer, onDisagreement },
+        { profile, identity: () => identity },
+      ),
+    )
   return {
     listener,
     port,
@@ -115,6 +125,7 @@ export async function startTestListener(
     clock,
     fleet,
     accepted,
+    disagreements,
     refusals: () => sum(() => true),
     refusalsOf: (prefix) => sum((record) => record.prefix === prefix),
     dialler,

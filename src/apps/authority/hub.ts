@@ -32,6 +32,7 @@ import {
   createFabricState,
   createPeerRuntime,
   createPolicyFacts,
+  disagreementRecorder,
   FABRIC,
   type FabricState,
   type HostPort,
@@ -96,6 +97,8 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
       admission,
       self: hubSelf({ ...options, fabric, members }),
       onCall: (authenticated, call) => executor.execute(authenticated, call),
+      resumes: true,
+      onDisagreement: disagreementRecorder(deps.log, state.audit, uri),
       onSession: (open, phase, reason) => {
         record(open, phase, reason)
         members.seen(open)

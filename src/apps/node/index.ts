@@ -33,7 +33,13 @@ export {
 } from './peer-runtime.ts'
 export { createPolicyFacts, directoryFacts } from './policy-facts.ts'
 export { ensurePrincipalKeys, ensureTlsKey, tlsKeyName } from './principal-keys.ts'
-export { callLog, recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
+export {
+  callLog,
+  disagreementRecorder,
+  recordSoon,
+  refusalRecorder,
+  sessionRecorder,
+} from './recorders.ts'
 export { memberSelf } from './self.ts'
 export { readCheckpoint, type SeenCheckpoint, writeCheckpoint } from './seen-checkpoint.ts'
 export { readCommandFile, secretFoldersOf } from './user-commands.ts'

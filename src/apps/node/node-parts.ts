@@ -59,7 +59,13 @@ import { type Member, openMember } from './member.ts'
 import type { ObjectKind } from './object-files.ts'
 import { createPeerRuntime, type PeerRuntime } from './peer-runtime.ts'
 import { createPolicyFacts } from './policy-facts.ts'
-import { callLog, recordSoon, refusalRecorder, sessionRecorder } from './recorders.ts'
+import {
+  callLog,
+  disagreementRecorder,
+  recordSoon,
+  refusalRecorder,
+  sessionRecorder,
+} from './recorders.ts'
 import { createRenewalSchedule, type RenewalSchedule } from './renewal.ts'
 import { memberSelf } from './self.ts'
 import { secretFoldersOf, type UserCommands } from './user-commands.ts'
@@ -190,7 +196,9 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
       admission,
       self: memberSelf(member),
       onCall: (authenticated, call) => executor.execute(authenticated, call),
+      resumes: true,
       onSession: sessionRecorder(deps.log, audit, uri),
+      onDisagreement: disagreementRecorder(deps.log, audit, uri),
     },
     SESSION_LIMITS,
   )

@@ -13,18 +13,23 @@ import type { CallOutcome } from '../../commands/execution/index.ts'
 import type { Admission, AdmissionTicket } from '../../network/admission/index.ts'
 import {
   createPeerSession,
+  createResumption,
   type HelloState,
   type PeerAuthenticator,
   type PeerSession,
+  type Resumption,
   type SessionLimits,
 } from '../../network/session/index.ts'
 import {
   type CertificateIdentity,
+  createBackoff,
   createDialler,
   createListener,
   type Dialler,
+  leafOnly,
   type Listener,
   type SecureChannel,
+  type VerdictDisagreement,
   type VerifyPeer,
 } from '../../network/transport/index.ts'
 import { type HostPort, plainHost } from './addresses.ts'
@@ -53,6 +58,13 @@ export interface PeerRuntimeDeps {
     authenticated: Authenticated,
     call: CallRequest,
   ) => CallOutcome | Promise<CallOutcome>
+  /** Told of a certificate that one of both checks accepts and the other refuses; logged already. */
+  readonly onDisagreement?: (found: VerdictDisagreement) => void
+  /**
+   * Whether calls wait for another connection when theirs is lost: this end dials again for its own.
+   * Absent: they end with their connection.
+   */
+  readonly resumes?: boolean
   /** Told of every session that reached READY, and of its end. */
   readonly onSession?: (session: OpenSession, state: 'opened' | 'closed', reason: string) => void
 }
@@ -92,6 +104,8 @@ export interface PeerRuntime {
 }
 
 const DIAL_TIMEOUT_MS = 5000
+/** Pauses between attempts to get a lost connection back. */
+const REDIAL = Object.freeze({ minMs: 250, maxMs: 4000 })
 /** How long running calls may go on once this end stops. */
 const DRAIN_MS = 2000
 /** How long the last bytes may take to leave, and how often that is looked at. */
@@ -113,16 +127,24 @@ class Runtime implements PeerRuntime {
   readonly #limits: SessionLimits
   readonly #sessions = new Set<OpenSession>()
   readonly #dialler: Dialler
+  readonly #resumption: Resumption | undefined
+  readonly #pauses = new Set<CancelTimer>()
   #listener: Listener | undefined
   #isClosing = false
 
   constructor(deps: PeerRuntimeDeps, limits: SessionLimits) {
     this.#deps = deps
     this.#limits = limits
+    this.#resumption = deps.resumes ? createResumption(deps) : undefined
     const { self } = deps
     const dialler = createDialler(
-      { admission: deps.admission, clock: deps.clock, verifyPeer: self.verifyPeer },
-      { profile: self.profile, identity: () => self.certificateIdentity() },
+      {
+        admission: deps.admission,
+        clock: deps.clock,
+        verifyPeer: self.verifyPeer,
+        onDisagreement: (found) => this.#disagreed(found),
+      },
+      { profile: self.profile, identity: () => leafOnly(self.certificateIdentity()) },
     )
     if (isRefusal(dialler)) throw nodeErrors.error('KOS_NODE_SELF_TEST', { check: dialler.rule })
     this.#dialler = dialler
@@ -149,12 +171,13 @@ class Runtime implements PeerRuntime {
         clock: deps.clock,
         log: deps.log,
         verifyPeer: deps.self.verifyPeer,
+        onDisagreement: (found) => this.#disagreed(found),
       },
       {
         host: plainHost(at.host),
         port: at.port,
         profile: deps.self.profile,
-        identity: () => deps.self.certificateIdentity(),
+        identity: () => leafOnly(deps.self.certificateIdentity()),
         onChannel: (channel, ticket) => this.#accept(channel, ticket),
       },
     )
@@ -165,6 +188,12 @@ class Runtime implements PeerRuntime {
     if (isRefusal(address)) return address
     this.#listener = listener
     return { host: at.host, port: address.port }
+  }
+
+  #disagreed(found: VerdictDisagreement): void {
+    const { log, onDisagreement } = this.#deps
+    log.event('transport.verdicts-differ', { ...found }, 'error')
+    onDisagreement?.(found)
   }
 
   #accept(channel: SecureChannel, ticket: AdmissionTicket): void {
@@ -195,7 +224,30 @@ class Runtime implements PeerRuntime {
     if (isRefusal(authenticated)) return authenticated
     const open = this.#enter({ session, authenticated, direction: 'outbound' })
     if (this.#isClosing) session.close('shutdown')
+    void session.closed.then(() => this.#dialAgain(at, expectedUri))
     return open
+  }
+
+  /** Own calls wait for another connection; whoever dials first takes all of them over. */
+  async #dialAgain(at: HostPort, uri: string): Promise<void> {
+    const backoff = createBackoff(this.#deps, REDIAL)
+    while (!this.#isClosing && (this.#resumption?.waitingFor(uri) ?? 0) > 0) {
+      await this.#pause(backoff.next())
+      if ((this.#resumption?.waitingFor(uri) ?? 0) === 0) return
+      const opened = await this.dial(at, uri)
+      // The next loss is the business of that session.
+      if (!isRefusal(opened)) return
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#deps.clock.after(ms, () => {
+      this.#pauses.delete(cancel)
+      resolve()
+    })
+    this.#pauses.add(cancel)
+    return promise
   }
 
   #start(
@@ -205,7 +257,13 @@ class Runtime implements PeerRuntime {
   ): PeerSession {
     const { clock, random, log, self, onCall } = this.#deps
     return createPeerSession(
-      { clock, random, log, authenticator: self.authenticator() },
+      {
+        clock,
+        random,
+        log,
+        authenticator: self.authenticator(),
+        ...(this.#resumption && { resumption: this.#resumption }),
+      },
       {
         role,
         channel,
@@ -233,9 +291,10 @@ class Runtime implements PeerRuntime {
   }
 
   recheckSessions(): number {
-    let closed = 0
+    const { self } = this.#deps
+    let closed = this.#resumption?.drop((peer) => self.recheck(peer) !== undefined) ?? 0
     for (const open of this.#sessions) {
-      const refusal = this.#deps.self.recheck(open.authenticated.peer)
+      const refusal = self.recheck(open.authenticated.peer)
       if (!refusal) continue
       closed++
       open.session.close(refusal.rule)
@@ -247,6 +306,7 @@ class Runtime implements PeerRuntime {
     for (const open of this.#sessions) {
       if (open.authenticated.peer.principal.uri === uri) open.session.close(code)
     }
+    this.#resumption?.drop((peer) => peer.principal.uri === uri)
   }
 
   updateIdentity(): void {
@@ -257,7 +317,9 @@ class Runtime implements PeerRuntime {
   async close(): Promise<void> {
     this.#isClosing = true
     this.#listener?.drain()
+    for (const cancel of this.#pauses) cancel()
     await Promise.all([...this.#sessions].map((open) => this.#leave(open)))
+    this.#resumption?.close()
     await this.#listener?.close()
   }
 

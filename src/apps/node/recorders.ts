@@ -1,5 +1,6 @@
 import type { Log } from '../../foundation/base/index.ts'
 import type { OnRefusals } from '../../network/admission/index.ts'
+import type { VerdictDisagreement } from '../../network/transport/index.ts'
 import type { AuditEvent, AuditLog, createCallRecorder } from '../../trust/audit/index.ts'
 import type { OpenSession } from './peer-runtime.ts'
 
@@ -50,6 +51,24 @@ export function refusalRecorder(log: Log, audit: AuditLog, target: string): OnRe
       })
     }
   }
+}
+
+/** A certificate about which OpenSSL and the own check disagree is an alarm, and leaves a record. */
+export function disagreementRecorder(
+  log: Log,
+  audit: AuditLog,
+  target: string,
+): (found: VerdictDisagreement) => void {
+  return ({ source, openssl, own, purpose }) =>
+    recordSoon(audit, log, {
+      type: 'refusal',
+      actor: '-',
+      target,
+      action: 'certificate',
+      outcome: 'refused',
+      code: 'KOS_TRANSPORT_VERDICT',
+      detail: { alarm: 'verdicts-differ', source, openssl, own, purpose },
+    })
 }
 
 /**

@@ -1,4 +1,4 @@
-import { connect as connectTcp, type Socket } from 'node:net'
+import type { TcpNetConnectOpts } from 'node:net'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { type Clock, isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { Connected } from '../../foundation/pipeline/index.ts'
@@ -7,7 +7,7 @@ import type { Admission } from '../admission/index.ts'
 import type { SecureChannel } from './channel.ts'
 import { transportErrors } from './errors.ts'
 import { type DiallerIdentity, leafSpkiSha256 } from './identity.ts'
-import { checkSecured, type VerifyPeer } from './secured-peer.ts'
+import { checkSecured, type VerdictDisagreement, type VerifyPeer } from './secured-peer.ts'
 import { errorName, TlsChannel } from './tls-channel.ts'
 import { tlsClientOptions, transportOf } from './tls-options.ts'
 
@@ -16,6 +16,8 @@ export interface DiallerDependencies {
   readonly admission: Admission
   readonly clock: Clock
   readonly verifyPeer: VerifyPeer
+  /** Told of every certificate about which OpenSSL and `verifyPeer` disagree; it is refused. */
+  readonly onDisagreement?: (found: VerdictDisagreement) => void
 }
 
 /** How a dialler is set up. */
@@ -46,8 +48,8 @@ export interface Dialler {
    * READY says that the other side agrees.
    *
    * @returns the channel, or a refusal KOS_TRANSPORT_UNREACHABLE (errno as rule), _TIMEOUT,
-   * _CANCELLED, _HANDSHAKE, _ALPN, _PARAMETERS, _NO_CERTIFICATE, _UNTRUSTED, KOS_ADMISSION_BLOCKED, or
-   * that of `verifyPeer`
+   * _CANCELLED, _HANDSHAKE, _ALPN, _PARAMETERS, _NO_CERTIFICATE, _UNTRUSTED, _VERDICT,
+   * KOS_ADMISSION_BLOCKED, or that of `verifyPeer`
    */
   dial(target: DialTarget): Promise<SecureChannel | Refusal>
   /**
@@ -92,6 +94,7 @@ interface DialContext {
   readonly tls: ConnectionOptions
   readonly profile: Profile
   readonly transport: TransportRule
+  readonly trustedCaPem: readonly string[]
   readonly leafSpkiSha256: Uint8Array | undefined
   readonly pskHandle: string | undefined
 }
@@ -104,7 +107,8 @@ function contextOf(options: DiallerOptions): DialContext | Refusal {
   const tls = tlsClientOptions(profile, own)
   if (isRefusal(tls)) return tls
   const pskHandle = own.kind === 'psk' ? own.handle : undefined
-  return { tls, profile, transport, leafSpkiSha256: leafSpkiSha256(own), pskHandle }
+  const trustedCaPem = own.kind === 'psk' ? [] : own.trustedCaPem
+  return { tls, profile, transport, trustedCaPem, leafSpkiSha256: leafSpkiSha256(own), pskHandle }
 }
 
 /** One attempt: it settles once, and a refusal leaves no socket behind. */
@@ -113,7 +117,7 @@ class Dial {
   readonly #context: DialContext
   readonly #target: DialTarget
   readonly #result = Promise.withResolvers<SecureChannel | Refusal>()
-  #raw: Socket | undefined
+  #socket: TLSSocket | undefined
   #settled = false
   #cleanUp: () => void = nothing
 
@@ -124,7 +128,7 @@ class Dial {
   }
 
   run(): Promise<SecureChannel | Refusal> {
-    const { host, port, timeoutMs, signal, localAddress } = this.#target
+    const { timeoutMs, signal } = this.#target
     const cancelled = (): void => this.#settle(refuse('KOS_TRANSPORT_CANCELLED', 'signal'))
     if (signal?.aborted) {
       cancelled()
@@ -138,35 +142,57 @@ class Dial {
       cancelTimer()
       signal?.removeEventListener('abort', cancelled)
     }
-    const raw = connectTcp({ host, port, noDelay: true, ...(localAddress && { localAddress }) })
-    this.#raw = raw
-    raw.on('error', (error) => this.#settle(refuse('KOS_TRANSPORT_UNREACHABLE', errorName(error))))
-    raw.once('connect', () => this.#connected(raw))
+    this.#connect()
     return this.#result.promise
   }
 
-  #connected(raw: Socket): void {
+  #connect(): void {
+    const { host, port, localAddress } = this.#target
+    const options: ConnectionOptions & Pick<TcpNetConnectOpts, 'localAddress' | 'noDelay'> = {
+      ...this.#context.tls,
+      host,
+      port,
+      noDelay: true,
+      ...(localAddress !== undefined && { localAddress }),
+    }
+    const socket = connectTls(options)
+    this.#socket = socket
+    skipNameCheck(socket)
+    let isConnected = false
+    // Before the listener that starts the handshake: a blocked address gets no byte.
+    socket.prependOnceListener('connect', () => {
+      isConnected = true
+      this.#connected(socket)
+    })
+    const failed = (reason: string): void => {
+      const code = isConnected ? 'KOS_TRANSPORT_HANDSHAKE' : 'KOS_TRANSPORT_UNREACHABLE'
+      this.#settle(refuse(code, reason))
+    }
+    socket.on('error', (error) => failed(errorName(error)))
+    socket.once('close', () => failed('closed'))
+  }
+
+  #connected(socket: TLSSocket): void {
     const connected = this.#deps.admission.dialled({
-      address: raw.remoteAddress,
+      address: socket.remoteAddress,
       port: this.#target.port,
       listener: this.#context.profile,
     })
-    if (isRefusal(connected)) {
-      this.#settle(connected)
-      return
-    }
-    const socket = connectTls({ ...this.#context.tls, socket: raw })
-    skipNameCheck(socket)
-    const failed = (reason: string): void => this.#settle(refuse('KOS_TRANSPORT_HANDSHAKE', reason))
-    socket.on('error', (error) => failed(errorName(error)))
-    socket.once('close', () => failed('closed'))
-    socket.once('secureConnect', () => this.#secured(socket, connected))
+    if (isRefusal(connected)) this.#settle(connected)
+    else socket.once('secureConnect', () => this.#secured(socket, connected))
   }
 
   #secured(socket: TLSSocket, connected: Connected): void {
-    const { transport, leafSpkiSha256: localLeafSpkiSha256, pskHandle } = this.#context
-    const { verifyPeer } = this.#deps
-    const peer = checkSecured(socket, { transport, purpose: 'server', verifyPeer })
+    const {
+      transport,
+      trustedCaPem,
+      leafSpkiSha256: localLeafSpkiSha256,
+      pskHandle,
+    } = this.#context
+    const { verifyPeer, onDisagreement = nothing } = this.#deps
+    const purpose = 'server'
+    const check = { transport, purpose, verifyPeer, trustedCaPem, onDisagreement } as const
+    const peer = checkSecured(socket, check)
     this.#settle(
       isRefusal(peer)
         ? peer
@@ -183,7 +209,7 @@ class Dial {
     if (this.#settled) return
     this.#settled = true
     this.#cleanUp()
-    if (isRefusal(result)) this.#raw?.destroy()
+    if (isRefusal(result)) this.#socket?.destroy()
     this.#result.resolve(result)
   }
 }

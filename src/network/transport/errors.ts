@@ -16,6 +16,7 @@ type TransportErrorCode =
   | 'KOS_TRANSPORT_TIMEOUT'
   | 'KOS_TRANSPORT_UNREACHABLE'
   | 'KOS_TRANSPORT_UNTRUSTED'
+  | 'KOS_TRANSPORT_VERDICT'
 
 /** The errors of this room. */
 export const transportErrors: ErrorTable<TransportErrorCode> = defineErrors({
@@ -93,5 +94,10 @@ export const transportErrors: ErrorTable<TransportErrorCode> = defineErrors({
     message: 'The certificate of the peer does not lead to a trusted root.',
     hint: 'Check that both ends belong to one fleet, and the clock of both.',
     retry: 'later',
+  },
+  KOS_TRANSPORT_VERDICT: {
+    message: 'OpenSSL and kOS disagree about the certificate of the peer.',
+    hint: 'Find out who issued it: one of the two checks was deceived. The audit log names the address.',
+    retry: 'never',
   },
 })

@@ -35,6 +35,24 @@ export type ListenerIdentity = CertificateIdentity | PskDirectory
 /** What a dialler proves itself with. */
 export type DiallerIdentity = CertificateIdentity | PskIdentity
 
+const PEM_END = '-----END CERTIFICATE-----'
+
+/**
+ * The identity without the certificates behind its leaf. Peers hold the intermediates in their trust
+ * bundle and take none from us: sending and reading them would cost every handshake.
+ *
+ * @throws {@link KosError} KOS_TRANSPORT_IDENTITY when the chain holds no certificate
+ */
+export function leafOnly(identity: CertificateIdentity): CertificateIdentity {
+  const { certificateChainPem } = identity
+  const end = certificateChainPem.indexOf(PEM_END)
+  if (end < 0) throw transportErrors.error('KOS_TRANSPORT_IDENTITY')
+  return {
+    ...identity,
+    certificateChainPem: `${certificateChainPem.slice(0, end + PEM_END.length)}\n`,
+  }
+}
+
 /**
  * SHA-256 of the SPKI of the own leaf, as it stands in the certificate.
  *

@@ -3,7 +3,12 @@ export { createBackoff, DEFAULT_BACKOFF } from './backoff.ts'
 export type { ChannelClose, SecureChannel } from './channel.ts'
 export { createDialler, type Dialler } from './dialler.ts'
 export { transportErrors } from './errors.ts'
-export type { CertificateIdentity, DiallerIdentity, ListenerIdentity } from './identity.ts'
+export {
+  type CertificateIdentity,
+  type DiallerIdentity,
+  leafOnly,
+  type ListenerIdentity,
+} from './identity.ts'
 export { createListener, DEFAULT_HANDSHAKE_TIMEOUT_MS, type Listener } from './listener.ts'
-export type { VerifyPeer } from './secured-peer.ts'
+export type { VerdictDisagreement, VerifyPeer } from './secured-peer.ts'
 export { tlsClientOptions, tlsServerOptions } from './tls-options.ts'

@@ -15,7 +15,12 @@ import type { Admission, AdmissionFailure, AdmissionTicket } from '../admission/
 import type { SecureChannel } from './channel.ts'
 import { transportErrors } from './errors.ts'
 import { leafSpkiSha256, type ListenerIdentity } from './identity.ts'
-import { checkSecured, type PeerCheck, type SecuredPeer, type VerifyPeer } from './secured-peer.ts'
+import {
+  checkSecured,
+  type SecuredPeer,
+  type VerdictDisagreement,
+  type VerifyPeer,
+} from './secured-peer.ts'
 import { selfTestTls } from './self-check.ts'
 import { errorName, TlsChannel } from './tls-channel.ts'
 import { type TlsListenerOptions, tlsServerOptions, usable } from './tls-options.ts'
@@ -27,6 +32,8 @@ export interface ListenerDependencies {
   readonly clock: Clock
   readonly log: Log
   readonly verifyPeer: VerifyPeer
+  /** Told of every certificate about which OpenSSL and `verifyPeer` disagree; it is refused. */
+  readonly onDisagreement?: (found: VerdictDisagreement) => void
 }
 
 /** How a listener is set up. */
@@ -105,6 +112,7 @@ export function createListener(
 
 /** One identity in use: the options made of it, and its leaf. */
 interface TlsContext extends TlsListenerOptions {
+  readonly trustedCaPem: readonly string[]
   readonly leafSpkiSha256: Uint8Array | undefined
 }
 
@@ -112,7 +120,8 @@ function contextOf(options: ListenerOptions): TlsContext | Refusal {
   const identity = options.identity()
   const tlsOptions = tlsServerOptions(options.profile, identity)
   if (isRefusal(tlsOptions)) return tlsOptions
-  return { ...tlsOptions, leafSpkiSha256: leafSpkiSha256(identity) }
+  const trustedCaPem = identity.kind === 'psk' ? [] : identity.trustedCaPem
+  return { ...tlsOptions, trustedCaPem, leafSpkiSha256: leafSpkiSha256(identity) }
 }
 
 /** An admitted socket from accept to TLS done. */
@@ -260,9 +269,10 @@ class TlsListener implements Listener {
   }
 
   #check(socket: TLSSocket, context: TlsContext): SecuredPeer | Refusal {
-    const { verifyPeer } = this.#deps
-    const check: PeerCheck = { transport: context.transport, purpose: 'client', verifyPeer }
-    return checkSecured(socket, check)
+    const { verifyPeer, onDisagreement = ignore } = this.#deps
+    const { transport, trustedCaPem } = context
+    const purpose = 'client'
+    return checkSecured(socket, { transport, purpose, verifyPeer, trustedCaPem, onDisagreement })
   }
 
   #handshakeFailed(error: Error, socket: TLSSocket): void {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { TransportRule } from '../../foundation/profiles/index.ts'
@@ -7,11 +8,26 @@ import { ALPN_PROTOCOL } from './tls-options.ts'
  * The own check of a peer's leaf, beside OpenSSL's check of its chain: trust bundle, extended key
  * usage, name, kOS extension, locks. Both must agree. Must not throw.
  *
+ * A verdict on the certificate itself has the code KOS_PKI_CERTIFICATE; other codes (locks, registry)
+ * say that a good certificate is not welcome, of which OpenSSL knows nothing.
+ *
  * @param leafDer - the leaf as sent
  * @param purpose - in which role the peer uses it
  * @returns `undefined` when the leaf is good
  */
 export type VerifyPeer = (leafDer: Uint8Array, purpose: 'client' | 'server') => Refusal | undefined
+
+/** OpenSSL accepted a certificate that the own check refuses, or the other way round: an alarm. */
+export interface VerdictDisagreement {
+  /** `ok`, or the name of OpenSSL's error. */
+  readonly openssl: string
+  /** `ok`, or the rule of the own check. */
+  readonly own: string
+  /** Address of the peer. */
+  readonly source: string
+  /** In which role the peer used the certificate. */
+  readonly purpose: 'client' | 'server'
+}
 
 /** How a secured socket is to be judged. */
 export interface PeerCheck {
@@ -19,6 +35,9 @@ export interface PeerCheck {
   /** The role of the peer. */
   readonly purpose: 'client' | 'server'
   readonly verifyPeer: VerifyPeer
+  /** The anchors that OpenSSL had, PEM. */
+  readonly trustedCaPem: readonly string[]
+  readonly onDisagreement: (found: VerdictDisagreement) => void
 }
 
 /** The leaf that passed; `undefined` where the profile uses pre-shared keys. */
@@ -30,8 +49,8 @@ export interface SecuredPeer {
  * Judges a socket right after its handshake. What TLS should have enforced is checked again, because
  * one wrong option is enough to reopen it.
  *
- * @returns the peer, or a refusal KOS_TRANSPORT_ALPN, _PARAMETERS, _NO_CERTIFICATE, _UNTRUSTED or that
- * of `verifyPeer`: then destroy the socket
+ * @returns the peer, or a refusal KOS_TRANSPORT_ALPN, _PARAMETERS, _NO_CERTIFICATE, _UNTRUSTED,
+ * _VERDICT (both checks of the certificate disagree) or that of `verifyPeer`: then destroy the socket
  */
 export function checkSecured(socket: TLSSocket, check: PeerCheck): SecuredPeer | Refusal {
   // RFC 7301 section 3.2 refuses a foreign protocol; a peer that offers none at all gets through TLS.
@@ -48,18 +67,59 @@ function checkCertificate(socket: TLSSocket, check: PeerCheck): SecuredPeer | Re
   // and other certificates of the presented chain prove nothing.
   const leafDer = socket.getPeerX509Certificate()?.raw
   if (!leafDer) return refuse('KOS_TRANSPORT_NO_CERTIFICATE', 'certificate')
-  const openssl = socket.authorized ? '' : String(socket.authorizationError)
-  if (openssl !== '' && openssl !== BEHIND) return refuse('KOS_TRANSPORT_UNTRUSTED', openssl)
-  return check.verifyPeer(leafDer, check.purpose) ?? { leafDer }
+  const own = check.verifyPeer(leafDer, check.purpose)
+  const openssl = opensslVerdict(socket, leafDer, check)
+  if (agree(openssl, own)) {
+    return openssl === OK ? (own ?? { leafDer }) : refuse('KOS_TRANSPORT_UNTRUSTED', openssl)
+  }
+  const { remoteAddress: source = '-' } = socket
+  const { purpose } = check
+  const found: VerdictDisagreement = { openssl, own: own?.rule ?? OK, source, purpose }
+  check.onDisagreement(found)
+  return refuse('KOS_TRANSPORT_VERDICT', `openssl: ${openssl}, own: ${found.own}`)
+}
+
+const OK = 'ok'
+const OWN_CERTIFICATE_VERDICT = 'KOS_PKI_CERTIFICATE'
+/** OpenSSL reads the machine's clock, the own check the proven time: here they may differ. */
+const TIME_RULES: readonly string[] = ['not-yet-valid', 'expired', 'issuer-validity']
+
+/** Whether both say the same of the certificate; a refusal for another reason says nothing of it. */
+function agree(openssl: string, own: Refusal | undefined): boolean {
+  if (openssl === AHEAD) return true
+  if (openssl !== OK) return own !== undefined
+  return own?.code !== OWN_CERTIFICATE_VERDICT || TIME_RULES.includes(own.rule)
+}
+
+/**
+ * OpenSSL's verdict: chain to an anchor, signatures, validity, key usage, extended key usage,
+ * basic and name constraints, security level.
+ */
+function opensslVerdict(socket: TLSSocket, leafDer: Uint8Array, check: PeerCheck): string {
+  if (socket.authorized) return OK
+  const error = String(socket.authorizationError)
+  if (error !== BEHIND && error !== AHEAD) return error
+  return timelessProblem(leafDer, check.trustedCaPem) ?? (error === BEHIND ? OK : AHEAD)
 }
 
 /**
  * OpenSSL knows the machine's clock only. One that is behind (no battery) finds every certificate too
- * early, while the own check has a time that the authority proved and looks at the whole path itself.
+ * early, while the own check has a time that the authority proved. An error of time is the last that
+ * OpenSSL reports and may hide another: issuer and signature are then looked at again, by OpenSSL.
  *
  * @see identity: First boot without a clock
  */
 const BEHIND = 'CERT_NOT_YET_VALID'
+const AHEAD = 'CERT_HAS_EXPIRED'
+
+function timelessProblem(leafDer: Uint8Array, trustedCaPem: readonly string[]): string | undefined {
+  const leaf = new X509Certificate(leafDer)
+  const isIssued = trustedCaPem.some((pem) => {
+    const ca = new X509Certificate(pem)
+    return leaf.checkIssued(ca) && leaf.verify(ca.publicKey)
+  })
+  return isIssued ? undefined : 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'
+}
 
 function wrongParameter(socket: TLSSocket, check: PeerCheck): string | undefined {
   const { transport, purpose } = check

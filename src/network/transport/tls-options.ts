@@ -1,4 +1,4 @@
-import { constants } from 'node:crypto'
+import { constants, X509Certificate } from 'node:crypto'
 import {
   type ConnectionOptions,
   createSecureContext,
@@ -146,9 +146,28 @@ function protocolOptions(transport: TransportRule): SecureContextOptions {
 }
 
 function certificateOptions(identity: CertificateIdentity): SecureContextOptions {
+  requireAnchored(identity.trustedCaPem)
   return {
     cert: identity.certificateChainPem,
     key: identity.privateKeyPem.use((bytes) => Buffer.from(bytes)),
     ca: [...identity.trustedCaPem],
+    // The intermediates of the trust bundle are anchors: OpenSSL then verifies the leaf by one of them
+    // and not, at every connection, the intermediate by the root. That was done once, above.
+    allowPartialTrustChain: true,
   }
+}
+
+/**
+ * OpenSSL verifies every anchor that is no root by a root among them.
+ *
+ * @throws {@link KosError} KOS_TRANSPORT_IDENTITY when one does not verify
+ */
+function requireAnchored(trustedCaPem: readonly string[]): void {
+  usable(() => {
+    const all = trustedCaPem.map((pem) => new X509Certificate(pem))
+    const roots = all.filter((ca) => ca.checkIssued(ca))
+    const isAnchored = (ca: X509Certificate): boolean =>
+      roots.some((root) => ca.checkIssued(root) && ca.verify(root.publicKey))
+    if (!all.every((ca) => isAnchored(ca))) throw new Error('an anchor leads to no root')
+  })
 }

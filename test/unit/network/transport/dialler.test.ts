@@ -170,7 +170,7 @@ test('servers that are not of the profile are refused', async (context) => {
     'other suite': [{ ciphers: 'TLS_AES_128_GCM_SHA256' }, 'KOS_TRANSPORT_HANDSHAKE'],
     'other group': [{ ecdhCurve: 'P-521' }, 'KOS_TRANSPORT_HANDSHAKE'],
     'another fleet': [{ key, cert }, 'KOS_TRANSPORT_UNTRUSTED'],
-    'not for servers': [{ key: clientKey, cert: clientCert }, 'KOS_TRANSPORT_UNTRUSTED'],
+    'not for servers': [{ key: clientKey, cert: clientCert }, 'KOS_TRANSPORT_VERDICT'],
   }
   for (const [title, [options, code]] of Object.entries(cases)) {
     const { dial, clock } = dialling()

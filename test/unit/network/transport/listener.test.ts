@@ -237,11 +237,14 @@ test('leaves that OpenSSL accepts but our own check refuses are refused at both 
   // OpenSSL at the listener is content: the foreign intermediate hangs below the trusted root.
   await tlsAttempt(context, { ...server.clientOptions(foreign), localAddress: '127.0.0.66' })
   await until(() => server.admission.stats.connections === 0)
-  assert.deepEqual(server.refusalsOf('127.0.0.66/32'), { KOS_PKI_ISSUER: 1 })
+  assert.deepEqual(server.refusalsOf('127.0.0.66/32'), { KOS_TRANSPORT_VERDICT: 1 })
+  const found = { openssl: 'ok', own: 'issuer' }
+  assert.deepEqual(server.disagreements, [{ ...found, source: '127.0.0.66', purpose: 'client' }])
 
   const rogue = await startTestListener(context, { fleet, identity: () => foreign })
   const refusal = mustRefuse(await rogue.dialFrom('127.0.0.77'))
-  assert.equal(refusal.code, 'KOS_PKI_ISSUER')
+  assert.equal(refusal.code, 'KOS_TRANSPORT_VERDICT')
+  assert.deepEqual(rogue.disagreements, [{ ...found, source: '127.0.0.1', purpose: 'server' }])
 })
 
 test('leaves that only our own check accepts are refused', async (context) => {
@@ -249,19 +252,27 @@ test('leaves that only our own check accepts are refused', async (context) => {
   const verifyPeer = (): undefined => undefined
   const server = await startTestListener(context, { fleet, verifyPeer })
   const cases = [
-    [fleet.identity('a', { notAfter: unixMs(Date.now() - 60_000) }), 'expired'],
-    [fleet.identity('c', { usage: ['serverAuth'] }), 'not for clients'],
-    [createTestTlsFleet('Other').identity('d'), 'another fleet'],
+    [
+      fleet.identity('a', { notAfter: unixMs(Date.now() - 60_000) }),
+      'KOS_TRANSPORT_UNTRUSTED',
+      'expired',
+    ],
+    [fleet.identity('c', { usage: ['serverAuth'] }), 'KOS_TRANSPORT_VERDICT', 'not for clients'],
+    [createTestTlsFleet('Other').identity('d'), 'KOS_TRANSPORT_VERDICT', 'another fleet'],
   ] as const
-  for (const [identity, title] of cases) {
-    const before = server.refusals()['KOS_TRANSPORT_UNTRUSTED'] ?? 0
+  for (const [identity, code, title] of cases) {
+    const before = server.refusals()[code] ?? 0
     await tlsAttempt(context, server.clientOptions(identity))
     await until(() => server.admission.stats.connections === 0)
-    assert.equal(server.refusals()['KOS_TRANSPORT_UNTRUSTED'], before + 1, title)
+    assert.equal(server.refusals()[code], before + 1, title)
     // Only what is refused is of interest here, not the penalty that follows.
     server.clock.advance(700_000)
   }
   assert.equal(server.accepted.length, 0)
+  // Time is no matter of alarm: the two read different clocks.
+  const alarms = server.disagreements.map(({ openssl, own }) => [openssl, own])
+  assert.equal(alarms.length, 2)
+  assert.ok(alarms.every(([openssl, own]) => openssl !== 'ok' && own === 'ok'))
 })
 
 test('further certificates in the presented chain change nothing', async (context) => {

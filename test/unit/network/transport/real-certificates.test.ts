@@ -91,7 +91,8 @@ test('a leaf of an intermediate that left the bundle is refused, though its chai
   bundle = ca.trust
   // The dialling end refuses the listener's old leaf, and the listener would refuse the dialler's.
   const refusal = mustRefuse(await server.dialFrom('127.0.0.77', old))
-  assert.deepEqual([refusal.code, refusal.rule], ['KOS_PKI_CERTIFICATE', 'issuer'])
+  const verdict = ['KOS_TRANSPORT_VERDICT', 'openssl: ok, own: issuer']
+  assert.deepEqual([refusal.code, refusal.rule], verdict)
 })
 
 test('a leaf of an authority of the same name is refused by OpenSSL and by us', async (context) => {

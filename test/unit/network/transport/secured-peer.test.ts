@@ -3,9 +3,18 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { connect as connectTls, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
-import { isRefusal, unixMs } from '../../../../src/foundation/base/index.ts'
+import {
+  isRefusal,
+  type KosErrorCode,
+  refuse,
+  unixMs,
+} from '../../../../src/foundation/base/index.ts'
 import { PROFILES, type TransportRule } from '../../../../src/foundation/profiles/index.ts'
-import { checkSecured } from '../../../../src/network/transport/secured-peer.ts'
+import {
+  checkSecured,
+  type VerdictDisagreement,
+  type VerifyPeer,
+} from '../../../../src/network/transport/secured-peer.ts'
 import { tlsServerOptions } from '../../../../src/network/transport/tls-options.ts'
 import { createTestTlsFleet } from '../../../kit/tls.ts'
 import { must } from '../../../kit/transport.ts'
@@ -46,12 +55,21 @@ async function secured(
   return session ? connect(socket.getSession()) : socket
 }
 
-/** The rule that refuses, or the length of the leaf. */
-function judge(socket: TLSSocket, changes: Partial<TransportRule> = {}): string {
+let disagreements: VerdictDisagreement[] = []
+
+/** The rule that refuses, or the type of the leaf. */
+function judge(
+  socket: TLSSocket,
+  changes: Partial<TransportRule> = {},
+  verifyPeer: VerifyPeer = fleet.verifyPeer,
+): string {
+  disagreements = []
   const peer = checkSecured(socket, {
     transport: { ...base.transport, ...changes },
     purpose: 'server',
-    verifyPeer: fleet.verifyPeer,
+    verifyPeer,
+    trustedCaPem: [fleet.rootPem, fleet.intermediatePem],
+    onDisagreement: (found) => disagreements.push(found),
   })
   return isRefusal(peer) ? `${peer.code} ${peer.rule}` : `leaf ${typeof peer.leafDer}`
 }
@@ -95,13 +113,22 @@ test('a leaf that is early to the machine’s clock alone is left to the own che
   assert.equal(judge(socket), 'leaf object')
 })
 
-test('an early leaf of another fleet is refused by the own check', async (context) => {
+test('an early leaf of another fleet is refused by both checks', async (context) => {
   const other = createTestTlsFleet('Test').identity('early', {
     notBefore: unixMs(Date.now() + 3_600_000),
     notAfter: unixMs(Date.now() + 7_200_000),
   })
   const { cert, key } = must(tlsServerOptions(PROFILES['SEC-2'], other)).tls
-  assert.equal(judge(await secured(context, { cert, key } as TlsOptions)), 'KOS_PKI_ISSUER issuer')
+  const socket = await secured(context, { cert, key } as TlsOptions)
+  const untrusted = 'KOS_TRANSPORT_UNTRUSTED UNABLE_TO_VERIFY_LEAF_SIGNATURE'
+  assert.equal(String(socket.authorizationError), 'CERT_NOT_YET_VALID')
+  assert.equal(judge(socket), untrusted)
+  assert.deepEqual(disagreements, [])
+  // Time hides the bad signature from OpenSSL's verdict; without time it sees it.
+  assert.match(
+    judge(socket, {}, () => undefined),
+    /^KOS_TRANSPORT_VERDICT openssl: UNABLE_TO_VERIFY_LEAF_SIGNATURE, own: ok$/,
+  )
 })
 
 test('a leaf that has ended is refused by either check', async (context) => {
@@ -118,4 +145,44 @@ test('a resumed session is refused', async (context) => {
   const resumed = await secured(context, { secureOptions: 0 }, Buffer.alloc(0))
   assert.equal(resumed.isSessionReused(), true)
   assert.equal(judge(resumed), 'KOS_TRANSPORT_PARAMETERS resumption')
+})
+
+const own =
+  (code: KosErrorCode, rule: string): VerifyPeer =>
+  () =>
+    refuse(code, rule)
+
+test('a certificate that OpenSSL accepts and the own check refuses is an alarm', async (context) => {
+  const socket = await secured(context, {})
+  const verdict = judge(socket, {}, own('KOS_PKI_CERTIFICATE', 'uri-san'))
+  assert.equal(verdict, 'KOS_TRANSPORT_VERDICT openssl: ok, own: uri-san')
+  const expected = { openssl: 'ok', own: 'uri-san', source: '127.0.0.1', purpose: 'server' }
+  assert.deepEqual(disagreements, [expected])
+})
+
+test('a certificate that OpenSSL refuses and the own check accepts is an alarm', async (context) => {
+  const { cert, key } = must(
+    tlsServerOptions(PROFILES['SEC-2'], createTestTlsFleet('Test').identity('other')),
+  ).tls
+  const socket = await secured(context, { cert, key } as TlsOptions)
+  assert.match(
+    judge(socket, {}, () => undefined),
+    /^KOS_TRANSPORT_VERDICT openssl: [A-Z_]+, own: ok$/,
+  )
+  assert.equal(disagreements.length, 1)
+  assert.equal(disagreements[0]?.own, 'ok')
+})
+
+test('clocks and locks are no disagreement', async (context) => {
+  const socket = await secured(context, {})
+  const agreed: readonly (readonly [KosErrorCode, string])[] = [
+    ['KOS_PKI_CERTIFICATE', 'expired'],
+    ['KOS_PKI_CERTIFICATE', 'not-yet-valid'],
+    ['KOS_PKI_CERTIFICATE', 'issuer-validity'],
+    ['KOS_PKI_LOCKED', 'principal'],
+  ]
+  for (const [code, rule] of agreed) {
+    assert.equal(judge(socket, {}, own(code, rule)), `${code} ${rule}`)
+    assert.deepEqual(disagreements, [])
+  }
 })

@@ -42,6 +42,10 @@ export {
 } from './recorders.ts'
 export { memberSelf } from './self.ts'
 export { readCheckpoint, type SeenCheckpoint, writeCheckpoint } from './seen-checkpoint.ts'
-export { readCommandFile, secretFoldersOf } from './user-commands.ts'
-export { defaultCommandsFolder } from './user-commands-catalog.ts'
+export { secretFoldersOf } from './user-commands.ts'
+export {
+  type CommandFilesReport,
+  defaultCommandsFolder,
+  inspectCommandFiles,
+} from './user-commands-catalog.ts'
 export { KOS_VERSION } from './version.ts'

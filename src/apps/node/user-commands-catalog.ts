@@ -1,5 +1,12 @@
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Clock, Log } from '../../foundation/base/index.ts'
+import {
+  type Clock,
+  type Log,
+  refuse,
+  silentLog,
+  systemClock,
+} from '../../foundation/base/index.ts'
 import type { ExecutionQuota } from '../../foundation/profiles/index.ts'
 import {
   type Catalog,
@@ -7,6 +14,7 @@ import {
   createLiveCatalog,
   describingCommands,
   type ProgramRunner,
+  type RefusedFile,
 } from '../../commands/catalog/index.ts'
 import type { AuditLog } from '../../trust/audit/index.ts'
 import { recordSoon } from './recorders.ts'
@@ -99,6 +107,53 @@ const NOTHING: ExecutionQuota = Object.freeze({
   maxPrograms: 0,
   network: 'none',
 })
+
+/** What the files of a folder come to. */
+export interface CommandFilesReport {
+  readonly accepted: number
+  readonly refused: readonly RefusedFile[]
+}
+
+/**
+ * Reads the command files of a folder as its node does, without a node.
+ *
+ * @param folder - of the files
+ * @param options - names of the built-in commands, and the state folders
+ * @returns what a node would make of them; `undefined` when there is no folder that can be looked at
+ */
+export function inspectCommandFiles(
+  folder: string,
+  options: { readonly reserved: ReadonlySet<string>; readonly stateFolders: readonly string[] },
+): CommandFilesReport | undefined {
+  const userId = ownerOf(folder)
+  if (userId === undefined) return undefined
+  const refusal = refuse('KOS_NODE_COMMAND_FILE', 'inspection')
+  const commands = createUserCommands(
+    {
+      clock: systemClock,
+      log: silentLog,
+      apply: () => undefined,
+      record: () => undefined,
+      command: {
+        programs: { missing: [], run: () => Promise.resolve(refusal) },
+        quota: NOTHING,
+        nodeProgram: nodeProgram(),
+        userId,
+      },
+    },
+    { folder, reserved: options.reserved, secretFolders: secretFoldersOf(options.stateFolders) },
+  )
+  commands.reload()
+  return { accepted: commands.names().size, refused: commands.refused() }
+}
+
+function ownerOf(folder: string): number | undefined {
+  try {
+    return statSync(folder).uid
+  } catch {
+    return undefined
+  }
+}
 
 /** What a device can be told to do is part of its evidence. */
 function recordChange(

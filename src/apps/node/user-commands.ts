@@ -243,7 +243,7 @@ class FolderOfCommands implements UserCommands {
 }
 
 /** The content of a command file that nobody else could have written. */
-export function readCommandFile(path: string, userId: number): string | Error {
+function readCommandFile(path: string, userId: number): string | Error {
   const stats = lstatSync(path)
   if (!stats.isFile()) return new Error('is not a regular file')
   if (stats.size > MAX_COMMAND_FILE_BYTES) {

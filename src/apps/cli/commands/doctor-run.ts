@@ -5,10 +5,16 @@ import {
   systemProbeHost,
 } from '../../../commands/sandbox/index.ts'
 import { checkList, type CheckView } from '../../authority/index.ts'
-import { type Member, nodeErrors } from '../../node/index.ts'
+import {
+  defaultCommandsFolder,
+  inspectCommandFiles,
+  type Member,
+  nodeErrors,
+} from '../../node/index.ts'
+import { BUILTIN_WORDS } from '../builtin-words.ts'
 import type { CommandInput } from '../command-line.ts'
 import { readAnswer } from '../answers.ts'
-import type { CliContext } from '../context.ts'
+import { type CliContext, stateFolder } from '../context.ts'
 import { openCredential } from '../credential.ts'
 import { EXIT, paint, printable, printJson, relativeTime } from '../output.ts'
 
@@ -26,6 +32,7 @@ export async function doctor(context: CliContext, input: CommandInput): Promise<
       credentialCheck(context, member),
       ...(await authorityChecks(context, member)),
       await sandboxCheck(),
+      ...commandFilesCheck(context),
     ]
     if (input.flag('json')) printJson(context.terminal, checks)
     else printChecks(context, checks)
@@ -48,6 +55,21 @@ async function sandboxCheck(): Promise<CheckView> {
       ? `bubblewrap ${version ?? ''} starts under an unprivileged user`
       : `${refusal?.remedy ?? 'bubblewrap does not start'} (${refusal?.code ?? 'unknown'})`,
   }
+}
+
+/** The command files of this machine's node, where it has a folder of them that can be read. */
+function commandFilesCheck({ environment }: CliContext): CheckView[] {
+  const state = stateFolder(environment, 'node')
+  const report = inspectCommandFiles(defaultCommandsFolder(state), {
+    reserved: new Set(BUILTIN_WORDS.map(({ name }) => name)),
+    stateFolders: [state, stateFolder(environment, 'authority')],
+  })
+  if (!report) return []
+  const { accepted, refused } = report
+  const [first] = refused
+  const why = first ? `, ${refused.length} refused: ${first.file}: ${first.reason}` : ''
+  const detail = `${accepted} accepted${why}`
+  return [{ name: 'command files', state: first ? 'warning' : 'ok', detail }]
 }
 
 function credentialCheck(context: CliContext, member: Member): CheckView {

@@ -10,6 +10,7 @@ import {
   MAX_USER_COMMANDS,
   type UserCommands,
 } from '../../../../src/apps/node/user-commands.ts'
+import { inspectCommandFiles } from '../../../../src/apps/node/index.ts'
 import { silentLog } from '../../../../src/foundation/base/index.ts'
 import { profileOf } from '../../../../src/foundation/profiles/index.ts'
 import { createTestClock, type TestClock } from '../../../kit/clock.ts'
@@ -189,6 +190,18 @@ describe('refused with its reason', () => {
     assert.match(folder.user.refused()[0]?.reason ?? '', /^the folder does not exist/)
     assert.equal(folder.applied.length, 1)
   })
+})
+
+test('the folder can be looked at without a node', (context) => {
+  const folder = folderOf(context)
+  folder.write('a.json', named('a'))
+  folder.write('b.json', '{')
+  const options = { reserved: new Set<string>(), stateFolders: [] }
+  assert.deepEqual(inspectCommandFiles(folder.path, options), {
+    accepted: 1,
+    refused: [{ file: 'b.json', reason: '/ is no strict json: malformed' }],
+  })
+  assert.equal(inspectCommandFiles(join(folder.path, 'none'), options), undefined)
 })
 
 test('changes are found without the kernel’s help, too', (context) => {

@@ -1,5 +1,5 @@
-/** What a word of the command line stands for. */
-export type WordType = 'string' | 'number' | 'boolean'
+/** What a word of the command line stands for; `array`: the last ones, as texts. */
+export type WordType = 'string' | 'number' | 'boolean' | 'array'
 
 /** How the words of a command line become the arguments of a call. */
 export interface CommandWords {
@@ -17,6 +17,13 @@ export const BUILTIN_WORDS: readonly CommandWords[] = [
   { name: 'echo', positional: [['value', 'string']] },
   { name: 'files.list', positional: [['path', 'string']] },
   { name: 'files.read', positional: [['path', 'string']] },
+  {
+    name: 'process.run',
+    positional: [
+      ['program', 'string'],
+      ['arguments', 'array'],
+    ],
+  },
   { name: 'system.info', positional: [] },
   { name: 'system.status', positional: [] },
   { name: 'commands.list', positional: [] },

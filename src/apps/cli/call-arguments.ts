@@ -23,14 +23,17 @@ export function callArguments(
   const names = command?.positional ?? []
   if (!command)
     throw usage('this command is known to the peer only: give --args with a JSON object')
-  if (words.length > names.length)
+  const [last, lastType] = names.at(-1) ?? []
+  const takesRest = lastType === 'array'
+  if (words.length > names.length && !takesRest)
     throw usage(`${command.name} takes ${names.map(([name]) => name).join(' ') || 'no arguments'}`)
-  return Object.fromEntries(
-    words.map((word, index) => {
-      const [name, type] = names[index] ?? ['', 'string']
-      return [name, convert(word, { name, type })]
-    }),
-  )
+  const single = takesRest ? words.slice(0, names.length - 1) : words
+  const given = single.map((word, index) => {
+    const [name, type] = names[index] ?? ['', 'string']
+    return [name, convert(word, { name, type })]
+  })
+  const rest = words.slice(single.length)
+  return Object.fromEntries(takesRest && rest.length > 0 ? [...given, [last, rest]] : given)
 }
 
 function jsonArguments(json: string, words: readonly string[]): CborInput {
@@ -58,6 +61,7 @@ function convert(
       if (word !== 'true' && word !== 'false') throw usage(`${at.name} is true or false`)
       return word === 'true'
     case 'string':
+    case 'array':
       return word
   }
 }

@@ -53,7 +53,7 @@ function wordsOf(description: unknown, name: string): CommandWords {
 function typeOf(schema: unknown): WordType {
   const { type } = members(schema)
   if (type === 'integer' || type === 'number') return 'number'
-  return type === 'boolean' ? 'boolean' : 'string'
+  return type === 'boolean' || type === 'array' ? type : 'string'
 }
 
 function members(value: unknown): Readonly<Record<string, unknown>> {

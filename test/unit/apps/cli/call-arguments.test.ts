@@ -29,6 +29,21 @@ test('words take the types of the definition', () => {
   assert.deepEqual(callArguments(typed, [], undefined), {})
 })
 
+test('an array takes the words that are left, as texts', () => {
+  const listed: CommandWords = {
+    name: 'listed',
+    positional: [
+      ['program', 'string'],
+      ['arguments', 'array'],
+    ],
+  }
+  assert.deepEqual(callArguments(listed, ['df'], undefined), { program: 'df' })
+  assert.deepEqual(callArguments(listed, ['df', '-h', '1'], undefined), {
+    program: 'df',
+    arguments: ['-h', '1'],
+  })
+})
+
 test('words that do not fit are named', () => {
   for (const [words, reason] of [
     [['a', 'b'], 'count is a number'],

@@ -18,10 +18,11 @@ import type { AuditEvent } from './event.ts'
 import { FORWARD_LIMITS, type ForwardBatch, markForwarded, unforwarded } from './forwarding.ts'
 import { ingest, type IngestResult, type IngestSource } from './ingest.ts'
 import { type AuditReceipt, LogWriter } from './log.ts'
-import type { LogStorage, StoredEntry } from './log-storage.ts'
+import type { LogStorage, SourceState, StoredEntry } from './log-storage.ts'
 import { consistencyPath, inclusionPath, type InclusionClaim } from './proofs.ts'
 import { recoverLog, type Recovered } from './recover.ts'
 import type { SignedNote } from './signed-note.ts'
+import { parseAlarms, type SourceAlarm } from './source-alarm.ts'
 import { type AuditStore, SqliteLogStorage } from './sqlite-storage.ts'
 import { subtreeSource } from './subtrees.ts'
 import { type AuditVerification, verifyLog } from './verify.ts'
@@ -49,6 +50,17 @@ export interface AuditEntry {
 export interface InclusionProof extends InclusionClaim {
   readonly entry: Uint8Array
   readonly checkpoint: SignedNote
+}
+
+/** What a log knows of a node that forwards to it. */
+export interface AuditSource {
+  readonly source: string
+  /** How far the node's log was taken in: the index expected next. */
+  readonly nextIndex: number
+  /** When its newest entry was taken in, by the clock of this log; absent: none was. */
+  readonly takenAtMs?: UnixMs
+  /** What stands against the node's log. */
+  readonly alarms: readonly SourceAlarm[]
 }
 
 /** The audit log of one principal. */
@@ -90,6 +102,8 @@ export interface AuditLog {
   unforwarded(bounds?: { maxEntries: number; maxBytes: number }): Promise<ForwardBatch>
   /** Says that the authority expects this index next; may go back. @throws KOS_AUDIT_RANGE */
   markForwarded(nextIndex: number): Promise<void>
+  /** What is known of the nodes that forward to this log. */
+  sources(): Promise<readonly AuditSource[]>
   /** Takes in what a node forwards. @see ingest */
   ingest(from: IngestSource, batch: ForwardBatch): Promise<IngestResult | Refusal>
   /** Writes what waits and signs a checkpoint. @throws KOS_AUDIT_UNAVAILABLE */
@@ -203,10 +217,24 @@ function assemble(parts: Parts): AuditLog {
     argumentSalt: (index: number) => storage.salt(index),
     unforwarded: (bounds = FORWARD_LIMITS) => unforwarded(parts, bounds),
     markForwarded: (nextIndex: number) => markForwarded(parts, nextIndex),
+    sources: async () => {
+      const states = await storage.sources()
+      return Promise.all(states.map((state) => sourceOf(storage, state)))
+    },
     ingest: (from: IngestSource, batch: ForwardBatch) => ingest(parts, from, batch),
     flush: () => writer.flush(),
     close: () => writer.close(),
   })
+}
+
+async function sourceOf(
+  storage: LogStorage,
+  { source, nextIndex, alarm }: SourceState,
+): Promise<AuditSource> {
+  const newest = await storage.forwarded({ source, sourceIndex: nextIndex - 1 })
+  const takenAtMs = newest && decodeEntry(newest.entry).timeMs
+  const alarms = parseAlarms(alarm)
+  return { source, nextIndex, ...(takenAtMs !== undefined && { takenAtMs }), alarms }
 }
 
 async function proveInclusion(

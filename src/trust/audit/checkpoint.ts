@@ -141,6 +141,16 @@ export function claimedOrigin(note: SignedNote): string | undefined {
   return isRefusal(head) || !isOrigin(head.origin) ? undefined : head.origin
 }
 
+/**
+ * The size that a note claims, without a look at its signatures: for what was verified already.
+ *
+ * @returns `undefined` when the note is no checkpoint
+ */
+export function claimedSize(note: SignedNote): number | undefined {
+  const head = parseCheckpoint(note)
+  return isRefusal(head) ? undefined : head.size
+}
+
 function isOrigin(text: string): boolean {
   return isNoteName(text) && Buffer.byteLength(text) <= MAX_ORIGIN_BYTES
 }

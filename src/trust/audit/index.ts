@@ -4,12 +4,14 @@ export {
   type AuditLog,
   type AuditLogDeps,
   type AuditLogOptions,
+  type AuditSource,
   createAuditLog,
   type InclusionProof,
 } from './audit-log.ts'
 export {
   type Checkpoint,
   type CheckpointVerifier,
+  claimedSize,
   createCheckpointVerifier,
   type LogKey,
   type LogKeys,
@@ -38,6 +40,7 @@ export {
   verifyInclusion,
 } from './proofs.ts'
 export { type CallRecord, type CallRecorder, createCallRecorder } from './recorder.ts'
+export type { SourceAlarm } from './source-alarm.ts'
 export type { SignedNote } from './signed-note.ts'
 export type { AuditStore } from './sqlite-storage.ts'
 export { auditSegments, auditTables } from './sqlite-tables.ts'

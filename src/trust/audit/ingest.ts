@@ -15,6 +15,14 @@ import { FORWARD_LIMITS, type ForwardBatch } from './forwarding.ts'
 import type { LogWriter } from './log.ts'
 import type { LogStorage, SourceState } from './log-storage.ts'
 import { leafHash, MerkleFrontier } from './merkle.ts'
+import {
+  afterProgress,
+  formatAlarms,
+  isKnown,
+  parseAlarms,
+  type SourceAlarm,
+  withAlarm,
+} from './source-alarm.ts'
 
 /** What became of a batch. */
 export interface IngestResult {
@@ -44,18 +52,17 @@ export interface IngestDeps {
 /** A refusal that is also an alarm. */
 interface Alarm {
   readonly refusal: Refusal
-  /** Tells one alarm from the next. */
-  readonly key: string
+  readonly alarm: SourceAlarm
 }
 
 type Plan =
   | { readonly drafts: readonly Draft[]; readonly state: SourceState; readonly agreed: boolean }
   | Alarm
-  | Refusal
 
 /**
  * Takes in a batch of a node: all new entries, or none. The same batch again changes nothing. An entry
- * that was left out, contradicts an earlier one or the node's signed root is refused and recorded.
+ * that was left out, contradicts an earlier one or the node's signed root, or is none, is refused and
+ * recorded as an alarm, once.
  *
  * @param deps - log and clock of the authority
  * @param from - which node, and how its checkpoints are verified
@@ -75,15 +82,17 @@ export async function ingest(
   const outcome = await writer.exclusive(async (): Promise<IngestResult | Alarm | Refusal> => {
     const state = (await storage.source(from.source)) ?? emptyState(from.source)
     const plan = await planIngest({ ...deps, from, state }, batch)
-    if (isRefusal(plan)) return plan
-    if ('key' in plan) return plan.key === state.alarm ? plan.refusal : plan
-    if (plan.drafts.length > 0 || plan.state.checkpoint !== state.checkpoint) {
+    if ('refusal' in plan) {
+      return isKnown(parseAlarms(state.alarm), plan.alarm) ? plan.refusal : plan
+    }
+    const { checkpoint, alarm } = plan.state
+    if (plan.drafts.length > 0 || checkpoint !== state.checkpoint || alarm !== state.alarm) {
       await writer.appendFrom(plan.drafts, plan.state)
     }
     const { nextIndex } = plan.state
     return { accepted: plan.drafts.length, nextIndex, agreed: plan.agreed }
   })
-  return 'key' in outcome ? recordAlarm(deps, from.source, outcome) : outcome
+  return 'refusal' in outcome ? recordAlarm(deps, from.source, outcome) : outcome
 }
 
 function shapeFault(from: IngestSource, batch: ForwardBatch): string | undefined {
@@ -110,12 +119,12 @@ async function planIngest(planning: Planning, batch: ForwardBatch): Promise<Plan
   const { state, from } = planning
   const checkpoint = from.verifier?.(batch.checkpoint)
   if (checkpoint && isRefusal(checkpoint)) {
-    return refuse('KOS_AUDIT_INGEST', `checkpoint: ${checkpoint.rule}`)
+    return unfit(state.nextIndex, `checkpoint: ${checkpoint.rule}`)
   }
   if (batch.first > state.nextIndex) {
     const details = { nextIndex: state.nextIndex }
     const refusal = refuse('KOS_AUDIT_GAP', `entry ${state.nextIndex}`, { details })
-    return { refusal, key: `gap ${state.nextIndex}` }
+    return { refusal, alarm: { kind: 'gap', first: state.nextIndex, last: batch.first - 1 } }
   }
   const known = batch.entries.slice(0, state.nextIndex - batch.first)
   const contradiction = await firstContradiction(planning, batch.first, known)
@@ -152,20 +161,21 @@ function appendNew(
     if (agreed === false) break
     const sourceIndex = frontier.size
     const fault = entryFault(entry, sourceIndex)
-    if (fault) return refuse('KOS_AUDIT_INGEST', `entry ${sourceIndex}: ${fault}`)
+    if (fault) return unfit(state.nextIndex, `entry ${sourceIndex}: ${fault}`)
     drafts.push({ timeMs, content: { source: from.source, sourceIndex, entry } })
     frontier.push(leafHash(entry))
     agreed = agrees(frontier, checkpoint) ?? agreed
   }
   if (agreed === false) return fork(frontier.size)
+  const reached = { nextIndex: frontier.size, agreed: agreed ?? false }
   const next: SourceState = {
     source: state.source,
     nextIndex: frontier.size,
     frontier: frontier.roots(),
     checkpoint: agreed ? checkpoint?.note : state.checkpoint,
-    alarm: undefined,
+    alarm: formatAlarms(afterProgress(parseAlarms(state.alarm), reached)),
   }
-  return { drafts, state: next, agreed: agreed ?? false }
+  return { drafts, state: next, agreed: reached.agreed }
 }
 
 /** Whether the node signed this very tree; `undefined` when it signed one of another size. */
@@ -188,14 +198,20 @@ function entryFault(entry: Uint8Array, index: number): string | undefined {
 }
 
 function fork(index: number): Alarm {
-  return { refusal: refuse('KOS_AUDIT_FORK', `entry ${index}`), key: `fork ${index}` }
+  const refusal = refuse('KOS_AUDIT_FORK', `entry ${index}`)
+  return { refusal, alarm: { kind: 'fork', first: index } }
+}
+
+/** Nothing of this node is taken in until it sends what fits: somebody must see that. */
+function unfit(index: number, rule: string): Alarm {
+  return { refusal: refuse('KOS_AUDIT_INGEST', rule), alarm: { kind: 'unfit', first: index } }
 }
 
 /** Records an alarm once, durably, before the refusal is answered. */
 async function recordAlarm(
   { storage, writer }: IngestDeps,
   source: string,
-  { refusal, key }: Alarm,
+  { refusal, alarm }: Alarm,
 ): Promise<Refusal> {
   await writer.append({
     type: 'alert',
@@ -208,7 +224,8 @@ async function recordAlarm(
   })
   await writer.exclusive(async () => {
     const state = (await storage.source(source)) ?? emptyState(source)
-    await storage.setSource({ ...state, alarm: key })
+    const alarms = withAlarm(parseAlarms(state.alarm), alarm)
+    await storage.setSource({ ...state, alarm: formatAlarms(alarms) })
   })
   return refusal
 }

@@ -60,7 +60,7 @@ export interface SourceState {
   readonly frontier: Uint8Array
   /** Newest checkpoint of the node that agreed with its entries. */
   readonly checkpoint: SignedNote | undefined
-  /** The last alarm that was recorded, so that a repeated one is not recorded again. */
+  /** The alarms that stand, as `formatAlarms` writes them; they were recorded. */
   readonly alarm: string | undefined
 }
 
@@ -103,6 +103,8 @@ export interface LogStorage extends LogReader {
   setForwardedIndex(index: number): Promise<void>
   source(name: string): Promise<SourceState | undefined>
   setSource(state: SourceState): Promise<void>
+  /** All sources, by name. */
+  sources(): Promise<readonly SourceState[]>
   /** The entry that holds one which a node forwarded. */
   forwarded(origin: EntryOrigin): Promise<StoredEntry | undefined>
 }

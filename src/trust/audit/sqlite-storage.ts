@@ -135,14 +135,12 @@ export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
 
   async source(name: string): Promise<SourceState | undefined> {
     const row = await this.#get('SELECT * FROM audit_sources WHERE source = ?', name)
-    return (
-      row && {
-        source: name,
-        nextIndex: numberOf(row, 'next_index'),
-        frontier: bytesOf(row, 'frontier'),
-        checkpoint: textOf(row, 'checkpoint'),
-        alarm: textOf(row, 'alarm'),
-      }
+    return row && sourceState(row)
+  }
+
+  sources(): Promise<readonly SourceState[]> {
+    return attempt(() =>
+      this.#store.raw.prepare('SELECT * FROM audit_sources ORDER BY source').all().map(sourceState),
     )
   }
 
@@ -168,5 +166,15 @@ export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
 
   #get(sql: string, ...parameters: (string | number)[]): Promise<Row | undefined> {
     return attempt(() => this.#store.raw.prepare(sql).get(...parameters))
+  }
+}
+
+function sourceState(row: Row): SourceState {
+  return {
+    source: textOf(row, 'source') ?? '',
+    nextIndex: numberOf(row, 'next_index'),
+    frontier: bytesOf(row, 'frontier'),
+    checkpoint: textOf(row, 'checkpoint'),
+    alarm: textOf(row, 'alarm'),
   }
 }

@@ -174,6 +174,57 @@ describe('forwarding', () => {
     ])
   })
 
+  it('shows how far each log was taken in, and what stands against it', async (t) => {
+    const { node, authority, from } = await pair(t)
+    assert.deepEqual(await authority.audit.sources(), [])
+    await record(node, 'a', 'b', 'c', 'd')
+    const standing = async (): Promise<readonly unknown[]> =>
+      (await authority.audit.sources()).map(({ nextIndex, alarms: stand }) => [nextIndex, ...stand])
+    const whole = await node.audit.unforwarded()
+    const part = (first: number, count: number): ForwardBatch => ({
+      ...whole,
+      first,
+      entries: whole.entries.slice(first, first + count),
+    })
+    await authority.audit.ingest(from, part(0, 1))
+    const [source] = await authority.audit.sources()
+    assert.equal(source?.takenAtMs, authority.clock.wallMs())
+    // Entries 1 and 2 are left out.
+    await authority.audit.ingest(from, part(3, 1))
+    const gap = { kind: 'gap', first: 1, last: 2 }
+    assert.deepEqual(await standing(), [[1, gap]])
+    // Neither a statement without entries nor a part of what is missing closes a gap.
+    await authority.audit.ingest(from, part(1, 0))
+    assert.deepEqual(await standing(), [[1, gap]])
+    await authority.audit.ingest(from, part(1, 1))
+    assert.deepEqual(await standing(), [[2, gap]])
+    await authority.audit.ingest(from, part(2, 1))
+    assert.deepEqual(await standing(), [[3]])
+    // What is no entry of this place stops the log, until one comes.
+    const [first] = whole.entries
+    await authority.audit.ingest(from, { ...whole, first: 3, entries: first ? [first] : [] })
+    assert.deepEqual(await standing(), [[3, { kind: 'unfit', first: 3 }]])
+    await authority.audit.ingest(from, part(3, 1))
+    assert.deepEqual(await standing(), [[4]])
+    // A fork stays, also over a restart and whatever comes next, and is recorded once.
+    const other = await openTestLog(t, { origin: NODE_ORIGIN, keys: node.keys })
+    await record(other, 'a', 'forged')
+    const forged = await other.audit.unforwarded()
+    const before = authority.audit.size
+    for (const start of [0, 1, 1]) {
+      const batch = { ...forged, first: start, entries: forged.entries.slice(start) }
+      assert.equal(refused(await authority.audit.ingest(from, batch))[0], 'KOS_AUDIT_FORK')
+    }
+    assert.equal(authority.audit.size, before + 1)
+    await record(node, 'e')
+    const later = await node.audit.unforwarded()
+    assert.equal(accepted(await authority.audit.ingest(from, later)).agreed, true)
+    await authority.close()
+    const again = await openTestLog(t, { ...authority, origin: 'kos.test/authority/a' })
+    const [stands] = await again.audit.sources()
+    assert.deepEqual([stands?.nextIndex, stands?.alarms], [5, [{ kind: 'fork', first: 1 }]])
+  })
+
   it('takes entries in without keys of the node, unproven', async (t) => {
     const { node, authority } = await pair(t)
     await record(node, 'a')
@@ -212,7 +263,13 @@ describe('forwarding', () => {
       const result = await authority.audit.ingest(origin, { ...batch, ...changes })
       assert.deepEqual(refused(result), ['KOS_AUDIT_INGEST', rule])
     }
-    assert.equal(authority.audit.size, size)
+    // Nothing was taken in; what keeps a log from going on was recorded, once for each place.
+    const recorded = ['checkpoint: blank line', 'entry 0: index']
+    assert.deepEqual(
+      await alarms(authority),
+      recorded.map((rule) => `KOS_AUDIT_INGEST ${rule}`),
+    )
+    assert.equal(authority.audit.size, size + recorded.length)
   })
 
   it('takes in nothing when it cannot write', async (t) => {

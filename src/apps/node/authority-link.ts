@@ -101,7 +101,8 @@ class Link implements AuthorityLink {
       backoff.reset()
       this.#open = opened
       this.#deps.log.event('authority.connected', {})
-      await this.#catchUp()
+      // A call whose connection is lost waits for the next one: that must not wait for the call.
+      await Promise.race([this.#catchUp(), opened.session.closed])
       const close = await opened.session.closed
       this.#open = undefined
       this.#deps.log.event('authority.lost', { rule: close.rule })

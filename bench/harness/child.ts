@@ -93,7 +93,8 @@ async function perform(request: ChildRequest): Promise<unknown> {
       return measure(request.load)
     case 'cpu': {
       const { user, system } = process.cpuUsage()
-      return user + system
+      const more = end && 'moreCpuUs' in end ? end.moreCpuUs?.() : undefined
+      return user + system + (more ?? 0)
     }
     case 'profile':
       return startProfile()

@@ -10,6 +10,8 @@ export interface EndSetup {
 /** The server process of a contender. */
 export interface ServerEnd {
   readonly port: number
+  /** User and system time so far of processes beside this one, in microseconds. */
+  moreCpuUs?(): number
   close(): Promise<void> | void
 }
 

@@ -1,10 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MemberRole } from './fleet.ts'
 import type { ChildAnswer, ChildRequest, Load, Measured } from './messages.ts'
 
 const CHILD = new URL('child.ts', import.meta.url)
+const LAUNCHER = new URL('../../bin/kosd', import.meta.url)
 /** The server may still write its audit log and free memory when the client is done. */
 const SETTLE_MS = 120
 
@@ -30,6 +32,8 @@ export interface RunningContender {
 export interface ProcessOptions {
   /** Folder made by `createFleet`. */
   readonly fleet: string
+  /** The core that both ends share; absent: they run where the system puts them. */
+  readonly core?: number | undefined
   /** Contenders to run without the others; absent: all. */
   readonly only?: readonly string[] | undefined
   /** Numbers in flight to run without the others; absent: all. */
@@ -45,8 +49,13 @@ class Child {
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>()
   #next = 0
 
-  constructor(name: string, role: MemberRole, { fleet }: ProcessOptions) {
-    this.#process = fork(CHILD, [name, role, fleet], { execArgv: [], stdio: 'inherit' })
+  constructor(name: string, role: MemberRole, { fleet, core }: ProcessOptions) {
+    const flags = launchFlags(name)
+    const how =
+      core === undefined
+        ? { execArgv: flags }
+        : { execPath: 'taskset', execArgv: ['-c', `${core}`, process.execPath, ...flags] }
+    this.#process = fork(CHILD, [name, role, fleet], { ...how, stdio: 'inherit' })
     this.#process.on('message', (answer: ChildAnswer) => this.#answered(answer))
     this.#process.on('exit', (code, signal) => {
       const error = new Error(`${name} ${role} ended early: ${code ?? signal}`)
@@ -76,6 +85,15 @@ class Child {
     if ('error' in answer) waiting?.reject(new Error(answer.error))
     else waiting?.resolve(answer.value)
   }
+}
+
+/** Flags of Node with which `bin/kosd` starts its program: the ends of kOS run as it would run them. */
+function launchFlags(name: string): string[] {
+  if (!name.startsWith('kos')) return []
+  const launcher = readFileSync(LAUNCHER, 'utf8')
+  const flags = /^launch kosd '([^']*)'/m.exec(launcher)?.[1]
+  if (flags === undefined) throw new Error('bin/kosd names no flags')
+  return flags.split(' ')
 }
 
 /** Starts both ends of a contender of `contenders/` and connects them. */

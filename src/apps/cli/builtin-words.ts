@@ -15,6 +15,7 @@ export interface CommandWords {
 export const BUILTIN_WORDS: readonly CommandWords[] = [
   { name: 'calc', positional: [['expression', 'string']] },
   { name: 'echo', positional: [['value', 'string']] },
+  { name: 'files.fetch', positional: [['path', 'string']] },
   { name: 'files.list', positional: [['path', 'string']] },
   { name: 'files.read', positional: [['path', 'string']] },
   {

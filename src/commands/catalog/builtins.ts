@@ -1,6 +1,7 @@
 import { calcCommand } from './calc.ts'
 import type { Command } from './command.ts'
 import { echoCommand } from './echo.ts'
+import { filesFetchCommand } from './files-fetch.ts'
 import { filesListCommand } from './files-list.ts'
 import { checkRoots, type FileRoot } from './files-path.ts'
 import { filesReadCommand } from './files-read.ts'
@@ -14,7 +15,7 @@ import { systemInfoCommand, systemStatusCommand, type SystemPort } from './syste
  * @param options - the folders that the files commands may reach; a node shares its `share` folder
  * under the name `share`, an empty list shares nothing
  * and the programs of `process.run`; without them it is a definition that refuses every run
- * @returns calc, echo, files.list, files.read, process.run, system.info and system.status
+ * @returns calc, echo, files.fetch, files.list, files.read, process.run, system.info and system.status
  * @throws {@link KosError} KOS_CATALOG_ROOT when a folder is malformed
  */
 export function createBuiltins(
@@ -25,6 +26,7 @@ export function createBuiltins(
   return [
     calcCommand,
     echoCommand,
+    filesFetchCommand(roots),
     filesListCommand(roots),
     filesReadCommand(roots),
     processRunCommand(options.programs ?? NO_PROGRAMS),

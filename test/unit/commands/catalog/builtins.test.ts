@@ -20,6 +20,7 @@ test('a daemon offers exactly these commands', () => {
     [
       ['calc', 'rpc', 'read'],
       ['echo', 'rpc', 'read'],
+      ['files.fetch', 'rpc', 'read'],
       ['files.list', 'rpc', 'read'],
       ['files.read', 'rpc', 'read'],
       ['process.run', 'rpc', 'change'],

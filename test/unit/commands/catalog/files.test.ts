@@ -1,4 +1,4 @@
-/** `files.read` and `files.list` on a real folder. */
+/** `files.read`, `files.fetch` and `files.list` on a real folder. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { linkSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
@@ -271,4 +271,55 @@ test('no descriptor stays open', async (context) => {
     await runCommand(list, { path })
   }
   assert.equal(open(), before)
+})
+
+describe('files.fetch', () => {
+  const fetching = (
+    context: TestContext,
+    taken: Uint8Array[],
+  ): { readonly folder: string; fetch(args: object): ReturnType<typeof runCommand> } => {
+    const { folder } = shared(context)
+    const command = builtin('files.fetch', [{ name: 'share', directory: folder }])
+    const emit = async (bytes: Uint8Array): Promise<void> => {
+      taken.push(Uint8Array.from(bytes))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    return { folder, fetch: (args) => runCommand(command, args, { ...commandContext(), emit }) }
+  }
+
+  test('sends a file in pieces, each when the one before was taken', async (context) => {
+    const taken: Uint8Array[] = []
+    const { folder, fetch } = fetching(context, taken)
+    const content = Buffer.from(Uint8Array.from({ length: 700_000 }, (_, index) => index % 253))
+    writeFileSync(join(folder, 'big.bin'), content)
+    const path = join(folder, 'big.bin')
+    const whole = { path, sizeBytes: 700_000, offset: 0, length: 700_000, complete: true }
+    assert.deepEqual(await fetch({ path: 'share/big.bin' }), whole)
+    assert.ok(taken.length > 2 && Buffer.concat(taken).equals(content))
+    taken.length = 0
+    const part = await fetch({ path: 'share/big.bin', offset: 100, length: 300_000 })
+    assert.deepEqual(part, { ...whole, offset: 100, length: 300_000, complete: false })
+    assert.ok(Buffer.concat(taken).equals(content.subarray(100, 300_100)))
+    taken.length = 0
+    const behind = await fetch({ path: 'share/big.bin', offset: 700_001 })
+    assert.deepEqual(behind, { ...whole, offset: 700_001, length: 0 })
+    assert.equal(taken.length, 0)
+  })
+
+  test('refuses what files.read refuses, and a caller without a stream', async (context) => {
+    const { folder, fetch } = fetching(context, [])
+    symlinkSync('/etc/passwd', join(folder, 'link'))
+    for (const [path, rule] of [
+      ['share/../etc/passwd', 'files/dot-dot'],
+      ['/etc/passwd', 'files/root'],
+      ['share/link', 'files/symlink'],
+      ['share/sub', 'files/not-regular'],
+      ['share/none', 'files/missing'],
+    ] as const) {
+      assert.equal((await fetch({ path }))['rule'], rule)
+    }
+    const command = builtin('files.fetch', [{ name: 'share', directory: folder }])
+    const refused = await runCommand(command, { path: 'share/note.txt' })
+    assert.equal(refused['rule'], 'files/stream')
+  })
 })

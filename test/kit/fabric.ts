@@ -28,7 +28,7 @@ import {
 import type { Role } from '../../src/apps/authority/http-types.ts'
 import { createCredential } from '../../src/apps/authority/operator.ts'
 import { createPublisher } from '../../src/apps/authority/publisher.ts'
-import type { CliWorld } from '../../src/apps/cli/context.ts'
+import type { CliStreams, CliWorld } from '../../src/apps/cli/context.ts'
 import { main as kosctlMain } from '../../src/apps/cli/main.ts'
 import type { Terminal } from '../../src/apps/cli/output.ts'
 import {
@@ -160,15 +160,21 @@ export interface KosctlChanges {
   readonly input?: string
   readonly signal?: AbortSignal
   readonly terminal?: CapturedTerminal
+  /** `KOS_AGENT`. */
+  readonly agent?: string
+  /** What a shell reads and writes. */
+  readonly streams?: CliStreams
 }
 
 /** The world of a program under test. */
-export function testWorld(changes: Partial<CliWorld> & { readonly config?: string }): CliWorld {
-  const { config, ...rest } = changes
+export function testWorld(
+  changes: Partial<CliWorld> & { readonly config?: string; readonly agent?: string },
+): CliWorld {
+  const { config, agent, ...rest } = changes
   return {
     clock: createJumpClock(),
     random: systemRandom,
-    environment: { home: '/nowhere', config, state: undefined, isRoot: false, user: 'olga' },
+    environment: { home: '/nowhere', config, state: undefined, agent, isRoot: false, user: 'olga' },
     readInput: () => '',
     ...rest,
   }
@@ -253,7 +259,7 @@ class Fabric implements TestFabric {
   }
 
   async kosctl(args: readonly string[], changes: KosctlChanges = {}): Promise<Ran> {
-    const terminal = changes.terminal ?? captureTerminal()
+    const { terminal = captureTerminal(), streams } = changes
     const code = await kosctlMain(
       args,
       terminal,
@@ -262,6 +268,8 @@ class Fabric implements TestFabric {
         clock: changes.clock ?? this.clock,
         readInput: () => changes.input ?? '',
         ...(changes.signal && { signal: changes.signal }),
+        ...(changes.agent !== undefined && { agent: changes.agent }),
+        ...(streams && { openStreams: () => streams }),
       }),
     )
     return { code, ...terminal.printed }

@@ -3,6 +3,8 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, type Random, systemClock, systemRandom } from '../../foundation/base/index.ts'
 import type { Terminal } from './output.ts'
+import type { PeerCalls } from './peer-calls.ts'
+import type { Program } from './program.ts'
 
 /** Environment of a command, read once by the entry. */
 export interface CliEnvironment {
@@ -11,6 +13,8 @@ export interface CliEnvironment {
   readonly state: string | undefined
   readonly isRoot: boolean
   readonly user: string
+  /** Where the agent listens instead of below the configuration folder; empty: no agent is asked. */
+  readonly agent?: string | undefined
 }
 
 /** The world that a program runs in; handed in so that tests have one of their own. */
@@ -20,13 +24,27 @@ export interface CliWorld {
   readonly environment: CliEnvironment
   /** Reads standard input to its end. */
   readInput(): string
+  /** Standard input and output as streams, for what reads line by line. */
+  openStreams?(): CliStreams
   /** Ends what runs until it is interrupted, as SIGTERM does; absent: only signals do. */
   readonly signal?: AbortSignal
+}
+
+/** What a shell reads lines from and writes its prompt to. */
+export interface CliStreams {
+  readonly input: NodeJS.ReadableStream
+  readonly output: NodeJS.WritableStream
+  /** Whether somebody types there. */
+  readonly isTerminal: boolean
 }
 
 /** What every command gets. */
 export interface CliContext extends CliWorld {
   readonly terminal: Terminal
+  /** The program that the command is part of. */
+  readonly program: Program
+  /** Sessions that stay open between commands, in a shell. */
+  readonly calls?: PeerCalls
 }
 
 /** The world of this process. */
@@ -36,6 +54,10 @@ export function processWorld(): CliWorld {
     random: systemRandom,
     environment: readEnvironment(),
     readInput: () => readFileSync(0, 'utf8'),
+    openStreams: () => {
+      const { stdin, stdout } = process
+      return { input: stdin, output: stdout, isTerminal: stdin.isTTY && stdout.isTTY }
+    },
   })
 }
 
@@ -46,6 +68,7 @@ function readEnvironment(): CliEnvironment {
     config: env['KOS_CONFIG'],
     state: env['KOS_STATE'],
     isRoot: process.getuid?.() === 0,
+    agent: env['KOS_AGENT'],
     user: env['SUDO_USER'] ?? env['USER'] ?? env['LOGNAME'] ?? 'operator',
   })
 }

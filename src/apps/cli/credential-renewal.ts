@@ -1,7 +1,7 @@
 import { closeSync, openSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Member, nodeErrors, renewMembership } from '../node/index.ts'
-import { type CliContext, configFolder } from './context.ts'
+import { type CliWorld, configFolder } from './context.ts'
 import { isRenewalDue, openCredential } from './credential.ts'
 
 /** Longest silence of the authority in milliseconds. */
@@ -25,14 +25,14 @@ export async function renewEnded(member: Member): Promise<void> {
  * Renews a credential behind a command that is done and has said so: whatever goes wrong here is tried
  * again by the next one.
  */
-export async function renewQuietly(context: CliContext): Promise<void> {
-  const path = join(configFolder(context.environment), LOCK_NAME)
+export async function renewQuietly(world: CliWorld): Promise<void> {
+  const path = join(configFolder(world.environment), LOCK_NAME)
   // Two commands at once would each make a key of the next generation: a copy, to the authority.
-  if (!takeLock(path, context.clock.wallMs())) return
+  if (!takeLock(path, world.clock.wallMs())) return
   try {
-    const member = openCredential(context)
+    const member = openCredential(world)
     try {
-      if (!isRenewalDue(context, member)) return
+      if (!isRenewalDue(world, member)) return
       await renewMembership(member, { addresses: [], timeoutMs: QUIET_TIMEOUT_MS })
     } finally {
       member.close()

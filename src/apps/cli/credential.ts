@@ -1,6 +1,6 @@
 import { type AuthorityClient, type Member, openMember } from '../node/index.ts'
 import { renewAtMs } from '../../trust/pki/index.ts'
-import { type CliContext, configFolder } from './context.ts'
+import { type CliWorld, configFolder } from './context.ts'
 import { cliErrors } from './errors.ts'
 
 /** Longest silence of the authority in milliseconds. */
@@ -9,13 +9,13 @@ const AUTHORITY_TIMEOUT_MS = 10_000
 /**
  * Opens the credential that a command acts with.
  *
- * @param context - see {@link CliContext}
+ * @param world - see {@link CliWorld}
  * @param folder - another credential's folder, for example a node's state folder
  * @throws {@link KosError} KOS_CLI_CREDENTIAL when there is none
  */
-export function openCredential(context: CliContext, folder?: string): Member {
-  const place = folder ?? configFolder(context.environment)
-  const member = openMember(context, { folder: place, onKeepFailed: () => undefined })
+export function openCredential(world: CliWorld, folder?: string): Member {
+  const place = folder ?? configFolder(world.environment)
+  const member = openMember(world, { folder: place, onKeepFailed: () => undefined })
   if (!member) throw cliErrors.error('KOS_CLI_CREDENTIAL', { folder: place })
   return member
 }
@@ -29,34 +29,34 @@ export function openCredential(context: CliContext, folder?: string): Member {
  * @see identity: Renewal and absence
  */
 export async function withCredential<T>(
-  context: CliContext,
+  world: CliWorld,
   work: (member: Member) => Promise<T>,
 ): Promise<T> {
-  let member = openCredential(context)
+  let member = openCredential(world)
   try {
     if (member.clock.wallMs() >= member.validity.notAfter) {
       const { renewEnded } = await import('./credential-renewal.ts')
       await renewEnded(member)
       member.close()
-      member = openCredential(context)
+      member = openCredential(world)
     }
     return await work(member)
   } finally {
-    const isDue = isRenewalDue(context, member)
+    const isDue = isRenewalDue(world, member)
     member.close()
     if (isDue) {
       const { renewQuietly } = await import('./credential-renewal.ts')
-      await renewQuietly(context)
+      await renewQuietly(world)
     }
   }
 }
 
 /** Runs work with a verified connection to the authority, and closes both afterwards. */
 export function withAuthority<T>(
-  context: CliContext,
+  world: CliWorld,
   work: (client: AuthorityClient, member: Member) => Promise<T>,
 ): Promise<T> {
-  return withCredential(context, async (member) => {
+  return withCredential(world, async (member) => {
     const client = await member.connectAuthority(AUTHORITY_TIMEOUT_MS)
     try {
       return await work(client, member)
@@ -67,7 +67,7 @@ export function withAuthority<T>(
 }
 
 /** Whether a credential is past half of its life, and has not ended. */
-export function isRenewalDue({ random }: CliContext, { clock, validity }: Member): boolean {
+export function isRenewalDue({ random }: CliWorld, { clock, validity }: Member): boolean {
   const now = clock.wallMs()
   const { notBefore, notAfter } = validity
   return now < notAfter && now >= renewAtMs(notBefore, notAfter, random)

@@ -1,3 +1,4 @@
+import { agentCommands } from './commands/agent.ts'
 import { auditCommands } from './commands/audit.ts'
 import { commandsCommands } from './commands/commands.ts'
 import { devicesCommands } from './commands/devices.ts'
@@ -26,6 +27,7 @@ const KOSCTL: Program = {
     ...commandsCommands,
     ...policyCommands,
     ...auditCommands,
+    ...agentCommands,
     ...doctorCommands,
   ],
 }

@@ -10,7 +10,7 @@ import {
   parseHostPort,
   type PeerRuntime,
 } from '../node/index.ts'
-import type { CliContext } from './context.ts'
+import type { CliWorld } from './context.ts'
 import { cliErrors } from './errors.ts'
 
 const AUTHORITY_TIMEOUT_MS = 5000
@@ -23,35 +23,67 @@ const STALE_TIMEOUT_MS = 1500
 export interface PeerConnection {
   readonly open: OpenSession
   readonly entry: DirectoryEntry
+}
+
+/** Connections of one principal to its peers. */
+export interface Peers {
+  /**
+   * Connects straight to a peer by its name in the signed directory. The cached directory is enough;
+   * the authority is asked only when the lock list has aged, and when the name or the address does
+   * not work any more.
+   *
+   * @throws {@link KosError} KOS_CLI_UNKNOWN_PEER, KOS_CLI_UNREACHABLE
+   */
+  connect(name: string): Promise<PeerConnection>
+  /** Fetches a lock list that has aged, and ends the sessions of peers that it names. */
+  freshen(): Promise<void>
+  /** Takes what changed in bundle and lock list into account: new dials, and open sessions. */
+  recheck(): void
+  /** Ends all sessions at once. */
   close(): Promise<void>
 }
 
-/**
- * Connects straight to a peer by its name in the signed directory. The cached directory is enough;
- * the authority is asked only when the lock list has aged, and when the name or the address does not
- * work any more.
- *
- * @throws {@link KosError} KOS_CLI_UNKNOWN_PEER, KOS_CLI_UNREACHABLE
- */
-export async function connectPeer(
-  context: CliContext,
-  member: Member,
-  name: string,
-): Promise<PeerConnection> {
-  if (isStale(member)) await refresh(member, STALE_TIMEOUT_MS)
+/** Makes the connections of one principal; the member stays open as long as they are used. */
+export function openPeers({ random }: Pick<CliWorld, 'random'>, member: Member): Peers {
   const runtime = createPeerRuntime(
     {
       clock: member.clock,
-      random: context.random,
+      random,
       log: silentLog,
       admission: createAdmission({ clock: member.clock, onRefusals: () => undefined }),
       self: memberSelf(member),
     },
     SESSION_LIMITS,
   )
+  const recheck = (): void => {
+    runtime.updateIdentity()
+    runtime.recheckSessions()
+  }
+  return {
+    connect: (name) => connectBy(name, member, runtime),
+    freshen: async () => {
+      if (!isStale(member)) return
+      await refresh(member, STALE_TIMEOUT_MS)
+      recheck()
+    },
+    recheck,
+    close: () => {
+      // Nothing of ours runs any more: there is nothing to drain.
+      for (const { session } of runtime.sessions) session.close('done')
+      return runtime.close()
+    },
+  }
+}
+
+async function connectBy(
+  name: string,
+  member: Member,
+  runtime: PeerRuntime,
+): Promise<PeerConnection> {
+  if (isStale(member)) await refresh(member, STALE_TIMEOUT_MS)
   const cached = findEntry(member, name)
   const first = cached ? await dialEntry(runtime, cached) : undefined
-  if (cached && first && !isRefusal(first)) return connection(runtime, cached, first)
+  if (cached && first && !isRefusal(first)) return { open: first, entry: cached }
   const isFresh = await refresh(member, AUTHORITY_TIMEOUT_MS)
   // A new bundle may name another intermediate.
   runtime.updateIdentity()
@@ -62,28 +94,27 @@ export async function connectPeer(
       : cliErrors.error('KOS_CLI_UNREACHABLE', { name, rule: 'directory' })
   }
   const open = await dialEntry(runtime, entry)
-  if (!isRefusal(open)) return connection(runtime, entry, open)
+  if (!isRefusal(open)) return { open, entry }
   const address = entry.addresses[0] ?? '-'
   throw cliErrors.error('KOS_CLI_UNREACHABLE', { name, address, rule: open.rule })
 }
 
-function connection(
-  runtime: PeerRuntime,
-  entry: DirectoryEntry,
-  open: OpenSession,
-): PeerConnection {
+/** One connection of its own, as {@link Peers.connect}; closing it closes everything. */
+export async function connectPeer(
+  world: Pick<CliWorld, 'random'>,
+  member: Member,
+  name: string,
+): Promise<PeerConnection & { close(): Promise<void> }> {
+  const peers = openPeers(world, member)
+  const connection = await peers.connect(name)
   return {
-    open,
-    entry,
-    close: (): Promise<void> => {
-      // Nothing of ours runs any more: there is nothing to drain.
-      open.session.close('done')
-      return runtime.close()
-    },
+    ...connection,
+    close: () => peers.close(),
   }
 }
 
-function findEntry(member: Member, name: string): DirectoryEntry | undefined {
+/** What the signed directory says of a peer, by its name or id. */
+export function findEntry(member: Member, name: string): DirectoryEntry | undefined {
   const { directory } = member.fabric
   return directory.byName(name) ?? directory.byId(name)
 }

@@ -59,10 +59,11 @@ export async function runProgram(
 }
 
 async function runCommand(
-  { head, commands }: Program,
+  program: Program,
   argv: readonly string[],
   { terminal, world }: ProgramPlace,
 ): Promise<number> {
+  const { head, commands } = program
   const found = findCommand(commands, argv)
   if (!found) throw cliErrors.error('KOS_CLI_USAGE', { command: argv[0] ?? '' })
   if (found.rest.some(isHelp)) {
@@ -72,7 +73,7 @@ async function runCommand(
   const input = parseInput(found.command, found.rest, head.program)
   // What help does not need is not loaded for it.
   const { processWorld } = world ? { processWorld: () => world } : await import('./context.ts')
-  return found.command.run({ ...processWorld(), terminal }, input)
+  return found.command.run({ ...processWorld(), terminal, program }, input)
 }
 
 function isHelp(word: string): boolean {

@@ -2,13 +2,11 @@ import type { CallResult } from '../../../network/session/index.ts'
 import { BUILTIN_WORDS, type CommandWords } from '../builtin-words.ts'
 import { callArguments } from '../call-arguments.ts'
 import type { CommandInput } from '../command-line.ts'
-import type { Member } from '../../node/index.ts'
 import type { CliContext } from '../context.ts'
-import { openCredential, withCredential } from '../credential.ts'
 import { cliErrors } from '../errors.ts'
 import { EXIT, paint, parseDuration, printable, printJson } from '../output.ts'
 import { type AskPeer, peerWords } from '../peer-words.ts'
-import { connectPeer } from '../peers.ts'
+import { withCalls } from '../peer-calls.ts'
 
 const DEFAULT_DEADLINE = '10s'
 /** @see protocol: Limits */
@@ -28,17 +26,12 @@ export async function exec(context: CliContext, input: CommandInput): Promise<nu
   // What only the peer knows has to be asked of it; everything else is found wrong before connecting.
   const isAsked = !builtin && words.length > 0 && json === undefined
   const known = isAsked ? undefined : callArguments(builtin, words, json)
-  return actAs(context, input.text('identity'), async (member) => {
-    const connection = await connectPeer(context, member, peer)
-    try {
-      const { session } = connection.open
-      const ask: AskPeer = (command, args) => session.call(command, args, { deadlineMs })
-      const result = known ? await ask(name, known) : await callAsked(ask, name, words)
-      const what = `${name} on ${peer}`
-      return printResult(context, { what, result, isJson: input.flag('json') })
-    } finally {
-      await connection.close()
-    }
+  return withCalls(context, input.text('identity'), async (calls) => {
+    const ask: AskPeer = (command, args) =>
+      calls.call({ peer, command, arguments: args, deadlineMs }, context.signal)
+    const result = known ? await ask(name, known) : await callAsked(ask, name, words)
+    const what = `${name} on ${peer}`
+    return printResult(context, { what, result, isJson: input.flag('json') })
   })
 }
 
@@ -55,21 +48,6 @@ async function callAsked(
 
 function wordsOf(command: string): CommandWords | undefined {
   return BUILTIN_WORDS.find(({ name }) => name === command)
-}
-
-/** The credential of a node is its daemon's to renew. */
-async function actAs<T>(
-  context: CliContext,
-  folder: string | undefined,
-  work: (member: Member) => Promise<T>,
-): Promise<T> {
-  if (folder === undefined) return withCredential(context, work)
-  const member = openCredential(context, folder)
-  try {
-    return await work(member)
-  } finally {
-    member.close()
-  }
 }
 
 function printResult(

@@ -1,0 +1,75 @@
+import { agentSocket } from '../agent-place.ts'
+import { startAgent } from '../agent-server.ts'
+import type { CommandInput } from '../command-line.ts'
+import type { CliContext } from '../context.ts'
+import { serveUntilSignal } from '../daemon.ts'
+import { cliErrors } from '../errors.ts'
+import { holdCalls } from '../held-calls.ts'
+import { EXIT, parseDuration, printFields, printJsonLine } from '../output.ts'
+
+/** `kosctl agent`: until it is told to stop, or nobody asked for long. */
+export async function agent(context: CliContext, input: CommandInput): Promise<number> {
+  const idleMs = idleOf(input)
+  const socket = agentSocket(context.environment)
+  if (socket === undefined) {
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: 'KOS_AGENT is set to nothing: no agent' })
+  }
+  const calls = holdCalls(context)
+  // A credential that cannot be opened is said now, not at the first call.
+  const { principal } = calls.describe()
+  const over = new AbortController()
+  const idle = createIdleTimer(context, idleMs, () => over.abort())
+  const running = await startAgent(calls, {
+    socket,
+    onRequest: () => idle.restart(),
+    onStop: () => over.abort(),
+  })
+  idle.restart()
+  printStart(context, input, { socket, principal, pid: process.pid })
+  const signal = context.signal ? AbortSignal.any([context.signal, over.signal]) : over.signal
+  const terminal = input.flag('json') ? { ...context.terminal, out: () => undefined } : undefined
+  await serveUntilSignal({ ...context, ...(terminal && { terminal }), signal }, async () => {
+    idle.cancel()
+    await running.close()
+  })
+  return EXIT.ok
+}
+
+function idleOf(input: CommandInput): number | undefined {
+  const text = input.text('idle')
+  if (text === undefined) return undefined
+  const idleMs = parseDuration(text)
+  if (idleMs) return idleMs
+  throw cliErrors.error('KOS_CLI_USAGE', { reason: '--idle is a duration such as 10m' })
+}
+
+function createIdleTimer(
+  { clock }: CliContext,
+  idleMs: number | undefined,
+  onIdle: () => void,
+): { restart(): void; cancel(): void } {
+  let cancel: (() => void) | undefined
+  return {
+    restart: () => {
+      cancel?.()
+      cancel = idleMs === undefined ? undefined : clock.after(idleMs, onIdle)
+    },
+    cancel: () => cancel?.(),
+  }
+}
+
+function printStart(
+  { terminal }: CliContext,
+  input: CommandInput,
+  facts: { readonly socket: string; readonly principal: string; readonly pid: number },
+): void {
+  if (input.flag('json')) {
+    printJsonLine(terminal, facts)
+    return
+  }
+  printFields(terminal, [
+    ['agent', facts.socket],
+    ['principal', facts.principal],
+    ['pid', String(facts.pid)],
+  ])
+}

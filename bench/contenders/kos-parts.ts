@@ -13,6 +13,7 @@ import type { Authenticated, CallRequest, PeerFacts } from '../../src/foundation
 import { type Profile, profileOf } from '../../src/foundation/profiles/index.ts'
 import { openStore, type Store } from '../../src/foundation/storage/index.ts'
 import {
+  type Command,
   createBuiltins,
   createCatalog,
   readHostInfo,
@@ -24,6 +25,7 @@ import {
   createExecutor,
   DEFAULT_EXECUTOR_LIMITS,
   type Executor,
+  type ExecutorLimits,
 } from '../../src/commands/execution/index.ts'
 import { type Admission, createAdmission } from '../../src/network/admission/index.ts'
 import {
@@ -203,7 +205,8 @@ async function close(parts: {
   parts.store.close()
 }
 
-async function openAudit(
+/** The audit log of a member in a store of its own. */
+export async function openAudit(
   { keys, principal }: BenchMember,
   { directory, log }: { readonly directory: string; readonly log: Log },
 ): Promise<{ readonly store: Store<object>; readonly audit: AuditLog }> {
@@ -241,10 +244,21 @@ function recordSessions(
   void session.closed.then(() => record('session.closed'))
 }
 
-function createNodeExecutor(
+/**
+ * The executor of a node behind its policy.
+ *
+ * @param parts - `commands`: beside the built-in ones; `limits`: in place of the defaults
+ */
+export function createNodeExecutor(
   member: BenchMember,
-  { log, audit }: { readonly log: Log; readonly audit: AuditLog },
+  parts: {
+    readonly log: Log
+    readonly audit: AuditLog
+    readonly commands?: readonly Command[]
+    readonly limits?: ExecutorLimits
+  },
 ): Executor {
+  const { log, audit, commands = [], limits = DEFAULT_EXECUTOR_LIMITS } = parts
   const target = member.principal.uri
   const system: SystemPort = {
     status: () => ({
@@ -259,13 +273,13 @@ function createNodeExecutor(
   }
   return createExecutor(
     {
-      catalog: createCatalog(createBuiltins({ system }, { fileRoots: [] })),
+      catalog: createCatalog([...createBuiltins({ system }, { fileRoots: [] }), ...commands]),
       authorise: createAuthorisePort(loadPolicy(member, log), policyFacts(member)),
       record: createCallRecorder(audit, { target }),
       clock: systemClock,
       log,
     },
-    { profile: PROFILE, limits: DEFAULT_EXECUTOR_LIMITS, callRateOf: () => RATE },
+    { profile: PROFILE, limits, callRateOf: () => RATE },
   )
 }
 

@@ -74,7 +74,7 @@ function makeCertificates(directory: string): void {
   ]
   for (const step of steps) {
     const { status, stderr } = spawnSync('openssl', step, { cwd: directory })
-    if (status !== 0) throw new Error(`openssl: ${stderr}`)
+    if (status !== 0) throw new Error(`openssl: ${stderr.toString()}`)
   }
 }
 

@@ -1,4 +1,5 @@
 /** The rules and questions of the policy bench, in no engine's language. */
+import type { Rule } from '../../src/trust/policy/index.ts'
 
 const TEAMS = 50
 const ZONES = 20
@@ -34,6 +35,21 @@ export function benchRules(count: number): readonly BenchRule[] {
     zone: zoneOf(n),
     app: appOf(n),
   }))
+}
+
+/** A rule as it stands in a manifest. */
+export function manifestRule(
+  { id, allows, team, zone, app }: BenchRule,
+  domain: 'rpc' | 'bus',
+): Rule {
+  return {
+    id,
+    effect: allows ? 'allow' : 'deny',
+    domain,
+    from: [`group:${team}`],
+    to: [`label:zone=${zone}`],
+    actions: [`${app}.run.*`],
+  }
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   sha256,
   systemClock,
   systemRandom,
+  type UnixMs,
   unixMs,
 } from '../../src/foundation/base/index.ts'
 import { pemEncode } from '../../src/foundation/codec/index.ts'
@@ -27,10 +28,20 @@ import {
   type TrustBundle,
   verifyTrustBundle,
 } from '../../src/trust/pki/index.ts'
-import { defaultFleetManifest, signManifest } from '../../src/trust/policy/index.ts'
+import {
+  defaultFleetManifest,
+  type Manifest,
+  parseManifest,
+  type Rule,
+  signManifest,
+} from '../../src/trust/policy/index.ts'
+import { benchRules, manifestRule } from '../contenders/policy-rules.ts'
 
 const HOUR_MS = 3_600_000
 const PROFILE = 'SEC-2'
+const RULES = 1000
+/** The command of the benchmark that changes something. */
+export const CHANGING_COMMAND = 'bench.note'
 
 /** The ends of every contender. */
 export type MemberRole = 'server' | 'client'
@@ -91,11 +102,7 @@ export function createFleet(directory: string): void {
   const place = { era: ca.era, number: 1, issuedAt }
   const notAfter = unixMs(issuedAt + 24 * HOUR_MS)
   const signed = {
-    manifest: signManifest(
-      defaultFleetManifest({ notAfter }),
-      place,
-      ca.signers.policy.coseSigner(),
-    ),
+    manifest: signManifest(fleetManifest(notAfter), place, ca.signers.policy.coseSigner()),
     locks: signNumbered(
       'lock-list',
       { ...place, body: encodeLockList(EMPTY_LOCK_LIST) },
@@ -107,6 +114,24 @@ export function createFleet(directory: string): void {
     createMember(join(directory, role), { ca, role, owner, signed })
   }
   keys.close()
+}
+
+/**
+ * 1,000 rules: the one of a new fleet, one for the changing command of the benchmark, and those of many
+ * teams, which the callers of the benchmark do not meet.
+ */
+function fleetManifest(notAfter: UnixMs): Manifest {
+  const fleet = defaultFleetManifest({ notAfter })
+  const change: Rule = {
+    id: 'owners-note',
+    effect: 'allow',
+    domain: 'rpc',
+    from: ['owner'],
+    to: ['kind:device'],
+    actions: [CHANGING_COMMAND],
+  }
+  const teams = benchRules(RULES - fleet.rules.length - 1).map((rule) => manifestRule(rule, 'rpc'))
+  return must(parseManifest({ ...fleet, rules: [...fleet.rules, change, ...teams] }))
 }
 
 function createMember(

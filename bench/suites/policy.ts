@@ -15,7 +15,6 @@ import {
   type DirectoryFacts,
   type PolicyEngine,
   type PolicyRequest,
-  type Rule,
   type SubjectFacts,
   subjectFacts,
 } from '../../src/trust/policy/index.ts'
@@ -24,8 +23,8 @@ import { cedarDecider } from '../contenders/policy-cedar.ts'
 import {
   type BenchQuestion,
   benchQuestions,
-  type BenchRule,
   benchRules,
+  manifestRule,
 } from '../contenders/policy-rules.ts'
 import { type InlineCase, inlineMedian, inlineRatio, measureInline } from '../harness/inline.ts'
 import type { ProcessOptions } from '../harness/processes.ts'
@@ -166,7 +165,7 @@ function engineFor(count: number, domain: 'rpc' | 'bus'): Loaded {
     subject: 'any',
     notAfter: systemClock.wallMs() + 3_600_000,
     groups: {},
-    rules: benchRules(count).map((rule) => ruleOf(rule, domain)),
+    rules: benchRules(count).map((rule) => manifestRule(rule, domain)),
   }
   const hash = sha256(utf8('bench'))
   const loaded = engine.load({ era: 1, number: 1, body: decoded(body), hash })
@@ -177,17 +176,6 @@ function engineFor(count: number, domain: 'rpc' | 'bus'): Loaded {
     return request
   })
   return { engine, requests }
-}
-
-function ruleOf({ id, allows, team, zone, app }: BenchRule, domain: 'rpc' | 'bus'): Rule {
-  return {
-    id,
-    effect: allows ? 'allow' : 'deny',
-    domain,
-    from: [`group:${team}`],
-    to: [`label:zone=${zone}`],
-    actions: [`${app}.run.*`],
-  }
 }
 
 /** Plain data as the codec hands it out. */

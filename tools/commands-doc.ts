@@ -1,11 +1,12 @@
 /**
- * Writes the generated part of `docs/commands.md` from the built-in commands:
+ * Writes `docs/command.schema.json`, and the generated part of `docs/commands.md` from the built-in commands:
  * `node tools/boot.js run tools/commands-doc.ts`. A test holds the file equal to the catalog.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   type Command,
+  commandFileJsonSchema,
   createBuiltins,
   createCatalog,
   describingCommands,
@@ -14,8 +15,14 @@ import {
 } from '../src/commands/catalog/index.ts'
 
 const PAGE = join(import.meta.dirname, '../docs/commands.md')
+const SCHEMA = join(import.meta.dirname, '../docs/command.schema.json')
 const BEGIN = '<!-- catalog: written by tools/commands-doc.ts -->\n'
 const END = '<!-- end of catalog -->\n'
+
+/** The JSON Schema of a command file, as it stands in `docs/`. */
+export function commandSchemaFile(): string {
+  return `${JSON.stringify(commandFileJsonSchema(), undefined, 2)}\n`
+}
 
 /** The built-in commands as a node offers them; their answers do not matter here. */
 export function documentedCommands(): readonly Command[] {
@@ -98,5 +105,6 @@ function bytes(count: number): string {
 }
 
 if (import.meta.main) {
+  writeFileSync(SCHEMA, commandSchemaFile())
   writeFileSync(PAGE, commandsPage(readFileSync(PAGE, 'utf8'), documentedCommands()))
 }

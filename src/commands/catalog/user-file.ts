@@ -20,6 +20,8 @@ export const MAX_MODULE_BYTES: number = 256 * 1024
 /** Longest JSON text of a schema: it crosses the wire as one text. */
 const MAX_SCHEMA_TEXT: number = WIRE_SHAPE.maxTextBytes
 
+const MAX_FORM_PROBLEMS = 32
+
 /** What a file is checked against beside its own form. */
 export interface FileChecks {
   /** Folder in which `./module.mjs` is looked for. */
@@ -55,9 +57,12 @@ export type UserReading =
  */
 export function readUserCommand(text: string, checks: FileChecks): UserReading {
   const parsed = parseJson(text, MAX_COMMAND_FILE_BYTES)
-  if (isRefusal(parsed)) return failed([{ pointer: '', problem: `is no strict ${parsed.rule}` }])
+  if (isRefusal(parsed))
+    return failed([
+      { pointer: '', problem: `is not strict ${parsed.rule.replace('json', 'JSON')}` },
+    ])
   const file = readForm(parsed.value)
-  if (Array.isArray(file)) return failed(file)
+  if (Array.isArray(file)) return failed([...file, ...schemaProblems(parsed.value)])
   const problems: FileProblem[] = []
   const { argumentSchema, resultSchema } = readSchemas(file, problems)
   if (checks.reserved.has(file.name)) {
@@ -99,10 +104,37 @@ function readForm(value: unknown): CommandFile | FileProblem[] {
     'module' in value.run
   const form = (isModule ? moduleFileSchema : programFileSchema).safeParse(value)
   if (form.success) return form.data
-  return form.error.issues.slice(0, 32).map(({ path, message }) => ({
-    pointer: path.map((name) => `/${escapePointer(String(name))}`).join(''),
-    problem: `${message.slice(0, 200).replaceAll(/\p{Cc}/gu, '?')}`,
-  }))
+  return form.error.issues.slice(0, MAX_FORM_PROBLEMS).flatMap((issue) => {
+    const pointer = issue.path.map((name) => `/${escapePointer(String(name))}`).join('')
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({
+        pointer: `${pointer}/${escapePointer(key)}`,
+        problem: 'is not known here',
+      }))
+    }
+    const isMissing = issue.message.endsWith('received undefined')
+    return [{ pointer, problem: isMissing ? 'is missing' : sentenceEnd(issue.message) }]
+  })
+}
+
+/** What zod says, as what follows a place. */
+function sentenceEnd(message: string): string {
+  const text = message.slice(0, 200).replaceAll(/\p{Cc}/gu, '?')
+  return `${text.charAt(0).toLowerCase()}${text.slice(1)}`
+}
+
+/** The problems of the schemas of a file whose form is wrong elsewhere: all are told at once. */
+function schemaProblems(value: unknown): readonly FileProblem[] {
+  const problems: FileProblem[] = []
+  if (typeof value !== 'object' || value === null) return problems
+  for (const [name, schema] of Object.entries(value)) {
+    if (name !== 'arguments' && name !== 'result') continue
+    const { maxLength } = SCHEMA_BOUNDS
+    if (typeof schema === 'object') {
+      readObjectSchema(schema, { pointer: `/${name}`, maxLength }, problems)
+    }
+  }
+  return problems
 }
 
 function readSchemas(

@@ -61,28 +61,32 @@ export interface CommandFile {
   readonly run: ProgramSource | ModuleSource
 }
 
+const PLAIN = 'must hold no control characters'
 const line = (max: number): z.ZodString =>
   z
     .string()
     .min(1)
     .max(max)
-    .regex(/^\P{Cc}*$/u)
-const argumentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_-]{0,63}$/)
-const absolutePath = line(1024).regex(/^\/(?!\/)/)
+    .regex(/^\P{Cc}*$/u, PLAIN)
+const argumentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_-]{0,63}$/, 'must be a name')
+const absolutePath = line(1024).regex(/^\/(?!\/)/, 'must be an absolute path')
 const bounded = (name: keyof UserLimits, max: number): z.ZodDefault<z.ZodInt> =>
   z.int().min(1).max(max).default(USER_LIMITS[name])
 const name = z
   .string()
   .max(64)
-  .regex(/^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*){0,7}$/)
+  .regex(
+    /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*){0,7}$/,
+    'must be lower-case segments joined by dots',
+  )
   .refine((text) => isCommandName(text) && !text.startsWith('fabric.'), {
-    message: 'is not the name of a command: lower-case segments joined by dots, not "fabric."',
+    message: 'must not begin with "fabric.": those are between nodes and authority',
   })
 const jsonObject = z.record(z.string().max(256), z.unknown())
 const word = z
   .string()
   .max(1024)
-  .regex(/^\P{Cc}*$/u)
+  .regex(/^\P{Cc}*$/u, PLAIN)
 
 const common = {
   $schema: z.string().max(512).optional().describe('Ignored; for editors'),
@@ -148,7 +152,7 @@ const module = z.strictObject({
   module: z
     .string()
     .max(128)
-    .regex(/^\.\/[A-Za-z0-9][A-Za-z0-9._-]*\.mjs$/)
+    .regex(/^\.\/[A-Za-z0-9][A-Za-z0-9._-]*\.mjs$/, 'must be ./NAME.mjs, beside this file')
     .describe('A file beside this one: ./NAME.mjs, which exports run(arguments, context)'),
 })
 

@@ -92,11 +92,12 @@ function printCommand(
   command: z.infer<typeof showAnswer>,
 ): void {
   const { limits } = command
+  const does = ['does', command.description] as const
   const words = command.positional.map((name) => name.toUpperCase())
   printFields(terminal, [
     ['name', command.name],
     ['summary', command.summary],
-    ['does', command.description],
+    ...(command.description === command.summary ? [] : [does]),
     ['permission', command.permission],
     ['effects', command.effects],
     ['origin', command.origin],

@@ -120,7 +120,7 @@ test('a peer lists, shows and runs what it was given', async (context) => {
   const list = await fabric.kosctl(['commands', 'list', 'camera-1'])
   assert.equal(list.code, 0, list.err)
   assert.match(list.out, /^say\.word +say +read +file +Says a word$/m)
-  assert.match(list.out, /^refused {2}bad\.json: \/ is no strict json: malformed$/m)
+  assert.match(list.out, /^refused {2}bad\.json: \/ is not strict JSON: malformed$/m)
   const json = await fabric.kosctl(['commands', 'list', 'camera-1', '--json'])
   assert.deepEqual(Object.keys(JSON.parse(json.out) as object), ['commands', 'refused'])
 

@@ -105,7 +105,7 @@ test('a bad file changes nothing, and is told once', (context) => {
   folder.user.reload()
   assert.deepEqual(last(folder), ['a', 'b'], 'the other file counts, and the old command stays')
   assert.deepEqual(folder.user.refused(), [
-    { file: 'a.json', reason: '/ is no strict json: malformed' },
+    { file: 'a.json', reason: '/ is not strict JSON: malformed' },
   ])
   assert.deepEqual(kinds(folder), ['added a.json', 'added b.json', 'refused a.json'])
 
@@ -199,7 +199,7 @@ test('the folder can be looked at without a node', (context) => {
   const options = { reserved: new Set<string>(), stateFolders: [] }
   assert.deepEqual(inspectCommandFiles(folder.path, options), {
     accepted: 1,
-    refused: [{ file: 'b.json', reason: '/ is no strict json: malformed' }],
+    refused: [{ file: 'b.json', reason: '/ is not strict JSON: malformed' }],
   })
   assert.equal(inspectCommandFiles(join(folder.path, 'none'), options), undefined)
 })

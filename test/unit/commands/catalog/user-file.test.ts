@@ -1,8 +1,9 @@
 /** Command files: strict form, and every problem with its place. */
 import assert from 'node:assert/strict'
-import { chmodSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { commandSchemaFile } from '../../../../tools/commands-doc.ts'
 import { commandFileJsonSchema } from '../../../../src/commands/catalog/index.ts'
 import { commandFile, objectSchema, pointersOf, readFile } from '../../../kit/user-commands.ts'
 import { temporaryFolder } from '../../../kit/temporary.ts'
@@ -22,7 +23,7 @@ const REFUSED: readonly (readonly [title: string, file: unknown, pointers: reado
   ['no JSON', '{', ['']],
   ['a repeated name', '{"name":"a","name":"b"}', ['']],
   ['too long', `{"name":"${'a'.repeat(70_000)}"}`, ['']],
-  ['an unknown member', commandFile({ shell: 'rm' }), ['']],
+  ['an unknown member', commandFile({ shell: 'rm' }), ['/shell']],
   ['a missing member', { ...commandFile(), permission: undefined }, ['/permission']],
   ['a malformed name', commandFile({ name: 'Say' }), ['/name']],
   ['a name between nodes', commandFile({ name: 'fabric.node.fresh' }), ['/name']],
@@ -34,7 +35,7 @@ const REFUSED: readonly (readonly [title: string, file: unknown, pointers: reado
     commandFile({ limits: { timeoutMs: 300_001 } }),
     ['/limits/timeoutMs'],
   ],
-  ['an unknown limit', commandFile({ limits: { nice: 1 } }), ['/limits']],
+  ['an unknown limit', commandFile({ limits: { nice: 1 } }), ['/limits/nice']],
   ['no example', commandFile({ examples: [] }), ['/examples']],
   [
     'an example that does not fit',
@@ -80,7 +81,7 @@ const REFUSED: readonly (readonly [title: string, file: unknown, pointers: reado
     commandFile({ run: { program: '/usr/bin/printf x' } }),
     ['/run/program', '/run/program'],
   ],
-  ['program and module', program({ module: './a.mjs' }), ['/result', '/run']],
+  ['program and module', program({ module: './a.mjs' }), ['/result', '/run/program']],
   [
     'a module elsewhere',
     commandFile({ run: { module: '../a.mjs' }, result: optionalWord }),
@@ -124,6 +125,11 @@ describe('a bad file names the place', () => {
   }
 })
 
+test('a wrong form does not hide what is wrong with the schemas', () => {
+  const file = commandFile({ effects: 'none', arguments: objectSchema({ word: { type: 'text' } }) })
+  assert.deepEqual(pointersOf(file), ['/effects', '/arguments/properties/word/type'])
+})
+
 describe('what a command runs is nobody else’s', () => {
   test('a module that its group can write is refused', (context) => {
     const folder = temporaryFolder(context)
@@ -165,7 +171,12 @@ describe('what a command runs is nobody else’s', () => {
   })
 })
 
-test('the schema for editors has every member', () => {
+test('the schema for editors is the one in docs, and has every member', () => {
+  const page = readFileSync(
+    join(import.meta.dirname, '../../../../docs/command.schema.json'),
+    'utf8',
+  )
+  assert.equal(page, commandSchemaFile(), 'else: node tools/boot.js run tools/commands-doc.ts')
   const { properties, additionalProperties } = commandFileJsonSchema()
   assert.equal(additionalProperties, false)
   assert.ok(properties && typeof properties === 'object')

@@ -52,6 +52,7 @@ function wordsOf(description: unknown, name: string): CommandWords {
 
 function typeOf(schema: unknown): WordType {
   const { type } = members(schema)
+  if (type === 'array') return 'array'
   if (type === 'integer' || type === 'number') return 'number'
   return type === 'boolean' || type === 'array' ? type : 'string'
 }

@@ -274,8 +274,12 @@ function moduleOf(path: string, text: string | undefined): Accepted['module'] {
 
 /** What a change of a file's content, owner or mode changes. */
 function shapeOf(path: string): string {
-  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
-  return stats ? `${stats.ino}/${stats.size}/${stats.mtimeNs}/${stats.ctimeNs}` : 'missing'
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = lstatSync(path, { bigint: true })
+    return `${ino}/${size}/${mtimeNs}/${ctimeNs}`
+  } catch {
+    return 'missing'
+  }
 }
 
 function printableName(file: string): string {

@@ -76,6 +76,8 @@ async function runUser(
   const { deps, definition } = user
   const spoken = speak(user, context, args)
   if (isRefusal(spoken)) return spoken
+  const { run } = definition.file
+  context.note?.({ program: 'module' in run ? run.module : run.program, sandbox: 'bubblewrap' })
   const result = await deps.programs.run({
     ...spoken,
     environment: ENVIRONMENT,
@@ -83,6 +85,12 @@ async function runUser(
     signal: context.signal,
   })
   if (isRefusal(result)) return result
+  context.note?.({
+    missing: deps.programs.missing.join(' '),
+    reason: result.reason,
+    ...(result.exitCode !== null && { exitCode: result.exitCode }),
+    ...(result.signal !== null && { signal: result.signal }),
+  })
   return endRefusal(result) ?? readOutput(definition, result.stdout)
 }
 

@@ -198,13 +198,19 @@ function checkPositional(
   schema: JsonSchema,
   problems: FileProblem[],
 ): void {
-  const properties = schema['properties'] as Readonly<Record<string, { readonly type?: unknown }>>
+  const properties = schema['properties'] as Readonly<
+    Record<string, { readonly type?: unknown; readonly items?: { readonly type?: unknown } }>
+  >
   positional.forEach((name, index) => {
     const pointer = `/positional/${index}`
-    const type = Object.hasOwn(properties, name) ? properties[name]?.type : 'missing'
+    const property = Object.hasOwn(properties, name) ? properties[name] : undefined
+    const type = property ? property.type : 'missing'
+    // The last one may take all the words that are left.
+    const takesRest = index === positional.length - 1 && property?.items?.type === 'string'
     if (type === 'missing') problems.push({ pointer, problem: 'is not the name of an argument' })
-    if (type === 'object' || type === 'array') {
-      problems.push({ pointer, problem: 'is not a plain value: it cannot be one word' })
+    if (type === 'object' || (type === 'array' && !takesRest)) {
+      const problem = 'is neither a plain value nor, as the last one, a list of texts'
+      problems.push({ pointer, problem })
     }
     if (positional.indexOf(name) !== index) problems.push({ pointer, problem: 'is repeated' })
   })

@@ -146,11 +146,20 @@ describe('words of a command that only the peer knows', () => {
   const answer = (value: unknown) => (): Promise<CallResult> =>
     Promise.resolve({ status: 'ok', value, origin: 'peer' })
   const schema = {
-    properties: { n: { type: 'integer' }, b: { type: 'boolean' }, t: { type: 'string' }, x: {} },
+    properties: {
+      n: { type: 'integer' },
+      b: { type: 'boolean' },
+      t: { type: 'string' },
+      x: {},
+      l: { type: 'array' },
+    },
   }
 
   test('take their types from its schema', async () => {
-    const value = { positional: ['n', 'b', 't', 'x', 'y'], argumentSchema: JSON.stringify(schema) }
+    const value = {
+      positional: ['n', 'b', 't', 'x', 'y', 'l'],
+      argumentSchema: JSON.stringify(schema),
+    }
     assert.deepEqual(await peerWords(answer(value), 'own'), {
       name: 'own',
       positional: [
@@ -159,6 +168,7 @@ describe('words of a command that only the peer knows', () => {
         ['t', 'string'],
         ['x', 'string'],
         ['y', 'string'],
+        ['l', 'array'],
       ],
     })
   })

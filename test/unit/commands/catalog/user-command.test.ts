@@ -132,6 +132,20 @@ describe('an end without a usable result is a failure that says how', () => {
     })
   }
 
+  test('the record says what ran, how it ended, and what the sandbox lacks', async () => {
+    const facts: Record<string, unknown> = {}
+    const runner = { ...recordingRunner(() => ({ exitCode: 3 })), missing: ['landlock', 'x'] }
+    const note = (more: object): void => void Object.assign(facts, more)
+    await userCommand(commandFile(), runner).run({ ...commandContext(), note }, { word: 'hi' })
+    assert.deepEqual(facts, {
+      program: '/usr/bin/printf',
+      sandbox: 'bubblewrap',
+      missing: 'landlock x',
+      reason: 'exit',
+      exitCode: 3,
+    })
+  })
+
   test('a refusal of the sandbox is passed on', async () => {
     const refusal = refuse('KOS_SANDBOX_MISSING', 'sandbox/program')
     const runner: ProgramRunner = { missing: [], run: () => Promise.resolve(refusal) }

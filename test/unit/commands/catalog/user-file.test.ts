@@ -60,9 +60,9 @@ const REFUSED: readonly (readonly [title: string, file: unknown, pointers: reado
     ['/positional/1', '/positional/2'],
   ],
   [
-    'a positional list',
+    'a positional list of numbers',
     commandFile({
-      arguments: objectSchema({ words: { type: 'array', items: { type: 'string' } } }),
+      arguments: objectSchema({ words: { type: 'array', items: { type: 'integer' } } }),
       positional: ['words'],
       examples: [{ purpose: 'x', arguments: { words: [] } }],
       run: { program: '/usr/bin/printf', arguments: ['{words}'] },
@@ -128,6 +128,18 @@ describe('a bad file names the place', () => {
 test('a wrong form does not hide what is wrong with the schemas', () => {
   const file = commandFile({ effects: 'none', arguments: objectSchema({ word: { type: 'text' } }) })
   assert.deepEqual(pointersOf(file), ['/effects', '/arguments/properties/word/type'])
+})
+
+test('a list of texts may be the last positional argument only', () => {
+  const list = { type: 'array', items: { type: 'string' } }
+  const file = (positional: readonly string[]): unknown =>
+    commandFile({
+      arguments: objectSchema({ word: { type: 'string' }, list }),
+      positional,
+      examples: [{ purpose: 'x', arguments: { word: 'x', list: [] } }],
+    })
+  assert.deepEqual(pointersOf(file(['word', 'list'])), [])
+  assert.deepEqual(pointersOf(file(['list', 'word'])), ['/positional/0'])
 })
 
 describe('what a command runs is nobody else’s', () => {

@@ -12,10 +12,10 @@ import {
   userCommand,
 } from '../kit/user-commands.ts'
 
-const KEYWORDS = [
-  ...['type', 'properties', 'required', 'additionalProperties', 'items', 'minItems', 'maxItems'],
-  ...['minLength', 'maxLength', 'pattern', 'minimum', 'enum', 'const', 'anyOf', 'default', '$ref'],
-]
+const KEYWORDS =
+  'type properties required additionalProperties items minItems maxItems minLength maxLength pattern minimum enum const anyOf default $ref'.split(
+    ' ',
+  )
 const TYPES = ['object', 'array', 'string', 'integer', 'number', 'boolean', 'null', 'toString']
 
 /** Schemas that are nearly right, and values that are no schemas. */

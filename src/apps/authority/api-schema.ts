@@ -198,6 +198,54 @@ export const auditReport: z.ZodType<AuditReport> = z.object({
   consistency: z.array(z.string()),
 })
 
+/** How far the log of one member was taken in, and what stands against it. */
+export interface AuditMemberView {
+  readonly id: string
+  readonly kind: string
+  readonly name: string
+  /**
+   * `current`; `behind`: it stated entries that have not come; `silent`: nothing was heard of it for
+   * three minutes; `never`: nothing ever; `alarm`: see `alarms`.
+   */
+  readonly state: 'current' | 'behind' | 'silent' | 'never' | 'alarm'
+  /** Entries taken in. */
+  readonly takenIn: number
+  /** Entries that it stated, signed, and that have not come. */
+  readonly missing: number
+  /** When it last forwarded or stated the size of its log, by the authority's clock. */
+  readonly heardAt?: number | undefined
+  readonly connected: boolean
+  readonly alarms: {
+    /** As the audit log has them; `short`: its log ends before what it had forwarded. */
+    readonly kind: 'gap' | 'fork' | 'unfit' | 'short'
+    readonly first: number
+    readonly last?: number | undefined
+  }[]
+}
+
+/** The answer to `GET /v1/audit/members`. */
+export const auditMemberList: z.ZodType<{ members: AuditMemberView[] }> = z.object({
+  members: z.array(
+    z.object({
+      id: z.string(),
+      kind: z.string(),
+      name: z.string(),
+      state: z.enum(['current', 'behind', 'silent', 'never', 'alarm']),
+      takenIn: z.number(),
+      missing: z.number(),
+      heardAt: z.number().optional(),
+      connected: z.boolean(),
+      alarms: z.array(
+        z.object({
+          kind: z.enum(['gap', 'fork', 'unfit', 'short']),
+          first: z.number(),
+          last: z.number().optional(),
+        }),
+      ),
+    }),
+  ),
+})
+
 /** One check of `kosctl doctor`. */
 export interface CheckView {
   readonly name: string

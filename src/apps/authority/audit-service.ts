@@ -64,7 +64,10 @@ export function auditOrigin(trustDomain: string, kind: string, id: string): stri
   return `${trustDomain}/${kind}/${id}`
 }
 
-/** Takes in what a member forwards; its checkpoints are verified with the log keys it joined with. */
+/**
+ * Takes in what a member forwards; its checkpoints are verified with the log keys it joined with. A gap
+ * is recorded and answered with where to go on: a member that still has the entries sends them.
+ */
 export async function ingestForwarded(
   audit: AuditLog,
   from: { readonly record: PrincipalRecord; readonly trustDomain: string },
@@ -74,7 +77,9 @@ export async function ingestForwarded(
   const source = auditOrigin(trustDomain, record.kind, record.id)
   const verifier = verifierOf(source, record)
   const result = await audit.ingest({ source, ...(verifier && { verifier }) }, batch)
-  return isRefusal(result) ? result : { nextIndex: result.nextIndex }
+  if (!isRefusal(result)) return { nextIndex: result.nextIndex }
+  const nextIndex = result.code === 'KOS_AUDIT_GAP' ? result.details?.['nextIndex'] : undefined
+  return typeof nextIndex === 'number' ? { nextIndex } : result
 }
 
 function verifierOf(origin: string, record: PrincipalRecord): CheckpointVerifier | undefined {

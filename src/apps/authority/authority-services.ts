@@ -68,6 +68,7 @@ export function createServices(
     },
     auditPage: (from, limit) => readAuditPage(audit, from, limit),
     auditVerify: (fromSize) => verifyAudit(audit, fromSize),
+    auditMembers: () => hub.auditMembers.list(),
     isConnected: (uri) => hub.isConnected(uri),
     disconnect: (uri) => hub.disconnect(uri),
     checks: () => authorityChecks(deps.clock, state, hub),

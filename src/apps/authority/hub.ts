@@ -42,13 +42,14 @@ import {
   refusalRecorder,
   sessionRecorder,
 } from '../node/index.ts'
-import { ingestForwarded } from './audit-service.ts'
+import { type AuditMembers, createAuditMembers } from './audit-members.ts'
 import { AUTHORITY_PROFILE, type AuthorityState } from './authority-state.ts'
 import type { AuthorityPublisher } from './publisher.ts'
 
 /** The sessions of an authority with its members. */
 export interface Hub {
   readonly admission: Admission
+  readonly auditMembers: AuditMembers
   /** Takes over the objects that the publisher made. */
   refresh(): void
   listen(candidates: readonly HostPort[]): Promise<HostPort | Refusal>
@@ -90,7 +91,16 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     options.admission ? { limits: options.admission } : {},
   )
   const record = sessionRecorder(deps.log, state.audit, uri)
-  const executor = createHubExecutor(deps, options, fabric)
+  const isConnected = (peer: string): boolean =>
+    [...runtime.sessions].some((open) => open.authenticated.peer.principal.uri === peer)
+  const auditMembers = createAuditMembers({
+    clock: deps.clock,
+    audit: state.audit,
+    registry: state.registry,
+    trustDomain: state.ca.trustDomain,
+    isConnected,
+  })
+  const executor = createHubExecutor(deps, options, { fabric, auditMembers })
   const runtime = createPeerRuntime(
     {
       ...deps,
@@ -114,11 +124,11 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
   }
   return {
     admission,
+    auditMembers,
     refresh,
     listen: (candidates) => runtime.listen(candidates),
     identify: (leafDer, purpose) => members.identify(leafDer, purpose),
-    isConnected: (peer) =>
-      [...runtime.sessions].some((open) => open.authenticated.peer.principal.uri === peer),
+    isConnected,
     disconnect: (peer) => runtime.disconnect(peer, 'locked'),
     notify: (kinds) => {
       refresh()
@@ -147,9 +157,10 @@ function ownFabric(state: AuthorityState): FabricState {
 function createHubExecutor(
   deps: HubDeps,
   options: HubOptions,
-  fabric: FabricState,
+  parts: { readonly fabric: FabricState; readonly auditMembers: AuditMembers },
 ): ReturnType<typeof createExecutor> {
   const { state, publisher } = options
+  const { fabric, auditMembers } = parts
   const engine = createPolicyEngine({
     clock: deps.clock,
     log: deps.log,
@@ -176,9 +187,8 @@ function createHubExecutor(
           },
           audit: (uri, batch) => {
             const record = recordOf(uri)
-            const { trustDomain } = state.ca
             return record
-              ? ingestForwarded(state.audit, { record, trustDomain }, batch)
+              ? auditMembers.ingest(record, batch)
               : Promise.resolve(refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/unknown'))
           },
         }),

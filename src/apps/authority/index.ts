@@ -1,6 +1,8 @@
 /** The control plane of one trust domain: registry, CA, joining, HTTP API, audit log. */
 export {
   type AuditEntryView,
+  auditMemberList,
+  type AuditMemberView,
   auditPage,
   type AuditPage,
   type AuditReport,

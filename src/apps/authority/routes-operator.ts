@@ -170,6 +170,13 @@ function auditRoutes(services: AuthorityServices): readonly Route[] {
     },
     {
       method: 'GET',
+      path: '/v1/audit/members',
+      guard: 'auditor',
+      maxBytes: 0,
+      handle: async () => json({ members: await services.auditMembers() }),
+    },
+    {
+      method: 'GET',
       path: '/v1/checks',
       guard: 'viewer',
       maxBytes: 0,

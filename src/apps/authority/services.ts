@@ -6,7 +6,7 @@ import type {
   TokenService,
 } from '../../lifecycle/enrolment/index.ts'
 import type { AuditEvent } from '../../trust/audit/index.ts'
-import type { AuditPage, AuditReport, CheckView } from './api-schema.ts'
+import type { AuditMemberView, AuditPage, AuditReport, CheckView } from './api-schema.ts'
 import type { Registry } from './registry.ts'
 
 /** The signed objects an authority serves, each made anew when what it says changes. */
@@ -51,6 +51,8 @@ export interface AuthorityServices {
   auditPage(from: number, limit: number): Promise<AuditPage>
   /** Reads the whole log, and proves that it continues a tree of `fromSize` entries. */
   auditVerify(fromSize: number): Promise<AuditReport>
+  /** How far the log of each member was taken in, and what stands against it. */
+  auditMembers(): Promise<readonly AuditMemberView[]>
   /** Whether a principal has an open session with this authority. */
   isConnected(uri: string): boolean
   /** Ends the open sessions of a principal. */

@@ -19,6 +19,8 @@ import type { OpenSession, PeerRuntime } from './peer-runtime.ts'
 /** How often audit entries are forwarded and the lock list's age is measured. */
 const FORWARD_INTERVAL_MS = 2000
 const FRESH_INTERVAL_MS = 10_000
+/** A log that does not grow says so this often: silence must not look like it. */
+const STATE_INTERVAL_MS = 60_000
 const CALL_DEADLINE_MS = 10_000
 /** How long the last entries may take when this end stops. */
 const LAST_FORWARD_MS = 2000
@@ -73,6 +75,8 @@ class Link implements AuthorityLink {
   #open: OpenSession | undefined
   #isStopped = false
   #forwarding: Promise<void> | undefined
+  /** When the authority last heard of this log, in monotonic milliseconds. */
+  #statedAtMs = -Infinity
 
   constructor(deps: AuthorityLinkDeps) {
     this.#deps = deps
@@ -176,10 +180,13 @@ class Link implements AuthorityLink {
     try {
       while (this.#open && !this.#isStopped) {
         const batch = await audit.unforwarded(FORWARD_BOUNDS)
-        if (batch.entries.length === 0) return
+        const nowMs = this.#deps.clock.monotonicMs()
+        const isDue = nowMs - this.#statedAtMs >= STATE_INTERVAL_MS
+        if (batch.entries.length === 0 && !isDue) return
         const value = await this.#call(FABRIC.audit, batchArguments(batch))
         const nextIndex = value?.['nextIndex']
         if (typeof nextIndex !== 'number') return
+        this.#statedAtMs = nowMs
         await audit.markForwarded(nextIndex)
       }
     } catch (error) {

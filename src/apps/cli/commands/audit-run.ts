@@ -7,6 +7,7 @@ import {
 import { isRefusal, refuse, type Refusal } from '../../../foundation/base/index.ts'
 import {
   type AuditEntryView,
+  type AuditMemberView,
   auditOrigin,
   auditPage,
   type AuditPage,
@@ -19,6 +20,7 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from '../../node/index.ts'
+import { printTrouble, readMembers } from './audit-members.ts'
 import type { CommandInput } from '../command-line.ts'
 import { readAnswer } from '../answers.ts'
 import type { CliContext } from '../context.ts'
@@ -32,6 +34,7 @@ import {
   printJson,
   printJsonLine,
   printRefusal,
+  relativeTime,
 } from '../output.ts'
 
 const FOLLOW_INTERVAL_MS = 500
@@ -46,6 +49,8 @@ export async function tail(context: CliContext, input: CommandInput): Promise<nu
     const page = await readPage(client, -count, count)
     if (isRefusal(page)) return refusedExit(context, page)
     printEntries(context, page, input)
+    const members = await readMembers(client)
+    if (!isRefusal(members)) printTrouble(context, members)
     return input.flag('follow') ? follow(context, client, { input, from: page.size }) : EXIT.ok
   })
 }
@@ -128,7 +133,9 @@ async function verifyOnline(context: CliContext, input: CommandInput): Promise<n
     if (isRefusal(report)) return refusedExit(context, report)
     const doubt = checkReport(member, report)
     if (!doubt && report.ok) writeCheckpoint(member.folder, report.checkpoint)
-    return printReport(context, { input, report, doubt })
+    const members = await readMembers(client)
+    if (isRefusal(members)) return refusedExit(context, members)
+    return printReport(context, { input, report, doubt, members })
   })
 }
 
@@ -178,7 +185,7 @@ async function verifyFile(context: CliContext, input: CommandInput, file: string
       printJson(context.terminal, result)
       return result.ok ? EXIT.ok : EXIT.unverified
     }
-    return printReport(context, { input, report: result, doubt: undefined })
+    return printReport(context, { input, report: result, doubt: undefined, members: [] })
   } finally {
     member.close()
   }
@@ -192,13 +199,16 @@ function printReport(
       readonly firstBad?: { readonly index: number; readonly reason: string } | undefined
     }
     readonly doubt: Refusal | undefined
+    readonly members: readonly AuditMemberView[]
   },
 ): number {
-  const { report, doubt } = found
+  const { report, doubt, members } = found
   const isSound = report.ok && !doubt
+  const hasAlarm = members.some(({ alarms }) => alarms.length > 0)
+  const code = isSound && !hasAlarm ? EXIT.ok : EXIT.unverified
   if (found.input.flag('json')) {
-    printJson(context.terminal, { ...report, ok: isSound, doubt })
-    return isSound ? EXIT.ok : EXIT.unverified
+    printJson(context.terminal, { ...report, ok: isSound, doubt, members })
+    return code
   }
   const verdict = isSound ? paint(context.terminal, 'green', 'verified') : 'NOT VERIFIED'
   printFields(context.terminal, [
@@ -212,8 +222,16 @@ function printReport(
   }
   if (doubt)
     context.terminal.err(`doubt  ${doubt.rule}: the log does not continue what was seen before`)
+  for (const { name, takenIn, heardAt } of members) {
+    const heard = relativeTime(heardAt, context.clock.wallMs())
+    context.terminal.out(
+      printable(`member  ${name}: taken in up to ${takenIn}, last heard ${heard}`),
+    )
+  }
   context.terminal.out(verdict)
-  return isSound ? EXIT.ok : EXIT.unverified
+  // The log of the authority may be sound and yet lack what a member never forwarded.
+  printTrouble(context, members)
+  return code
 }
 
 function refusedExit(context: CliContext, refusal: Refusal): number {

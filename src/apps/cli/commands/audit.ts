@@ -34,5 +34,17 @@ const verify: CliCommand<CliContext> = {
   run: async (context, input) => (await import('./audit-run.ts')).verify(context, input),
 }
 
+const members: CliCommand<CliContext> = {
+  path: ['audit', 'members'],
+  summary:
+    'show how far each member’s log was taken in, since when not, and what stands against it',
+  usage: '[--json]',
+  minPositionals: 0,
+  maxPositionals: 0,
+  options: { json: { type: 'boolean', summary: 'print JSON' } },
+  examples: ['kosctl audit members', 'kosctl audit members --json'],
+  run: async (context, input) => (await import('./audit-members.ts')).members(context, input),
+}
+
 /** `kosctl audit …` */
-export const auditCommands: readonly CliCommand<CliContext>[] = [tail, verify]
+export const auditCommands: readonly CliCommand<CliContext>[] = [tail, verify, members]

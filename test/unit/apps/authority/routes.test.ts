@@ -59,6 +59,7 @@ const TABLE: readonly Row[] = [
   { ...row('PUT /v1/manifest', 'admin', ['admin']), maxBytes: 9 * KIB * KIB, body: '{}' },
   row('GET /v1/audit', 'auditor', ['auditor', 'admin']),
   row('GET /v1/audit/verify', 'auditor', ['auditor', 'admin']),
+  row('GET /v1/audit/members', 'auditor', ['auditor', 'admin']),
   row('GET /v1/checks', 'viewer', ['viewer', 'admin']),
 ]
 

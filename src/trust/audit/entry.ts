@@ -5,6 +5,7 @@ import {
   AUDIT_EVENT_LIMITS,
   type AuditDetail,
   type AuditEvent,
+  hasSameNames,
   isAuditOutcome,
   isAuditType,
 } from './event.ts'
@@ -119,19 +120,6 @@ export class EventWriter {
     this.#names = scratch.take()
     this.#of = event
   }
-}
-
-/** Whether two events have the same fields from the type up to the rule. */
-function hasSameNames(a: AuditEvent, b: AuditEvent): boolean {
-  return (
-    a.actor === b.actor &&
-    a.target === b.target &&
-    a.action === b.action &&
-    a.rule === b.rule &&
-    a.type === b.type &&
-    a.outcome === b.outcome &&
-    a.code === b.code
-  )
 }
 
 /** Writes an entry that holds one which a node forwarded. */

@@ -83,13 +83,38 @@ export function isAuditOutcome(text: string): text is AuditOutcome {
   return OUTCOMES.has(text)
 }
 
+/** Whether two events have the same fields from the type up to the rule. */
+export function hasSameNames(a: AuditEvent, b: AuditEvent): boolean {
+  return (
+    a.actor === b.actor &&
+    a.target === b.target &&
+    a.action === b.action &&
+    a.rule === b.rule &&
+    a.type === b.type &&
+    a.outcome === b.outcome &&
+    a.code === b.code
+  )
+}
+
 /**
  * Refuses an event that the log could not encode or that would be too large. On the hot path: no
  * allocation.
  *
+ * @param known - an event that was accepted: its names are not looked at again
  * @throws {@link KosError} KOS_AUDIT_EVENT; the rule names the field
  */
-export function requireEvent(event: AuditEvent): void {
+export function requireEvent(event: AuditEvent, known?: AuditEvent): void {
+  if (known === undefined || !hasSameNames(known, event)) requireNames(event)
+  const { callId, durationMs, argumentDigest, detail } = event
+  if (callId !== undefined && !isText(callId, AUDIT_EVENT_LIMITS.callId)) throw invalid('callId')
+  if (durationMs !== undefined && !isDuration(durationMs)) throw invalid('durationMs')
+  if (argumentDigest !== undefined && argumentDigest.length !== DIGEST_BYTES) {
+    throw invalid('argumentDigest')
+  }
+  if (detail !== undefined) requireDetail(detail)
+}
+
+function requireNames(event: AuditEvent): void {
   const limits = AUDIT_EVENT_LIMITS
   if (!TYPES.has(event.type)) throw invalid('type')
   if (!OUTCOMES.has(event.outcome)) throw invalid('outcome')
@@ -98,12 +123,6 @@ export function requireEvent(event: AuditEvent): void {
   if (!isText(event.action, limits.action)) throw invalid('action')
   if (event.code !== undefined && !isText(event.code, limits.code)) throw invalid('code')
   if (event.rule !== undefined && !isText(event.rule, limits.rule)) throw invalid('rule')
-  if (event.callId !== undefined && !isText(event.callId, limits.callId)) throw invalid('callId')
-  if (event.durationMs !== undefined && !isDuration(event.durationMs)) throw invalid('durationMs')
-  if (event.argumentDigest !== undefined && event.argumentDigest.length !== DIGEST_BYTES) {
-    throw invalid('argumentDigest')
-  }
-  if (event.detail !== undefined) requireDetail(event.detail)
 }
 
 function requireDetail(detail: AuditDetail): void {

@@ -71,6 +71,8 @@ export class LogWriter {
   #checkpoint: Checkpoint | undefined
   #signedAtMs = Number.NEGATIVE_INFINITY
   #queue: Queued[] = []
+  /** The event that was taken last: most have its names. */
+  #accepted: AuditEvent | undefined
   #tail: Promise<unknown> = Promise.resolve()
   #outage: Outage | undefined
   #isClosed = false
@@ -110,7 +112,8 @@ export class LogWriter {
     if (this.#isClosed) return Promise.reject(auditErrors.error('KOS_AUDIT_CLOSED'))
     const { promise, resolve, reject } = Promise.withResolvers<AuditReceipt>()
     try {
-      requireEvent(event)
+      requireEvent(event, this.#accepted)
+      this.#accepted = event
     } catch (error) {
       reject(error)
       return promise
@@ -128,7 +131,8 @@ export class LogWriter {
   /** Takes an event that may wait: for the delay, and during an outage for its end. */
   appendSoon(event: AuditEvent): void {
     if (this.#isClosed) throw auditErrors.error('KOS_AUDIT_CLOSED')
-    requireEvent(event)
+    requireEvent(event, this.#accepted)
+    this.#accepted = event
     if (this.#isFull()) {
       this.#degrade().dropped += 1
       return

@@ -84,6 +84,9 @@ function eventOf(
   const limits = AUDIT_EVENT_LIMITS
   const { code, argumentDigest, durationMs } = record
   const rule = record.rule ?? grantedRule(last)
+  if (facts.outcome === 'ok' && rule !== undefined && isPlain(record)) {
+    return okEvent(last, record, { target: facts.target, rule })
+  }
   return {
     type: record.outcome === 'refused' ? 'refusal' : 'call',
     actor: authenticatedOf(last).peer.principal.uri,
@@ -110,6 +113,35 @@ function detailOf({ suppressed, streamedBytes, facts }: CallRecord): Pick<AuditE
     typeof value === 'string' ? clip(value, detailText) : value,
   ])
   return { detail: Object.fromEntries(cut) as AuditDetail }
+}
+
+/** Whether a record has nothing but what every record of a success has. */
+function isPlain(record: CallRecord): boolean {
+  return (
+    record.code === undefined &&
+    record.argumentDigest === undefined &&
+    record.suppressed === undefined &&
+    record.streamedBytes === undefined &&
+    record.facts === undefined
+  )
+}
+
+/** The usual event, in one shape: optional fields are costly to spread. */
+function okEvent(
+  last: Recordable,
+  { command, callId, durationMs }: CallRecord,
+  { target, rule }: { readonly target: string; readonly rule: string },
+): AuditEvent {
+  return {
+    type: 'call',
+    actor: authenticatedOf(last).peer.principal.uri,
+    target,
+    action: clip(command, AUDIT_EVENT_LIMITS.action),
+    outcome: 'ok',
+    rule: clip(rule, AUDIT_EVENT_LIMITS.rule),
+    callId: clip(callId, AUDIT_EVENT_LIMITS.callId),
+    durationMs: Math.max(0, durationMs),
+  }
 }
 
 function clip(text: string, maxLength: number): string {

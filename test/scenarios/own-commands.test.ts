@@ -63,6 +63,8 @@ test('commands of files come, break and are corrected on a running node', async 
   await place.eventually('the file is refused', async () =>
     /^refused {2}say\.word\.json: /m.test(await place.done('commands', 'list', 'node')),
   )
+  // Looks again, where another program would end.
+  process.kill(node.pid, 'SIGHUP')
   assert.equal(await said('say.word', 'still'), 'still\n')
   assert.match(
     (await place.kosctl(['doctor'])).out,

@@ -175,7 +175,9 @@ function checkSchemaTexts(
   problems: FileProblem[],
 ): void {
   for (const [name, schema] of Object.entries(schemas)) {
-    if (Buffer.byteLength(JSON.stringify(z.toJSONSchema(schema))) <= MAX_SCHEMA_TEXT) continue
+    const io = name === 'arguments' ? 'input' : 'output'
+    const text = JSON.stringify(z.toJSONSchema(schema, { io }))
+    if (Buffer.byteLength(text) <= MAX_SCHEMA_TEXT) continue
     problems.push({ pointer: `/${name}`, problem: `is larger than ${MAX_SCHEMA_TEXT} bytes` })
   }
 }

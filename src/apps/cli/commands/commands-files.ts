@@ -47,7 +47,7 @@ export function add(context: CliContext, input: CommandInput): Promise<number> {
     return Promise.resolve(EXIT.failed)
   }
   const { name, run } = definition.file
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder)
   // The module first: the node reads it when it reads the file.
   if ('module' in run) place(join(folder, basename(run.module)), definition.moduleText ?? '')
   const target = join(folder, `${name}.json`)
@@ -98,11 +98,23 @@ function placeProblems({ file, moduleText }: UserDefinition, folder: string): Fi
     : []
 }
 
+/** Makes the folder in a state folder that is there: a wrong path is not made a right one. */
+function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })) return
+  mkdirSync(folder, { mode: 0o700 })
+  giveTo(folder, dirname(folder))
+}
+
+/** What root makes for a daemon belongs to the daemon. */
+function giveTo(path: string, like: string): void {
+  const { uid, gid } = statSync(like)
+  if (process.getuid?.() === 0 && uid !== 0) chownSync(path, uid, gid)
+}
+
 /** Puts a file in place as a whole, durably, and as the owner of the folder. */
 function place(path: string, text: string): void {
-  const { uid, gid } = statSync(dirname(path))
   writePrivate(path, Buffer.from(text))
-  if (process.getuid?.() === 0 && uid !== 0) chownSync(path, uid, gid)
+  giveTo(path, dirname(path))
   const folder = openSync(dirname(path), 'r')
   try {
     fsyncSync(folder)

@@ -75,6 +75,9 @@ describe('add', () => {
   test('places file and module, for the owner alone', async (context) => {
     const { folder, path } = write(context, module)
     const state = join(folder, 'state')
+    const nowhere = await kosctl('commands', 'add', path, '--state', state)
+    assert.match(nowhere.err, /KOS_CLI_FILE|is missing|does not exist/)
+    mkdirSync(state)
     writeFileSync(join(folder, 'own.mjs'), 'export const run = () => 1', { mode: 0o600 })
     const added = await kosctl('commands', 'add', path, '--state', state)
     assert.deepEqual([added.code, added.err], [0, ''])

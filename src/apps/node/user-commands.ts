@@ -237,6 +237,8 @@ class FolderOfCommands implements UserCommands {
   }
 
   #settle(): void {
+    // An event can still come after the watcher was closed.
+    if (!this.#watcher) return
     this.#cancelSettle?.()
     this.#cancelSettle = this.#deps.clock.after(SETTLE_MS, () => this.reload())
   }

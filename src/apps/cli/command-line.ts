@@ -29,6 +29,10 @@ export interface CliCommand<Context> {
   readonly maxPositionals: number
   readonly options: Readonly<Record<string, OptionSpecification>>
   readonly examples: readonly string[]
+  /** Whether a word that begins with a hyphen and is no option of the command is a word: ids may. */
+  readonly takesHyphens?: boolean
+  /** For machines: not listed, its words are taken as they are, `--help` included. */
+  readonly isHidden?: boolean
   run(context: Context, input: CommandInput): Promise<number>
 }
 
@@ -98,17 +102,20 @@ function parse<Context>(
     ]),
   )
   try {
-    return parseArgs({ args: words(rest, options), options, allowPositionals: true, strict: true })
+    const args = words(command, rest)
+    return parseArgs({ args, options, allowPositionals: true, strict: true })
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'options'
     throw cliErrors.error('KOS_CLI_USAGE', { reason, usage })
   }
 }
 
-/** Where there are no options, a word that begins with a hyphen is a word: ids may. */
-function words(rest: readonly string[], options: object): string[] {
-  if (Object.keys(options).length > 0) return [...rest]
-  return ['--', ...(rest[0] === '--' ? rest.slice(1) : rest)]
+function words<Context>(command: CliCommand<Context>, rest: readonly string[]): string[] {
+  if (command.isHidden) return ['--', ...rest]
+  if (!command.takesHyphens || rest.includes('--')) return [...rest]
+  const isOption = (word: string): boolean =>
+    word.startsWith('--') && Object.hasOwn(command.options, word.slice(2))
+  return [...rest.filter(isOption), '--', ...rest.filter((word) => !isOption(word))]
 }
 
 /** The usage line of a command. */
@@ -139,9 +146,10 @@ export function programHelp<Context>(
   commands: readonly CliCommand<Context>[],
   head: { readonly program: string; readonly summary: string; readonly foot: readonly string[] },
 ): string {
-  const names = commands.map((command) => [...command.path, command.usage].join(' ').trim())
+  const listed = commands.filter(({ isHidden }) => !isHidden)
+  const names = listed.map((command) => [...command.path, command.usage].join(' ').trim())
   const width = Math.min(48, Math.max(...names.map((name) => name.length)))
-  const rows = commands.map(
+  const rows = listed.map(
     (command, index) => `  ${(names[index] ?? '').padEnd(width)}  ${command.summary}`,
   )
   return [head.summary, '', `usage: ${head.program} COMMAND`, '', ...rows, '', ...head.foot].join(

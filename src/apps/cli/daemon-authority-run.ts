@@ -80,9 +80,10 @@ function printStart(context: CliContext, running: RunningAuthority): void {
       : []),
   ])
   for (const warning of running.warnings) {
-    terminal.err(`${paint(terminal, 'yellow', 'warning')}  ${warning}`)
+    if (terminal.isJson) terminal.err(JSON.stringify({ warning }))
+    else terminal.err(`${paint(terminal, 'yellow', 'warning')}  ${warning}`)
   }
-  if (running.isNew) {
+  if (running.isNew && !terminal.isJson) {
     terminal.out('next       kosctl token create --name NAME | kosd node --join -')
   }
 }

@@ -94,7 +94,9 @@ async function joinIfAsked(
       printRefusal(context.terminal, 'join', joined)
       return EXIT.refused
     }
-    context.terminal.out(`${paint(context.terminal, 'green', 'joined')}  ${joined.principal.uri}`)
+    const { terminal } = context
+    if (terminal.isJson) printFields(terminal, [['joined', joined.principal.uri]])
+    else terminal.out(`${paint(terminal, 'green', 'joined')}  ${joined.principal.uri}`)
     return EXIT.ok
   } finally {
     keys.close()

@@ -3,5 +3,6 @@ import type { OptionSpecification } from './command-line.ts'
 /** Options that both daemons have. */
 export const DAEMON_OPTIONS: Readonly<Record<string, OptionSpecification>> = {
   state: { type: 'string', value: 'FOLDER', summary: 'state folder' },
+  json: { type: 'boolean', summary: 'print what happens as JSON lines' },
   'log-level': { type: 'string', value: 'LEVEL', summary: 'debug, info, warn or error (warn)' },
 }

@@ -3,6 +3,7 @@ import { formatHostPort, type HostPort, parseHostPort } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
 import type { CliContext } from './context.ts'
 import { cliErrors } from './errors.ts'
+import { printJsonLine } from './output.ts'
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
@@ -49,7 +50,8 @@ export async function serveUntilSignal(
     await promise
     process.once('SIGINT', onSecond)
     await stop()
-    context.terminal.out('stopped')
+    if (context.terminal.isJson) printJsonLine(context.terminal, { stopped: true })
+    else context.terminal.out('stopped')
   } finally {
     clearInterval(alive)
     process.off('SIGTERM', onSignal)

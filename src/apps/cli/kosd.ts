@@ -5,7 +5,8 @@ import type { Terminal } from './output.ts'
 import { processTerminal } from './process-terminal.ts'
 import { type Program, runProgram } from './program.ts'
 
-const KOSD: Program = {
+/** `kosd` as data. */
+export const KOSD: Program = {
   head: {
     program: 'kosd',
     summary: 'kosd: an authority or a node of a kOS fabric',

@@ -1,6 +1,7 @@
 import { agentCommands } from './commands/agent.ts'
 import { auditCommands } from './commands/audit.ts'
 import { commandsCommands } from './commands/commands.ts'
+import { completionCommands } from './commands/completion.ts'
 import { devicesCommands } from './commands/devices.ts'
 import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
@@ -11,7 +12,8 @@ import type { Terminal } from './output.ts'
 import { processTerminal } from './process-terminal.ts'
 import { type Program, runProgram } from './program.ts'
 
-const KOSCTL: Program = {
+/** `kosctl` as data: everything about its commands but what they do. */
+export const KOSCTL: Program = {
   head: {
     program: 'kosctl',
     summary: 'kosctl: the operator’s hand of a kOS fabric',
@@ -28,6 +30,7 @@ const KOSCTL: Program = {
     ...policyCommands,
     ...auditCommands,
     ...agentCommands,
+    ...completionCommands,
     ...doctorCommands,
   ],
 }

@@ -6,6 +6,8 @@ import { cliErrors } from './errors.ts'
 export interface Terminal {
   readonly colour: boolean
   readonly interactive: boolean
+  /** Refusals and errors are printed as JSON, too. */
+  readonly isJson?: boolean
   out(text: string): void
   err(text: string): void
 }
@@ -53,11 +55,15 @@ export function printTable(
   for (const row of clean) terminal.out(line(row))
 }
 
-/** Prints names and values as two aligned columns. */
+/** Prints names and values as two aligned columns, or as one line of JSON. */
 export function printFields(
   terminal: Terminal,
   fields: readonly (readonly [string, string])[],
 ): void {
+  if (terminal.isJson) {
+    printJsonLine(terminal, Object.fromEntries(fields))
+    return
+  }
   const width = Math.max(...fields.map(([name]) => name.length))
   for (const [name, value] of fields) {
     terminal.out(`${paint(terminal, 'dim', name.padEnd(width))}  ${printable(value)}`)
@@ -100,6 +106,11 @@ export function printable(text: string): string {
 
 /** Prints an expected "no": what, which rule, what would allow it. */
 export function printRefusal(terminal: Terminal, what: string, refusal: Refusal): void {
+  if (terminal.isJson) {
+    const { code, rule, remedy, retryAfterMs } = refusal
+    printErrorJson(terminal, { refused: what, code, rule, remedy, retryAfterMs })
+    return
+  }
   terminal.err(`${paint(terminal, 'red', 'refused')}  ${printable(what)}`)
   terminal.err(`  rule    ${printable(refusal.rule)}`)
   terminal.err(`  code    ${printable(refusal.code)}`)
@@ -110,6 +121,12 @@ export function printRefusal(terminal: Terminal, what: string, refusal: Refusal)
 /** Prints an error as one sentence and the next step. */
 export function printError(terminal: Terminal, thrown: unknown): void {
   const error = isSystemError(thrown) ? fileError(thrown) : thrown
+  if (error instanceof KosError && terminal.isJson) {
+    const { message, details, hint } = error
+    const code: unknown = error.code
+    printErrorJson(terminal, { error: message, code, details, hint })
+    return
+  }
   if (error instanceof KosError) {
     terminal.err(`${paint(terminal, 'red', 'error')}  ${error.message} (${error.code})`)
     const details = Object.entries(error.details)
@@ -118,7 +135,15 @@ export function printError(terminal: Terminal, thrown: unknown): void {
     return
   }
   const text = error instanceof Error ? error.message : String(error)
+  if (terminal.isJson) {
+    printErrorJson(terminal, { error: text })
+    return
+  }
   terminal.err(`${paint(terminal, 'red', 'error')}  ${printable(text)}`)
+}
+
+function printErrorJson(terminal: Terminal, value: object): void {
+  terminal.err(harmlessJson(JSON.stringify(value, jsonReplacer)))
 }
 
 interface SystemError extends Error {

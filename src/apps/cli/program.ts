@@ -1,6 +1,7 @@
 import { KOS_VERSION } from '../node/index.ts'
 import {
   type CliCommand,
+  type CommandInput,
   commandHelp,
   findCommand,
   parseInput,
@@ -53,7 +54,9 @@ export async function runProgram(
   try {
     return await runCommand(program, argv, place)
   } catch (error) {
-    printError(terminal, error)
+    // Words after "--" are no options.
+    const options = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
+    printError({ ...terminal, isJson: options.includes('--json') }, error)
     return exitCodeOf(error)
   }
 }
@@ -66,14 +69,19 @@ async function runCommand(
   const { head, commands } = program
   const found = findCommand(commands, argv)
   if (!found) throw cliErrors.error('KOS_CLI_USAGE', { command: argv[0] ?? '' })
-  if (found.rest.some(isHelp)) {
+  if (!found.command.isHidden && found.rest.some(isHelp)) {
     terminal.out(commandHelp(found.command, head.program))
     return EXIT.ok
   }
   const input = parseInput(found.command, found.rest, head.program)
   // What help does not need is not loaded for it.
   const { processWorld } = world ? { processWorld: () => world } : await import('./context.ts')
-  return found.command.run({ ...processWorld(), terminal, program }, input)
+  const context = { ...processWorld(), program, terminal: jsonTerminal(terminal, input) }
+  return found.command.run(context, input)
+}
+
+function jsonTerminal(terminal: Terminal, input: CommandInput): Terminal {
+  return input.flag('json') ? { ...terminal, isJson: true } : terminal
 }
 
 function isHelp(word: string): boolean {

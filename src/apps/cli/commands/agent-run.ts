@@ -5,7 +5,7 @@ import type { CliContext } from '../context.ts'
 import { serveUntilSignal } from '../daemon.ts'
 import { cliErrors } from '../errors.ts'
 import { holdCalls } from '../held-calls.ts'
-import { EXIT, parseDuration, printFields, printJsonLine } from '../output.ts'
+import { EXIT, parseDuration, printFields } from '../output.ts'
 
 /** `kosctl agent`: until it is told to stop, or nobody asked for long. */
 export async function agent(context: CliContext, input: CommandInput): Promise<number> {
@@ -25,10 +25,13 @@ export async function agent(context: CliContext, input: CommandInput): Promise<n
     onStop: () => over.abort(),
   })
   idle.restart()
-  printStart(context, input, { socket, principal, pid: process.pid })
+  printFields(context.terminal, [
+    ['agent', socket],
+    ['principal', principal],
+    ['pid', String(process.pid)],
+  ])
   const signal = context.signal ? AbortSignal.any([context.signal, over.signal]) : over.signal
-  const terminal = input.flag('json') ? { ...context.terminal, out: () => undefined } : undefined
-  await serveUntilSignal({ ...context, ...(terminal && { terminal }), signal }, async () => {
+  await serveUntilSignal({ ...context, signal }, async () => {
     idle.cancel()
     await running.close()
   })
@@ -56,20 +59,4 @@ function createIdleTimer(
     },
     cancel: () => cancel?.(),
   }
-}
-
-function printStart(
-  { terminal }: CliContext,
-  input: CommandInput,
-  facts: { readonly socket: string; readonly principal: string; readonly pid: number },
-): void {
-  if (input.flag('json')) {
-    printJsonLine(terminal, facts)
-    return
-  }
-  printFields(terminal, [
-    ['agent', facts.socket],
-    ['principal', facts.principal],
-    ['pid', String(facts.pid)],
-  ])
 }

@@ -14,6 +14,7 @@ import { cliErrors } from '../errors.ts'
 import {
   EXIT,
   paint,
+  printable,
   printFields,
   printJson,
   printRefusal,
@@ -125,7 +126,8 @@ async function patch(
     return changed
   })
   if (isRefusal(answer)) return refusedExit(context, 'devices', answer)
-  printPrincipal(context, answer)
+  if (input.flag('json')) printJson(context.terminal, answer)
+  else printPrincipal(context, answer)
   return EXIT.ok
 }
 
@@ -141,7 +143,8 @@ export async function remove(context: CliContext, input: CommandInput): Promise<
   })
   if (isRefusal(answer)) return refusedExit(context, 'devices remove', answer)
   const name = input.positionals[0] ?? ''
-  context.terminal.out(`${paint(context.terminal, 'green', 'removed')}  ${name}`)
+  if (input.flag('json')) printJson(context.terminal, { removed: name })
+  else context.terminal.out(`${paint(context.terminal, 'green', 'removed')}  ${printable(name)}`)
   return EXIT.ok
 }
 

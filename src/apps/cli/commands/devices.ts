@@ -31,10 +31,10 @@ const show: CliCommand<CliContext> = {
 const rename: CliCommand<CliContext> = {
   path: ['devices', 'rename'],
   summary: 'give a principal another name; its id stays',
-  usage: 'NAME NEW-NAME',
+  usage: 'NAME NEW-NAME [--json]',
   minPositionals: 2,
   maxPositionals: 2,
-  options: {},
+  options: JSON_OPTION,
   examples: ['kosctl devices rename camera-1 yard-camera'],
   run: async (context, input) => (await import('./devices-run.ts')).rename(context, input),
 }
@@ -42,11 +42,12 @@ const rename: CliCommand<CliContext> = {
 const label: CliCommand<CliContext> = {
   path: ['devices', 'label'],
   summary: 'set labels (KEY=VALUE), remove them (KEY-), or set groups',
-  usage: 'NAME [KEY=VALUE …] [KEY- …] [--group GROUP …]',
+  usage: 'NAME [KEY=VALUE …] [KEY- …] [--group GROUP …] [--json]',
   minPositionals: 1,
   maxPositionals: 33,
   options: {
     group: { type: 'string', multiple: true, value: 'GROUP', summary: 'replace the groups' },
+    ...JSON_OPTION,
   },
   examples: ['kosctl devices label camera-1 site=yard', 'kosctl devices label camera-1 site-'],
   run: async (context, input) => (await import('./devices-run.ts')).label(context, input),
@@ -55,10 +56,10 @@ const label: CliCommand<CliContext> = {
 const remove: CliCommand<CliContext> = {
   path: ['devices', 'remove'],
   summary: 'lock a principal, close its sessions and remove it',
-  usage: 'NAME',
+  usage: 'NAME [--json]',
   minPositionals: 1,
   maxPositionals: 1,
-  options: {},
+  options: JSON_OPTION,
   examples: ['kosctl devices remove camera-1'],
   run: async (context, input) => (await import('./devices-run.ts')).remove(context, input),
 }

@@ -4,7 +4,7 @@ import type { CommandInput } from '../command-line.ts'
 import { jsonBody, readAnswer } from '../answers.ts'
 import type { CliContext } from '../context.ts'
 import { withAuthority } from '../credential.ts'
-import { EXIT, harmlessJson, printRefusal } from '../output.ts'
+import { EXIT, harmlessJson, printJson, printRefusal } from '../output.ts'
 
 const manifestAnswer = z.object({ manifest: z.string() })
 const putAnswer = z.object({ number: z.number() })
@@ -33,6 +33,7 @@ export async function apply(context: CliContext, input: CommandInput): Promise<n
     printRefusal(context.terminal, 'policy apply', answer)
     return EXIT.refused
   }
-  context.terminal.out(`fleet manifest ${answer.number} is in force`)
+  if (input.flag('json')) printJson(context.terminal, { kind: 'fleet', number: answer.number })
+  else context.terminal.out(`fleet manifest ${answer.number} is in force`)
   return EXIT.ok
 }

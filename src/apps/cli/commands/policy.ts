@@ -4,10 +4,10 @@ import type { CliContext } from '../context.ts'
 const show: CliCommand<CliContext> = {
   path: ['policy', 'show'],
   summary: 'print the fleet manifest in force, as JSON',
-  usage: '',
+  usage: '[--json]',
   minPositionals: 0,
   maxPositionals: 0,
-  options: {},
+  options: { json: { type: 'boolean', summary: 'print JSON, as without it' } },
   examples: ['kosctl policy show > fleet.json'],
   run: async (context) => (await import('./policy-run.ts')).show(context),
 }
@@ -15,10 +15,10 @@ const show: CliCommand<CliContext> = {
 const apply: CliCommand<CliContext> = {
   path: ['policy', 'apply'],
   summary: 'sign a fleet manifest and put it in force on every node',
-  usage: 'FILE',
+  usage: 'FILE [--json]',
   minPositionals: 1,
   maxPositionals: 1,
-  options: {},
+  options: { json: { type: 'boolean', summary: 'print JSON' } },
   examples: ['kosctl policy apply fleet.json', 'kosctl policy apply - < fleet.json'],
   run: async (context, input) => (await import('./policy-run.ts')).apply(context, input),
 }

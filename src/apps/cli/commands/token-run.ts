@@ -82,6 +82,8 @@ export async function revoke(context: CliContext, input: CommandInput): Promise<
     printRefusal(context.terminal, 'token revoke', answer)
     return EXIT.refused
   }
-  context.terminal.out('revoked')
+  const [id] = input.positionals
+  if (input.flag('json')) printJson(context.terminal, { revoked: id })
+  else context.terminal.out('revoked')
   return EXIT.ok
 }

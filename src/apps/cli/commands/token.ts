@@ -4,7 +4,7 @@ import type { CliContext } from '../context.ts'
 const create: CliCommand<CliContext> = {
   path: ['token', 'create'],
   summary: 'create a join token and print its one join line',
-  usage: '--name NAME [--profile SEC-2] [--ttl 10m] [--kind device|agent]',
+  usage: '--name NAME [--profile SEC-2] [--ttl 10m] [--kind device|agent] [--json]',
   minPositionals: 0,
   maxPositionals: 0,
   options: {
@@ -35,10 +35,11 @@ const list: CliCommand<CliContext> = {
 const revoke: CliCommand<CliContext> = {
   path: ['token', 'revoke'],
   summary: 'revoke an open join token',
-  usage: 'ID',
+  usage: 'ID [--json]',
   minPositionals: 1,
   maxPositionals: 1,
-  options: {},
+  takesHyphens: true,
+  options: { json: { type: 'boolean', summary: 'print JSON' } },
   examples: ['kosctl token revoke HwJq4Yb0T0aPGzvkZ8m2xw'],
   run: async (context, input) => (await import('./token-run.ts')).revoke(context, input),
 }

@@ -8,7 +8,7 @@ import {
   sha256,
   unixMs,
 } from '../../foundation/base/index.ts'
-import { type CborInput, cborToPlain } from '../../foundation/codec/index.ts'
+import { type CborInput, cborToPlain, encodeCbor } from '../../foundation/codec/index.ts'
 import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
 import {
   type CertificateAuthority,
@@ -37,6 +37,11 @@ import type { Publisher } from './services.ts'
 
 /** Bounds of the authority's own objects, read back from its own store. */
 const OWN_LIMITS = { maxBytes: 32 * 1024 * 1024, maxItems: 4 * 1024 * 1024 }
+/**
+ * Largest encoded manifest: about 100,000 rules of ordinary length. Members read it within their own
+ * bound of 16 MiB, and in base64 it fits into one answer of the API beside the directory.
+ */
+const MAX_MANIFEST_BYTES = 10 * 1024 * 1024
 /** A manifest without a stated end counts for ten years. */
 const MANIFEST_LIFE_MS = 10 * 365 * 24 * 60 * 60 * 1000
 
@@ -164,7 +169,12 @@ function putManifest(
   if (manifest.notAfter <= deps.clock.wallMs()) {
     return refuse('KOS_POLICY_MANIFEST_EXPIRED', 'notAfter')
   }
-  if (series.publish('manifest', encodeManifest(manifest))) {
+  const body = encodeManifest(manifest)
+  // Names became longer URIs: what is published must be what every node takes.
+  if (encodeCbor(body).length > MAX_MANIFEST_BYTES) {
+    return refuse('KOS_POLICY_MANIFEST_SIZE', 'manifest: too many bytes')
+  }
+  if (series.publish('manifest', body)) {
     deps.onPublished('manifest')
   }
   return { number: series.require('manifest').number }

@@ -313,6 +313,9 @@ async function checkTime(deps: TimedDeps, parts: NodeParts, refusal: Refusal): P
   }
 }
 
+/** The series of manifests that a node is sent. */
+const FLEET = { layer: 'fleet', subject: 'any' } as const
+
 /** The policy engine exists before the member's manifest is read, and the member before its keys. */
 function createLatePolicy(log: Log): {
   accept: NonNullable<Parameters<typeof openMember>[1]['acceptManifest']>
@@ -332,11 +335,10 @@ function createLatePolicy(log: Log): {
       return isRefusal(loaded) ? loaded : undefined
     },
     start: (member): PolicyEngine => {
-      engine = createPolicyEngine({
-        clock: member.clock,
-        log,
-        verify: createManifestVerifier(() => member.fabric.bundle),
-      })
+      // The kept manifest is the floor also when it has expired and is not in force any more.
+      const floors = waiting ? [{ ...FLEET, era: waiting.era, number: waiting.number }] : []
+      const verify = createManifestVerifier(() => member.fabric.bundle)
+      engine = createPolicyEngine({ clock: member.clock, log, verify }, { floors })
       const loaded = waiting && engine.load(waiting, { layer: 'fleet' })
       if (isRefusal(loaded)) log.event('manifest.refused', { rule: loaded.rule }, 'error')
       return engine

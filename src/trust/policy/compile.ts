@@ -1,4 +1,3 @@
-import { refuse, type Refusal } from '../../foundation/base/index.ts'
 import { AtomTable, OWNER_ATOM } from './atoms.ts'
 import { compileCondition } from './condition.ts'
 import { type ConsideredRule, nearestRules } from './consider.ts'
@@ -21,35 +20,11 @@ import {
   RuleSet,
 } from './rule-index.ts'
 
-const MAX_INDEX_ENTRIES = 2_000_000
-
 /** The obligations of a list as bits. */
 export function obligationBits(obligations: readonly Obligation[] | undefined): number {
   let bits = 0
   for (const obligation of obligations ?? []) bits |= 1 << OBLIGATIONS.indexOf(obligation)
   return bits
-}
-
-/**
- * Compiles a manifest into its index.
- *
- * @param manifest - as returned by `parseManifest`
- * @param version - where it stands in its series
- * @returns the compiled manifest, or KOS_POLICY_MANIFEST_SIZE when the combinations of selectors
- *   and patterns would make the index too large
- */
-export function compileManifest(
-  manifest: Manifest,
-  version: ManifestVersion,
-): CompiledManifest | Refusal {
-  let entries = 0
-  for (const { from, to, actions } of manifest.rules) {
-    entries += from.length * to.length * actions.length
-  }
-  if (entries > MAX_INDEX_ENTRIES) {
-    return refuse('KOS_POLICY_MANIFEST_SIZE', 'rules: too many combinations of selectors')
-  }
-  return new CompiledManifest(manifest, version)
 }
 
 /** One layer ready for decisions; never changes, so it can be swapped for another in one step. */
@@ -63,6 +38,10 @@ export class CompiledManifest {
   readonly #grants: (PolicyGrant | undefined)[]
   readonly #domains = new Map<Domain, PatternTrie<RuleSet>>()
 
+  /**
+   * @param manifest - as returned by `parseManifest`
+   * @param version - where it stands in its series
+   */
   constructor(manifest: Manifest, version: ManifestVersion) {
     this.manifest = manifest
     this.version = version

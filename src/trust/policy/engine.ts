@@ -7,7 +7,7 @@ import {
   toHex,
 } from '../../foundation/base/index.ts'
 import { cborToPlain, type CborValue, codecErrors } from '../../foundation/codec/index.ts'
-import { type CompiledManifest, compileManifest } from './compile.ts'
+import { CompiledManifest } from './compile.ts'
 import { FLEET_SUBJECT, type LayerTable, rule, type Ruling } from './decide.ts'
 import type { Decision, PolicyGrant, PolicyRequest } from './decision.ts'
 import { explainRequest, type Explanation } from './explain.ts'
@@ -258,7 +258,7 @@ class Engine implements PolicyEngine {
     if (held === undefined && this.#state.loaded.size >= this.#maxManifests) {
       return refuse('KOS_POLICY_MANIFEST_SIZE', 'manifests: too many')
     }
-    return compileManifest(manifest, version)
+    return new CompiledManifest(manifest, version)
   }
 
   #replace(compiled: CompiledManifest): LoadedManifest {

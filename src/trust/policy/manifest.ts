@@ -90,6 +90,7 @@ export const MANIFEST_LIMITS: Readonly<{
   maxConditions: number
   maxOneOf: number
   maxItems: number
+  maxIndexEntries: number
 }> = Object.freeze({
   maxRules: 100_000,
   maxGroups: 4096,
@@ -101,6 +102,8 @@ export const MANIFEST_LIMITS: Readonly<{
   maxOneOf: 256,
   /** Elements of all lists and maps together. */
   maxItems: 4_000_000,
+  /** Callers × targets × patterns of all rules: what an index of them holds. */
+  maxIndexEntries: 2_000_000,
 })
 
 const MAX_DEPTH = 8
@@ -211,6 +214,9 @@ export function parseManifest(body: unknown): Manifest | Refusal {
   }
   const twice = firstDuplicate(manifest.rules)
   if (twice !== undefined) return refuse('KOS_POLICY_MANIFEST', `rules: ${twice} stands twice`)
+  if (indexEntries(manifest) > MANIFEST_LIMITS.maxIndexEntries) {
+    return refuse('KOS_POLICY_MANIFEST_SIZE', 'rules: too many combinations of selectors')
+  }
   const cycle = groupCycle(manifest.groups)
   if (cycle !== undefined) return refuse('KOS_POLICY_MANIFEST_CYCLE', `groups: ${cycle}`)
   return deepFreeze(manifest)
@@ -225,6 +231,12 @@ function shapeRefusal(refusal: Extract<Validation<unknown>, { allow: false }>): 
 function subjectFits({ kind, subject }: Manifest): boolean {
   if (kind === 'fleet') return subject === ANY
   return subject.startsWith('uri:') && parsePrincipal(subject.slice(4)) !== undefined
+}
+
+function indexEntries({ rules }: Manifest): number {
+  let entries = 0
+  for (const { from, to, actions } of rules) entries += from.length * to.length * actions.length
+  return entries
 }
 
 function firstDuplicate(rules: readonly Rule[]): string | undefined {

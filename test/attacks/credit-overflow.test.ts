@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FRAME, writeU32 } from '../../src/network/session/frames.ts'
+import { encodeResume } from '../../src/network/session/resume-codec.ts'
+import { nameOf, resumePair } from '../kit/resume-pair.ts'
 import { type Adversary, adversary } from '../kit/session-pair.ts'
 
 const credit = (bytes: number): Buffer => {
@@ -71,4 +73,27 @@ test('credit for a stream nobody opened closes', () => {
   enemy.frame(FRAME.CREDIT, 1, credit(1))
   enemy.send()
   assert.equal(enemy.victim.closed?.rule, 'credit: stream')
+})
+
+test('a stream that goes on has the credit of CREDIT frames only, and no more than a window of it', () => {
+  const ends = resumePair()
+  ends.pair.dialler.call('a')
+  ends.pair.pump()
+  ends.cut()
+  const [running] = ends.pair.listener.calls
+  assert.ok(running)
+  void running.respondBytes(new Uint8Array(10_000_000))
+  const { clock, stores } = ends
+  const enemy = adversary('listener', { clock, resumption: stores, seed: 'next' })
+  enemy.frame(FRAME.RESUME, 0, encodeResume({ ...nameOf(running), stream: 0, offset: 0 }))
+  enemy.frame(FRAME.RESUME, 1, encodeResume({ ...nameOf(running), offset: 0 }))
+  enemy.send()
+  assert.deepEqual(enemy.answers(), [])
+  enemy.frame(FRAME.CREDIT, 1, credit(1000))
+  enemy.send()
+  const [first] = enemy.answers()
+  assert.deepEqual([first?.type, first?.payload.length], [FRAME.DATA, 1000])
+  enemy.frame(FRAME.CREDIT, 1, credit(262_145))
+  enemy.send()
+  assert.equal(enemy.victim.closed?.rule, 'credit: overflow')
 })

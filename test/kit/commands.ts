@@ -6,6 +6,7 @@ import {
   type Validated,
 } from '../../src/foundation/pipeline/index.ts'
 import {
+  type AllowedPrograms,
   type Catalog,
   type Command,
   type CommandContext,
@@ -14,10 +15,14 @@ import {
   defineCommand,
   type FileRoot,
   createBuiltins,
+  type ProgramResult,
+  type ProgramRunner,
+  programLimits,
   readHostInfo,
   readHostStatus,
   type SystemPort,
 } from '../../src/commands/catalog/index.ts'
+import { PROFILES } from '../../src/foundation/profiles/index.ts'
 import { authenticatedPeer, callOf, TEST_GRANT } from './calls.ts'
 
 /** A context in which nothing is ever stopped. */
@@ -73,6 +78,33 @@ export const testSystem: SystemPort = Object.freeze({
 export function builtin(name: string, fileRoots: readonly FileRoot[] = []): Command {
   const command = createBuiltins({ system: testSystem }, { fileRoots }).find(
     (candidate) => candidate.name === name,
+  )
+  if (!command) throw new TypeError('no such built-in')
+  return command
+}
+
+/** An end of a program that does nothing. */
+export const PROGRAM_END: ProgramResult = Object.freeze({
+  exitCode: 0,
+  signal: null,
+  reason: 'exit',
+  stdout: new Uint8Array(),
+  stderr: new Uint8Array(),
+  truncated: false,
+  durationMs: 1.5,
+})
+
+/** `process.run` of a SEC-2 device whose programs are run by the test. */
+export function processCommand(
+  programs: AllowedPrograms,
+  run: ProgramRunner['run'] = () => Promise.resolve(PROGRAM_END),
+): Command {
+  const { quota } = PROFILES['SEC-2']
+  if (!quota) throw new TypeError('no quota')
+  const runner: ProgramRunner = { run, missing: ['landlock'] }
+  const options = { fileRoots: [], programs: { runner, programs, limits: programLimits(quota) } }
+  const command = createBuiltins({ system: testSystem }, options).find(
+    ({ name }) => name === 'process.run',
   )
   if (!command) throw new TypeError('no such built-in')
   return command

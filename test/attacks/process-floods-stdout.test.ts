@@ -1,0 +1,29 @@
+/** Attack: a program floods its standard output. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openSandbox, TEST_LIMITS } from '../kit/sandbox.ts'
+
+test('a program is killed at the limit of its output, and no more than that is kept', async (context) => {
+  const sandbox = await openSandbox(context)
+  if (!sandbox) return
+  const maxOutputBytes = 50_000
+  let seen = 0
+  const ended = await sandbox.script('exec yes', {
+    limits: { ...TEST_LIMITS, maxOutputBytes },
+    onOutput: (_stream, bytes) => {
+      seen += bytes.length
+    },
+  })
+  assert.deepEqual([ended.reason, ended.signal, ended.truncated], ['output', 'SIGKILL', true])
+  assert.deepEqual([ended.stdout.length, seen], [maxOutputBytes, maxOutputBytes])
+})
+
+test('output of exactly the limit is whole', async (context) => {
+  const sandbox = await openSandbox(context)
+  if (!sandbox) return
+  const limits = { ...TEST_LIMITS, maxOutputBytes: 1000 }
+  const whole = await sandbox.script('head -c 1000 /dev/zero', { limits })
+  assert.deepEqual([whole.reason, whole.truncated, whole.stdout.length], ['exit', false, 1000])
+  const more = await sandbox.script('head -c 1001 /dev/zero; sleep 100', { limits })
+  assert.deepEqual([more.reason, more.truncated, more.stdout.length], ['output', true, 1000])
+})

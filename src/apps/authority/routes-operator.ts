@@ -22,7 +22,8 @@ import type { AuthorityServices } from './services.ts'
 import { principalViewOf, tokenViewOf } from './views.ts'
 
 const SMALL_BODY = 16 * 1024
-const MANIFEST_BODY = 9 * 1024 * 1024
+/** A manifest of 8 MiB whose quotes are escaped. */
+const MANIFEST_BODY = 12 * 1024 * 1024
 const MAX_AUDIT_PAGE = 1000
 
 /** Routes of operators and members: what `kosctl` needs, and nothing else. */

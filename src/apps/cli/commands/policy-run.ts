@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { isRefusal, z } from '../../../foundation/base/index.ts'
+import { isRefusal, refuse, z } from '../../../foundation/base/index.ts'
 import type { CommandInput } from '../command-line.ts'
 import { jsonBody, readAnswer } from '../answers.ts'
 import type { CliContext } from '../context.ts'
@@ -7,6 +7,8 @@ import { withAuthority } from '../credential.ts'
 import { EXIT, harmlessJson, printJson, printRefusal } from '../output.ts'
 
 const manifestAnswer = z.object({ manifest: z.string() })
+/** What the authority takes; a node would be busy for seconds with more. */
+const MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 const putAnswer = z.object({ number: z.number() })
 
 /** `kosctl policy show` */
@@ -26,6 +28,13 @@ export async function show(context: CliContext): Promise<number> {
 export async function apply(context: CliContext, input: CommandInput): Promise<number> {
   const [file = '-'] = input.positionals
   const manifest = file === '-' ? context.readInput() : readFileSync(file, 'utf8')
+  if (Buffer.byteLength(manifest) > MAX_MANIFEST_BYTES) {
+    const tooLarge = refuse('KOS_POLICY_MANIFEST_SIZE', 'manifest: over 8 MiB', {
+      remedy: 'Use groups, roles and patterns instead of single rules.',
+    })
+    printRefusal(context.terminal, 'policy apply', tooLarge)
+    return EXIT.refused
+  }
   const answer = await withAuthority(context, async (client) =>
     readAnswer(await client.request('PUT', '/v1/manifest', jsonBody({ manifest })), putAnswer),
   )

@@ -56,7 +56,7 @@ const TABLE: readonly Row[] = [
   row('GET /v1/tokens', 'viewer', ['viewer', 'admin']),
   row('DELETE /v1/tokens/:id', 'operator', ['operator', 'admin']),
   row('GET /v1/manifest', 'viewer', ['viewer', 'admin']),
-  { ...row('PUT /v1/manifest', 'admin', ['admin']), maxBytes: 9 * KIB * KIB, body: '{}' },
+  { ...row('PUT /v1/manifest', 'admin', ['admin']), maxBytes: 12 * KIB * KIB, body: '{}' },
   row('GET /v1/audit', 'auditor', ['auditor', 'admin']),
   row('GET /v1/audit/verify', 'auditor', ['auditor', 'admin']),
   row('GET /v1/audit/members', 'auditor', ['auditor', 'admin']),

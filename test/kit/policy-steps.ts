@@ -58,4 +58,4 @@ async function stepsOf(rules: number): Promise<readonly [decision: number, expla
 
 const steps: (readonly [number, number])[] = []
 for (const rules of process.argv.slice(2)) steps.push(await stepsOf(Number(rules)))
-console.log(JSON.stringify(steps))
+process.stdout.write(JSON.stringify(steps))

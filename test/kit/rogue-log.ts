@@ -11,8 +11,8 @@ import { type Rogue, startRogue } from './rogue.ts'
 export interface RogueLog {
   readonly rogue: Rogue
   /** Another history under the same keys and name. */
-  history(...actions: readonly string[]): Promise<AuditLog>
-  forward(batch: ForwardBatch): Promise<CallResult>
+  readonly history: (...actions: readonly string[]) => Promise<AuditLog>
+  readonly forward: (batch: ForwardBatch) => Promise<CallResult>
 }
 
 /** Joins a member whose log is the test's. */

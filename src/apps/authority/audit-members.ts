@@ -34,7 +34,7 @@ interface AuditMembersDeps {
   readonly audit: AuditLog
   readonly registry: Registry
   readonly trustDomain: TrustDomain
-  isConnected(uri: string): boolean
+  readonly isConnected: (uri: string) => boolean
 }
 
 /** What a member said last. Lost with the process: members state it again within a minute. */

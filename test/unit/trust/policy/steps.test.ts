@@ -1,12 +1,12 @@
 /** The work of a decision does not grow with the number of rules: counted, not timed. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { ask, engineWith, manifestOf, ruleOf, subject } from '../../../kit/policy.ts'
 import { PatternTrie } from '../../../../src/trust/policy/pattern.ts'
 
-const SCRIPT = join(import.meta.dirname, '../../../kit/policy-steps.ts')
+const SCRIPT = fileURLToPath(new URL('../../../kit/policy-steps.ts', import.meta.url))
 
 describe('the work of a decision', () => {
   it('is the same by 10 rules and by 10,000', () => {

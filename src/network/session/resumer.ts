@@ -54,7 +54,8 @@ export class Resumer {
     if (sessionId === NO_SESSION) return this.#ended()
     if (core.role === 'dialler' || this.#turn !== 'dialler') return this.#fault('resume: order')
     const parked = store?.claim(sessionId, peer)
-    if (parked) this.#claim(parked)
+    // A connection that names itself is lost by that.
+    if (parked && !core.closed) this.#claim(parked)
     return undefined
   }
 

@@ -15,6 +15,17 @@ const PEERS_CALCULATE = {
 }
 const CALLS_WHILE_AWAY = 3
 
+/** A member of `kosctl audit members --json`. */
+interface MemberLog {
+  readonly name: string
+  readonly state: string
+  readonly takenIn: number
+  readonly missing: number
+  readonly heardAt: number
+  readonly connected: boolean
+  readonly alarms: readonly object[]
+}
+
 test('peers talk while the authority is away, and their records arrive later', async (context) => {
   const place = new Place(context)
   const authority = await place.startAuthority()
@@ -69,4 +80,17 @@ test('peers talk while the authority is away, and their records arrive later', a
   })
   assert.equal((await verifyNodeLog(place.stateOf('camera-1'))).ok, true)
   await place.verifyAudit()
+
+  // What stands in the authority's log of each member, and since when one has said nothing.
+  const logs = JSON.parse(await place.done('audit', 'members', '--json')) as MemberLog[]
+  const [gone, present] = ['camera-1', 'camera-2'].map((name) =>
+    logs.find((log) => log.name === name),
+  )
+  assert.ok(gone && present)
+  // It records the end of its sessions when nobody is there to take that any more.
+  assert.ok(gone.takenIn >= size && gone.takenIn <= leafHashes(nodeFile).length)
+  assert.deepEqual([gone.missing, gone.connected, gone.alarms], [0, false, []])
+  assert.deepEqual([present.connected, present.alarms], [true, []])
+  assert.ok(gone.heardAt <= Date.now() && gone.heardAt > 0)
+  assert.match(await place.done('audit', 'verify'), /^member +camera-1: taken in up to \d+, last/m)
 })

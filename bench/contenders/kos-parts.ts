@@ -104,7 +104,14 @@ function createEnd({ member, directory }: EndSetup): KosEnd {
   })
   const budget = createByteBudget(SESSION_LIMITS.maxReceiveBytes)
   const { authenticator, verifyPeer } = createIdentity(member)
-  const deps = { clock: systemClock, random: systemRandom, log, authenticator, budget }
+  const deps = {
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    authenticator,
+    budget,
+    metKeys: new WeakMap(),
+  }
   return {
     log,
     verifyPeer,

@@ -17,6 +17,7 @@ import {
   type HelloState,
   type PeerAuthenticator,
   type PeerSession,
+  type PeerSessionDeps,
   type Resumption,
   type SessionLimits,
 } from '../../network/session/index.ts'
@@ -126,6 +127,7 @@ class Runtime implements PeerRuntime {
   readonly #deps: PeerRuntimeDeps
   readonly #limits: SessionLimits
   readonly #sessions = new Set<OpenSession>()
+  readonly #metKeys: NonNullable<PeerSessionDeps['metKeys']> = new WeakMap()
   readonly #dialler: Dialler
   readonly #resumption: Resumption | undefined
   readonly #pauses = new Set<CancelTimer>()
@@ -258,6 +260,7 @@ class Runtime implements PeerRuntime {
     const { clock, random, log, self, onCall } = this.#deps
     return createPeerSession(
       {
+        metKeys: this.#metKeys,
         clock,
         random,
         log,

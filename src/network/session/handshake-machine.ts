@@ -16,7 +16,14 @@ import {
 } from '../../foundation/base/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { type Profile, stricterOf } from '../../foundation/profiles/index.ts'
-import { BINDING_BYTES, BINDING_LABEL, encodeAuth, encodeBinding, verifyAuth } from './auth.ts'
+import {
+  BINDING_BYTES,
+  BINDING_LABEL,
+  encodeAuth,
+  encodeBinding,
+  type MetKeys,
+  verifyAuth,
+} from './auth.ts'
 import type { OwnIdentity, PeerAuthenticator } from './authenticator.ts'
 import {
   FRAME,
@@ -50,6 +57,8 @@ export interface HandshakeDeps {
   readonly clock: Clock
   readonly random: Random
   readonly authenticator: PeerAuthenticator
+  /** Shared by the handshakes of one principal; absent: each imports the key of its peer. */
+  readonly metKeys?: MetKeys
 }
 
 /** What the machine is told of its connection. */
@@ -311,7 +320,10 @@ export class HandshakeMachine {
     const { role } = this.#options
     const frame = this.#takeFrame()
     const binding = this.#binding(peerRole(role), peer)
-    const evidence = verifyAuth(frame.subarray(HEADER_BYTES), binding, peer.identityKeyHash)
+    const evidence = verifyAuth(frame.subarray(HEADER_BYTES), binding, {
+      keyHash: peer.identityKeyHash,
+      met: this.#deps.metKeys,
+    })
     if (isRefusal(evidence)) return evidence
     const { authenticator } = this.#deps
     const floors = [this.#own.floor, peer.floor]

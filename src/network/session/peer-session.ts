@@ -1,6 +1,7 @@
 import {
   type CancelTimer,
   type Clock,
+  concatBytes,
   fromHex,
   isRefusal,
   KosError,
@@ -70,6 +71,7 @@ class ChannelSession implements PeerSession {
   #cancelHandshakeTimer: CancelTimer | undefined
   #cancelTick: CancelTimer | undefined
   #cancelLinger: CancelTimer | undefined
+  #heldHello: Uint8Array | undefined
   #blocked = false
   #paused = false
   #over: Refusal | undefined
@@ -117,7 +119,7 @@ class ChannelSession implements PeerSession {
     return machine && { ...machine.stats, bytesSent: bytesWritten, bytesWaiting: bufferedBytes }
   }
 
-  /** Attaches to the channel and sends HELLO. */
+  /** Attaches to the channel; a dialler sends HELLO. */
   start(): void {
     this.#channel.attach({
       onData: (bytes) => this.#onData(bytes),
@@ -128,7 +130,10 @@ class ChannelSession implements PeerSession {
     this.#cancelHandshakeTimer = this.#clock.after(handshakeTimeoutMs, () =>
       this.#step(this.#handshake.tick(this.#clock.monotonicMs())),
     )
-    this.#channel.write(this.#handshake.start())
+    const hello = this.#handshake.start()
+    // A listener says who it is once it knows who asks: HELLO goes with AUTH, in one write.
+    if (this.#options.role === 'dialler') this.#channel.write(hello)
+    else this.#heldHello = hello
   }
 
   call(command: string, args: CborInput, options?: CallOptions): Promise<CallResult> {
@@ -245,7 +250,11 @@ class ChannelSession implements PeerSession {
 
   #step(step: HandshakeStep): void {
     if (this.#over) return
-    if (step.send.length > 0) this.#channel.write(step.send)
+    if (step.send.length > 0) {
+      const held = this.#heldHello
+      this.#heldHello = undefined
+      this.#channel.write(held ? concatBytes(held, step.send) : step.send)
+    }
     const { end } = step
     if (!end) return
     if (isRefusal(end)) this.#finish(end)

@@ -2,6 +2,7 @@ import type { Clock, Log, Random, Refusal } from '../../foundation/base/index.ts
 import type { CborInput } from '../../foundation/codec/index.ts'
 import type { Authenticated, CallRequest, PeerFacts } from '../../foundation/pipeline/index.ts'
 import type { SecureChannel } from '../transport/index.ts'
+import type { MetKeys } from './auth.ts'
 import type { PeerAuthenticator } from './authenticator.ts'
 import type { CallResult, DataSink, SessionCallOutcome } from './calls.ts'
 import type { ByteBudget } from './flow.ts'
@@ -19,6 +20,8 @@ export interface PeerSessionDeps {
   readonly random: Random
   readonly log: Log
   readonly authenticator: PeerAuthenticator
+  /** Identity keys that are imported already; shared by all sessions of a principal. */
+  readonly metKeys?: MetKeys
   /** Bound of buffered values shared by all sessions; absent: `limits.maxReceiveBytes` for this one. */
   readonly budget?: ByteBudget
   /**

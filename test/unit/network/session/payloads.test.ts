@@ -109,7 +109,7 @@ describe('AUTH', () => {
   const author = { identitySpki, identitySigner, evidence: {} }
   const hash = peer.facts.identityKeyHash
   const rules = (payload: Uint8Array): string => {
-    const result = verifyAuth(payload, binding, hash)
+    const result = verifyAuth(payload, binding, { keyHash: hash })
     assert.ok(isRefusal(result) && result.code === 'KOS_SESSION_AUTH')
     return result.rule
   }
@@ -123,11 +123,11 @@ describe('AUTH', () => {
   }
 
   test('verifies, with and without evidence', () => {
-    const none = verifyAuth(encodeAuth(binding, author), binding, hash)
+    const none = verifyAuth(encodeAuth(binding, author), binding, { keyHash: hash })
     assert.deepEqual(none, { attestation: undefined, secondFactor: undefined })
     const evidence = { attestation: Uint8Array.of(1), secondFactor: Uint8Array.of(2, 3) }
     const payload = encodeAuth(binding, { ...author, evidence })
-    assert.deepEqual(verifyAuth(payload, binding, hash), evidence)
+    assert.deepEqual(verifyAuth(payload, binding, { keyHash: hash }), evidence)
   })
 
   test('refuses another binding, another key and other forms', () => {
@@ -159,7 +159,7 @@ describe('AUTH', () => {
         throw new TypeError('broken')
       },
     })
-    assert.throws(() => verifyAuth(broken, binding, hash), TypeError)
+    assert.throws(() => verifyAuth(broken, binding, { keyHash: hash }), TypeError)
   })
 })
 

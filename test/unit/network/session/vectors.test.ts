@@ -29,11 +29,11 @@ test('the recorded AUTH frames verify, and fresh ones do', () => {
     const keyId = bytes(vectors.keys[role]['keyId'])
     for (const frame of [vectors.auth[role].frame, freshAuth(role)]) {
       const payload = bytes(frame).subarray(HEADER_BYTES)
-      assert.ok(!isRefusal(verifyAuth(payload, vectorBinding(role), keyId)))
+      assert.ok(!isRefusal(verifyAuth(payload, vectorBinding(role), { keyHash: keyId })))
     }
     const other = vectors.auth[role === 'dialler' ? 'listener' : 'dialler'].frame
     const payload = bytes(other).subarray(HEADER_BYTES)
-    assert.ok(isRefusal(verifyAuth(payload, vectorBinding(role), keyId)))
+    assert.ok(isRefusal(verifyAuth(payload, vectorBinding(role), { keyHash: keyId })))
   }
 })
 

@@ -5,6 +5,7 @@ import { formatHostPort, type HostPort } from './addresses.ts'
 import type { AuthorityLink } from './authority-link.ts'
 import { agreeOnTime, renewMembership } from './enrol.ts'
 import { nodeErrors } from './errors.ts'
+import { recordInterrupted } from './interrupted.ts'
 import { keepPort, type KeptListener, listenCandidates } from './kept-port.ts'
 import type { Member } from './member.ts'
 import {
@@ -47,6 +48,8 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
   const parts = await openParts(deps, options)
   const { member, audit, runtime, link } = parts
   try {
+    const interrupted = await recordInterrupted(audit)
+    if (interrupted > 0) deps.log.event('calls.interrupted', { count: interrupted }, 'warn')
     await compareClock(deps, member)
     await ensureValid(parts)
     parts.userCommands.start()

@@ -11,6 +11,7 @@ type ExecutionErrorCode =
   | 'KOS_EXECUTION_RESULT_GONE'
   | 'KOS_EXECUTION_TIMEOUT'
   | 'KOS_EXECUTION_CANCELLED'
+  | 'KOS_EXECUTION_INTERRUPTED'
   | 'KOS_EXECUTION_FAILED'
   | 'KOS_EXECUTION_RESULT_INVALID'
   | 'KOS_EXECUTION_RESULT_TOO_LARGE'
@@ -71,6 +72,11 @@ export const executionErrors: ErrorTable<ExecutionErrorCode> = defineErrors({
     message: 'The call was cancelled.',
     hint: 'Call again; a command that changes something may still take effect.',
     retry: 'later',
+  },
+  KOS_EXECUTION_INTERRUPTED: {
+    message: 'The daemon ended while the command ran; whether it took effect is not known.',
+    hint: 'Look at the state that the command was to change before calling again with a new id.',
+    retry: 'never',
   },
   KOS_EXECUTION_FAILED: {
     message: 'The command failed inside the daemon.',

@@ -1,6 +1,8 @@
 import { isRefusal, z } from '../../../foundation/base/index.ts'
 import {
   DEFAULT_PROBE_OPTIONS,
+  type Guarantee,
+  notInForce,
   probeSandbox,
   systemProbeHost,
 } from '../../../commands/sandbox/index.ts'
@@ -44,7 +46,7 @@ export async function doctor(context: CliContext, input: CommandInput): Promise<
 
 /** What this machine's sandbox can do; programs are not run without it. */
 async function sandboxCheck(): Promise<CheckView> {
-  const { usable, version, refusal } = await probeSandbox(
+  const { usable, version, refusal, guarantees } = await probeSandbox(
     { host: systemProbeHost },
     DEFAULT_PROBE_OPTIONS,
   )
@@ -52,7 +54,7 @@ async function sandboxCheck(): Promise<CheckView> {
     name: 'sandbox',
     state: usable ? 'ok' : 'warning',
     detail: usable
-      ? `bubblewrap ${version ?? ''} starts under an unprivileged user`
+      ? `bubblewrap ${version ?? ''} starts under an unprivileged user${lacksOf(guarantees)}`
       : `${refusal?.remedy ?? 'bubblewrap does not start'} (${refusal?.code ?? 'unknown'})`,
   }
 }
@@ -70,6 +72,13 @@ function commandFilesCheck({ environment }: CliContext): CheckView[] {
   const why = first ? `, ${refused.length} refused: ${first.file}: ${first.reason}` : ''
   const detail = `${accepted} accepted${why}`
   return [{ name: 'command files', state: first ? 'warning' : 'ok', detail }]
+}
+
+/** What programs in the sandbox go without, and that one at a time runs where nobody is root. */
+function lacksOf(guarantees: readonly Guarantee[]): string {
+  const missing = notInForce(guarantees)
+  const single = systemProbeHost.userId === 0 ? '' : '; one program at a time, as the own user'
+  return `${missing.length === 0 ? '' : `; missing: ${missing.join(', ')}`}${single}`
 }
 
 function credentialCheck(context: CliContext, member: Member): CheckView {

@@ -3,8 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CallRequest } from '../../src/foundation/pipeline/index.ts'
 import type { SessionCallOutcome } from '../../src/network/session/index.ts'
-import { createTestExecutor } from '../kit/calls.ts'
-import { authenticatedPeer } from '../kit/calls.ts'
+import { authenticatedPeer, createTestExecutor } from '../kit/calls.ts'
 import { testCommand } from '../kit/commands.ts'
 import { startTlsSessions, until } from '../kit/tls-sessions.ts'
 
@@ -14,12 +13,12 @@ const OPENS = { opens: { perSecond: 1e6, burst: 1e6 }, resets: { perSecond: 1e6,
 function waiting(): {
   readonly told: Map<string, number>
   running: number
-  onCall(call: CallRequest): Promise<SessionCallOutcome>
+  readonly onCall: (call: CallRequest) => Promise<SessionCallOutcome>
 } {
   const state = {
     told: new Map<string, number>(),
     running: 0,
-    onCall(call: CallRequest): Promise<SessionCallOutcome> {
+    onCall: (call: CallRequest): Promise<SessionCallOutcome> => {
       state.running += 1
       const { promise, resolve } = Promise.withResolvers<SessionCallOutcome>()
       call.signal.addEventListener('abort', () => {

@@ -277,7 +277,10 @@ describe('files.fetch', () => {
   const fetching = (
     context: TestContext,
     taken: Uint8Array[],
-  ): { readonly folder: string; fetch(args: object): ReturnType<typeof runCommand> } => {
+  ): {
+    readonly folder: string
+    readonly fetch: (args: object) => ReturnType<typeof runCommand>
+  } => {
     const { folder } = shared(context)
     const command = builtin('files.fetch', [{ name: 'share', directory: folder }])
     const emit = async (bytes: Uint8Array): Promise<void> => {

@@ -6,6 +6,7 @@ import { devicesCommands } from './commands/devices.ts'
 import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
 import { policyCommands } from './commands/policy.ts'
+import { shellCommands } from './commands/shell.ts'
 import { tokenCommands } from './commands/token.ts'
 import type { CliWorld } from './context.ts'
 import type { Terminal } from './output.ts'
@@ -29,6 +30,7 @@ export const KOSCTL: Program = {
     ...commandsCommands,
     ...policyCommands,
     ...auditCommands,
+    ...shellCommands,
     ...agentCommands,
     ...completionCommands,
     ...doctorCommands,

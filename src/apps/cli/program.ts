@@ -9,6 +9,7 @@ import {
 } from './command-line.ts'
 import type { CliContext, CliWorld } from './context.ts'
 import { cliErrors } from './errors.ts'
+import type { PeerCalls } from './peer-calls.ts'
 import { EXIT, exitCodeOf, printError, type Terminal } from './output.ts'
 
 /** A program as data: what it is called, and what it can do. */
@@ -25,6 +26,8 @@ export interface Program {
 export interface ProgramPlace {
   readonly terminal: Terminal
   readonly world?: CliWorld | undefined
+  /** Sessions that stay open between its commands. */
+  readonly calls?: PeerCalls
 }
 
 /**
@@ -64,7 +67,7 @@ export async function runProgram(
 async function runCommand(
   program: Program,
   argv: readonly string[],
-  { terminal, world }: ProgramPlace,
+  { terminal, world, calls }: ProgramPlace,
 ): Promise<number> {
   const { head, commands } = program
   const found = findCommand(commands, argv)
@@ -76,7 +79,8 @@ async function runCommand(
   const input = parseInput(found.command, found.rest, head.program)
   // What help does not need is not loaded for it.
   const { processWorld } = world ? { processWorld: () => world } : await import('./context.ts')
-  const context = { ...processWorld(), program, terminal: jsonTerminal(terminal, input) }
+  const held = calls && { calls }
+  const context = { ...processWorld(), ...held, program, terminal: jsonTerminal(terminal, input) }
   return found.command.run(context, input)
 }
 

@@ -13,6 +13,7 @@ import { type Report, renderReport } from './harness/report.ts'
 import type { Effort } from './harness/rounds.ts'
 import { measureAdmission } from './suites/admission.ts'
 import { measureAudit } from './suites/audit.ts'
+import { measureCli } from './suites/cli.ts'
 import { measureChange } from './suites/change.ts'
 import { measureEcho } from './suites/echo.ts'
 import { measureFirstIdentity } from './suites/first-identity.ts'
@@ -26,6 +27,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   echo: measureEcho,
   admission: measureAdmission,
   audit: measureAudit,
+  cli: measureCli,
   change: measureChange,
   issuance: measureIssuance,
   policy: measurePolicy,

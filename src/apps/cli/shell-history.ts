@@ -48,9 +48,8 @@ function readLines(path: string): string[] {
 /** A terminal runs what control characters say: a file that was tampered with is not played back. */
 function isKept(line: string): boolean {
   // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
-  return (
-    line !== '' && line.length <= MAX_LINE_CHARACTERS && !/[\u0000-\u001f\u007f-\u009f]/.test(line)
-  )
+  const isHarmless = !/[\u0000-\u001f\u007f-\u009f]/.test(line)
+  return line !== '' && line.length <= MAX_LINE_CHARACTERS && isHarmless
 }
 
 /** A shell goes on without its history. */

@@ -19,6 +19,7 @@ import { measureEcho } from './suites/echo.ts'
 import { measureFirstIdentity } from './suites/first-identity.ts'
 import { measureIssuance } from './suites/issuance.ts'
 import { measurePolicy } from './suites/policy.ts'
+import { measureProcessRun } from './suites/process-run.ts'
 import { measureSession } from './suites/session.ts'
 
 type Suite = (processes: ProcessOptions, effort: Effort) => Promise<Report>
@@ -31,6 +32,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   change: measureChange,
   issuance: measureIssuance,
   policy: measurePolicy,
+  'process-run': measureProcessRun,
   session: measureSession,
   'first-identity': measureFirstIdentity,
 }

@@ -105,7 +105,11 @@ function runOnce({ name, command, env }: Contender): number {
   return tookMs
 }
 
-async function startFabric(place: Place): Promise<readonly Daemon[]> {
+/** An authority and a node that answers, with more options of the node. */
+export async function startFabric(
+  place: Place,
+  more: readonly string[] = [],
+): Promise<readonly Daemon[]> {
   const listen = ['--listen', '127.0.0.1:0']
   const authority = await startDaemon(place, {
     name: 'authority',
@@ -117,7 +121,7 @@ async function startFabric(place: Place): Promise<readonly Daemon[]> {
   const state = join(place.folder, 'state', 'device-1')
   const node = await startDaemon(place, {
     name: 'device-1',
-    args: ['node', '--join', '-', '--state', state, ...listen],
+    args: ['node', '--join', '-', '--state', state, ...listen, ...more],
     input: token.out,
     readyText: 'address ',
   })
@@ -143,6 +147,7 @@ async function startAgent(place: Place): Promise<() => Promise<void>> {
   }
 }
 
-function environment({ folder }: Place): NodeJS.ProcessEnv {
+/** Where the programs of a place keep their state. */
+export function environment({ folder }: Place): NodeJS.ProcessEnv {
   return { ...process.env, KOS_STATE: join(folder, 'state'), KOS_CONFIG: join(folder, 'config') }
 }

@@ -83,10 +83,37 @@ function printValue(context: CliContext, value: unknown): void {
     typeof value === 'object' && value !== null ? Object.entries(value) : []
   const only = fields.length === 1 ? fields[0]?.[1] : undefined
   const content = fields.find(([name]) => name === 'content' || name === 'text')?.[1]
-  if (typeof content === 'string') printLines(context, content)
+  if (isProgramEnd(value)) printProgram(context, value)
+  else if (typeof content === 'string') printLines(context, content)
   else if (typeof only === 'string') printLines(context, only)
   else if (isPlain(only)) terminal.out(String(only))
   else printJson(terminal, value)
+}
+
+/** How a program of `process.run` ended. */
+interface ProgramEnd {
+  readonly exitCode: unknown
+  readonly signal: unknown
+  readonly reason: unknown
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function isProgramEnd(value: unknown): value is ProgramEnd {
+  if (typeof value !== 'object' || value === null || !('exitCode' in value)) return false
+  const texts = 'stdout' in value && 'stderr' in value ? [value.stdout, value.stderr] : []
+  return texts.length === 2 && texts.every((text) => typeof text === 'string')
+}
+
+/** Both streams where a program would have written them, then an end that is none. */
+function printProgram(context: CliContext, end: ProgramEnd): void {
+  const { terminal } = context
+  if (end.stdout !== '') printLines(context, end.stdout)
+  for (const line of end.stderr === '' ? [] : end.stderr.replace(/\n$/, '').split('\n')) {
+    terminal.err(printable(line))
+  }
+  const how = end.signal === null ? `exit ${String(end.exitCode)}` : String(end.signal)
+  if (end.exitCode !== 0) terminal.err(printable(`${how} (${String(end.reason)})`))
 }
 
 function isPlain(value: unknown): value is number | bigint | boolean {

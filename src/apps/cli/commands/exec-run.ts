@@ -1,4 +1,5 @@
-import type { CallResult } from '../../../network/session/index.ts'
+import type { CborInput } from '../../../foundation/codec/index.ts'
+import type { CallResult, DataSink } from '../../../network/session/index.ts'
 import { BUILTIN_WORDS, type CommandWords } from '../builtin-words.ts'
 import { callArguments } from '../call-arguments.ts'
 import type { CommandInput } from '../command-line.ts'
@@ -26,24 +27,46 @@ export async function exec(context: CliContext, input: CommandInput): Promise<nu
   // What only the peer knows has to be asked of it; everything else is found wrong before connecting.
   const isAsked = !builtin && words.length > 0 && json === undefined
   const known = isAsked ? undefined : callArguments(builtin, words, json)
-  return withCalls(context, input.text('identity'), async (calls) => {
+  const streams = input.flag('stream') || builtin?.streams === true
+  const use = { identity: input.text('identity'), streams }
+  return withCalls(context, use, async (calls) => {
     const ask: AskPeer = (command, args) =>
       calls.call({ peer, command, arguments: args, deadlineMs }, context.signal)
-    const result = known ? await ask(name, known) : await callAsked(ask, name, words)
+    const onData = streams ? sink(context) : undefined
+    const run = (args: CborInput): Promise<CallResult> =>
+      calls.call({ peer, command: name, arguments: args, deadlineMs, onData }, context.signal)
+    const result = known ? await run(known) : await callAsked({ ask, run }, name, words)
     const what = `${name} on ${peer}`
+    const isSaid = input.flag('json') || !builtin?.streams
+    if (streams && result.status === 'ok') return printEnd(context, isSaid && result.value)
     return printResult(context, { what, result, isJson: input.flag('json') })
   })
 }
 
+/** Standard output belongs to the stream: the result after it goes to standard error. */
+function printEnd({ terminal }: CliContext, value: unknown): number {
+  if (value !== false) printJson({ ...terminal, out: (text) => terminal.err(text) }, value)
+  return EXIT.ok
+}
+
+/** Bytes go to standard output as they are; on a terminal what could command it is escaped. */
+function sink({ terminal }: CliContext): DataSink {
+  return (bytes) => {
+    if (!terminal.interactive) return terminal.write(bytes)
+    const lines = Buffer.from(bytes).toString('utf8').split('\n')
+    return terminal.write(Buffer.from(lines.map((line) => printable(line)).join('\n')))
+  }
+}
+
 /** Calls a command whose words the peer explains first; what it refuses to explain is the result. */
 async function callAsked(
-  ask: AskPeer,
+  peer: { readonly ask: AskPeer; readonly run: (args: CborInput) => Promise<CallResult> },
   name: string,
   words: readonly string[],
 ): Promise<CallResult> {
-  const described = await peerWords(ask, name)
+  const described = await peerWords(peer.ask, name)
   if ('status' in described) return described
-  return ask(name, callArguments(described, words, undefined))
+  return peer.run(callArguments(described, words, undefined))
 }
 
 function wordsOf(command: string): CommandWords | undefined {
@@ -112,7 +135,7 @@ function printProgram(context: CliContext, end: ProgramEnd): void {
   for (const line of end.stderr === '' ? [] : end.stderr.replace(/\n$/, '').split('\n')) {
     terminal.err(printable(line))
   }
-  const how = end.signal === null ? `exit ${String(end.exitCode)}` : String(end.signal)
+  const how = typeof end.signal === 'string' ? end.signal : `exit ${String(end.exitCode)}`
   if (end.exitCode !== 0) terminal.err(printable(`${how} (${String(end.reason)})`))
 }
 

@@ -22,7 +22,7 @@ test('every unknown type closes, sealed or not, before and after the handshake',
 test('every unknown flag closes', () => {
   for (let flag = 0; flag < 8; flag += 1) {
     for (const type of [FRAME.OPEN, FRAME.RESULT, FRAME.DATA, FRAME.PING]) {
-      const allowed = type === FRAME.OPEN ? 0x01 : type === FRAME.DATA ? 0x03 : 0
+      const allowed = type === FRAME.OPEN ? 0x05 : type === FRAME.DATA ? 0x03 : 0
       if ((allowed & (1 << flag)) !== 0) continue
       const { victim } = adversary()
       const stream = type === FRAME.PING ? 0 : 1

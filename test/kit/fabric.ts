@@ -73,6 +73,10 @@ export function captureTerminal(changes: Partial<Terminal> = {}): CapturedTermin
     interactive: false,
     out: (text) => void out.push(`${text}\n`),
     err: (text) => void err.push(`${text}\n`),
+    write: (bytes) => {
+      out.push(Buffer.from(bytes).toString('latin1'))
+      return Promise.resolve()
+    },
     ...changes,
     get printed() {
       return { out: out.join(''), err: err.join('') }

@@ -6,6 +6,8 @@ export interface CommandWords {
   readonly name: string
   /** Name and type of the argument that each word gives, in their order. */
   readonly positional: readonly (readonly [name: string, type: WordType])[]
+  /** Its result is a stream, or nothing. */
+  readonly streams?: boolean
 }
 
 /**
@@ -15,7 +17,7 @@ export interface CommandWords {
 export const BUILTIN_WORDS: readonly CommandWords[] = [
   { name: 'calc', positional: [['expression', 'string']] },
   { name: 'echo', positional: [['value', 'string']] },
-  { name: 'files.fetch', positional: [['path', 'string']] },
+  { name: 'files.fetch', positional: [['path', 'string']], streams: true },
   { name: 'files.list', positional: [['path', 'string']] },
   { name: 'files.read', positional: [['path', 'string']] },
   {

@@ -33,7 +33,8 @@ export function callArguments(
     return [name, convert(word, { name, type })]
   })
   const rest = words.slice(single.length)
-  return Object.fromEntries(takesRest && rest.length > 0 ? [...given, [last, rest]] : given)
+  const all = takesRest && rest.length > 0 ? [...given, [last, rest]] : given
+  return Object.fromEntries(all) as Record<string, CborInput>
 }
 
 function jsonArguments(json: string, words: readonly string[]): CborInput {

@@ -26,9 +26,13 @@ export function withDirectCalls<T>(
     }
     try {
       return await work({
-        call: async ({ peer, command, arguments: args, deadlineMs }, signal) => {
+        call: async ({ peer, command, arguments: args, deadlineMs, onData }, signal) => {
           const { open } = await connect(peer)
-          return open.session.call(command, args, { deadlineMs, ...(signal && { signal }) })
+          return open.session.call(command, args, {
+            deadlineMs,
+            ...(signal && { signal }),
+            ...(onData && { onData }),
+          })
         },
       })
     } finally {

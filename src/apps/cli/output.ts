@@ -10,6 +10,8 @@ export interface Terminal {
   readonly isJson?: boolean
   out(text: string): void
   err(text: string): void
+  /** Bytes as they are; resolves when they are taken, so that whoever sends them waits. */
+  write(bytes: Uint8Array): Promise<void>
 }
 
 /** The exit codes of `kosctl` and `kosd`; a test holds `docs/cli.md` equal to them. */

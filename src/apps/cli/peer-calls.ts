@@ -1,5 +1,5 @@
 import type { CborInput } from '../../foundation/codec/index.ts'
-import type { CallResult } from '../../network/session/index.ts'
+import type { CallResult, DataSink } from '../../network/session/index.ts'
 import { openAgent } from './agent-client.ts'
 import type { CliContext } from './context.ts'
 
@@ -10,6 +10,8 @@ export interface PeerCall {
   readonly command: string
   readonly arguments: CborInput
   readonly deadlineMs: number
+  /** Takes a streamed result as it comes; sessions that others hold pass no streams on. */
+  readonly onData?: DataSink | undefined
 }
 
 /** Calls commands of peers as one principal, over whatever sessions it has. */
@@ -22,20 +24,28 @@ export interface PeerCalls {
   call(call: PeerCall, signal?: AbortSignal): Promise<CallResult>
 }
 
+/** Whose calls they are, and what they need. */
+interface CallsUse {
+  /** Folder of another principal, who has sessions of its own; the operator when absent. */
+  readonly identity: string | undefined
+  /** Whether a call takes a stream, which needs a session of its own as well. */
+  readonly streams: boolean
+}
+
 /**
  * Runs work that calls peers: over the sessions of a shell, those of an agent that runs, or sessions
  * of its own, whichever there is first.
  *
  * @param context - see {@link CliContext}
- * @param identity - folder of another principal, who has sessions of its own; the operator when absent
+ * @param use - see {@link CallsUse}
  * @param work - may call as often as it likes
  */
 export async function withCalls<T>(
   context: CliContext,
-  identity: string | undefined,
+  { identity, streams }: CallsUse,
   work: (calls: PeerCalls) => Promise<T>,
 ): Promise<T> {
-  if (identity === undefined) {
+  if (identity === undefined && !streams) {
     const held = context.calls ?? (await openAgent(context))
     if (held) return work(held)
   }

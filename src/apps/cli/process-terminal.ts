@@ -13,7 +13,15 @@ export function processTerminal(): Terminal {
     interactive: isTerminal && isTty(0),
     out: lineWriter(1, 'stdout'),
     err: lineWriter(2, 'stderr'),
+    write: writeBytes,
   }
+}
+
+function writeBytes(bytes: Uint8Array): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  // The bytes are lent: a stream may keep what it is given for longer.
+  process.stdout.write(Buffer.from(bytes), (error) => (error ? reject(error) : resolve()))
+  return promise
 }
 
 /** Asked cheaply first: `node:tty` brings all of `node:net` with it. */

@@ -142,7 +142,10 @@ describe('the launchers', () => {
       env: environment(context),
       encoding: 'utf8',
     })
-    assert.deepEqual([status, stdout, stderr], [3, '["hello","a b","","*"] \n', ''])
+    assert.deepEqual(
+      [status, stdout, stderr],
+      [3, '["hello","a b","","*"] --min-semi-space-size=16\n', ''],
+    )
   })
 
   test('wait for a program whose timers keep no process alive', async (context) => {

@@ -37,16 +37,18 @@ export async function exec(context: CliContext, input: CommandInput): Promise<nu
       calls.call({ peer, command: name, arguments: args, deadlineMs, onData }, context.signal)
     const result = known ? await run(known) : await callAsked({ ask, run }, name, words)
     const what = `${name} on ${peer}`
-    const isSaid = input.flag('json') || !builtin?.streams
-    if (streams && result.status === 'ok') return printEnd(context, isSaid && result.value)
-    return printResult(context, { what, result, isJson: input.flag('json') })
+    const isJson = input.flag('json')
+    if (!streams) return printResult(context, { what, result, isJson })
+    // Nothing more to say of a file that came whole.
+    if (result.status === 'ok' && builtin?.streams && !isJson) return EXIT.ok
+    return printResult(asErrors(context), { what, result, isJson })
   })
 }
 
 /** Standard output belongs to the stream: the result after it goes to standard error. */
-function printEnd({ terminal }: CliContext, value: unknown): number {
-  if (value !== false) printJson({ ...terminal, out: (text) => terminal.err(text) }, value)
-  return EXIT.ok
+function asErrors(context: CliContext): CliContext {
+  const { terminal } = context
+  return { ...context, terminal: { ...terminal, out: (text) => terminal.err(text) } }
 }
 
 /** Bytes go to standard output as they are; on a terminal what could command it is escaped. */

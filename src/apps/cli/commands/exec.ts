@@ -15,11 +15,17 @@ const exec: CliCommand<CliContext> = {
       value: 'FOLDER',
       summary: 'act as the principal of another state folder, for example a node’s',
     },
+    stream: {
+      type: 'boolean',
+      summary: 'take output as it comes, on standard output; the result goes to standard error',
+    },
     json: { type: 'boolean', summary: 'print JSON' },
   },
   examples: [
     "kosctl exec camera-1 calc '1+2'",
     'kosctl exec camera-1 files.read /etc/shadow',
+    'kosctl exec camera-1 files.fetch share/day.mp4 >day.mp4',
+    'kosctl exec camera-1 process.run uptime --stream',
     'kosctl exec camera-1 echo --args \'{"value":"hello"}\' --json',
   ],
   run: async (context, input) => (await import('./exec-run.ts')).exec(context, input),

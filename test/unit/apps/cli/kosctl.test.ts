@@ -162,6 +162,28 @@ describe('kosctl', () => {
     assert.equal(read.out, 'one\ntwo\n')
   })
 
+  test('exec writes a stream as it comes, and its end where it does not disturb', async () => {
+    const bytes = Buffer.alloc(300_000, 'stream ')
+    writeFileSync(join(node.folder, 'share', 'large.bin'), bytes)
+    const fetch = ['exec', 'camera-1', 'files.fetch', 'share/large.bin']
+    const fetched = await fabric.kosctl(fetch)
+    assert.equal(fetched.code, 0)
+    assert.equal(fetched.out, bytes.toString('latin1'))
+    assert.equal(fetched.err, '')
+    const said = await fabric.kosctl([...fetch, '--json'])
+    assert.equal(said.out.length, bytes.length)
+    assert.match(said.err, /"complete": true/)
+    const missing = await fabric.kosctl(['exec', 'camera-1', 'files.fetch', 'share/none'])
+    assert.deepEqual([missing.code === 0, missing.out], [false, ''])
+    assert.match(missing.err, /files.fetch on camera-1/)
+    const calc = await fabric.kosctl(['exec', 'camera-1', 'calc', '6*7', '--stream'])
+    assert.deepEqual(calc, { code: 0, out: '', err: '42\n' })
+    const terminal = captureTerminal({ interactive: true })
+    writeFileSync(join(node.folder, 'share', 'escape.txt'), 'one\n\u001b[2Jtwo\n')
+    await fabric.kosctl(['exec', 'camera-1', 'files.fetch', 'share/escape.txt'], { terminal })
+    assert.match(terminal.printed.out, /^one\n[^\u001b]*two\n$/)
+  })
+
   test('exec says why not, with its own exit codes', async () => {
     const refused = await fabric.kosctl(['exec', 'camera-1', 'files.read', '/etc/shadow'])
     assert.equal(refused.code, 3)

@@ -139,10 +139,10 @@ describe('kosctl policy explain', () => {
     const code = await main(['policy', 'explain', ...args, '--json'], terminal, away)
     const said = JSON.parse(terminal.printed.out) as {
       decidedBy: string
-      layers: { manifest: {} }[]
+      layers: { manifest: { number: number } }[]
     }
     assert.deepEqual([code, said.decidedBy], [0, 'fleet/operators'])
-    assert.deepEqual((said.layers[0]?.manifest as { number: number }).number, 2)
+    assert.deepEqual(said.layers[0]?.manifest.number, 2)
     assert.match(
       (await ask('--from', 'camera-1', '--to', 'camera-1', 'calc', '1')).out,
       /default-deny/,

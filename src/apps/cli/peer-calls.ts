@@ -11,7 +11,7 @@ export interface PeerCall {
   readonly arguments: CborInput
   readonly deadlineMs: number
   /** Takes a streamed result as it comes; sessions that others hold pass no streams on. */
-  readonly onData?: DataSink | undefined
+  readonly onData?: DataSink
 }
 
 /** Calls commands of peers as one principal, over whatever sessions it has. */

@@ -57,9 +57,7 @@ export async function runProgram(
   try {
     return await runCommand(program, argv, place)
   } catch (error) {
-    // Words after "--" are no options.
-    const options = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length)
-    printError({ ...terminal, isJson: options.includes('--json') }, error)
+    printError({ ...terminal, isJson: beforeDashes(argv).includes('--json') }, error)
     return exitCodeOf(error)
   }
 }
@@ -72,7 +70,7 @@ async function runCommand(
   const { head, commands } = program
   const found = findCommand(commands, argv)
   if (!found) throw cliErrors.error('KOS_CLI_USAGE', { command: argv[0] ?? '' })
-  if (!found.command.isHidden && found.rest.some(isHelp)) {
+  if (!found.command.isHidden && beforeDashes(found.rest).some(isHelp)) {
     terminal.out(commandHelp(found.command, head.program))
     return EXIT.ok
   }
@@ -86,6 +84,11 @@ async function runCommand(
 
 function jsonTerminal(terminal: Terminal, input: CommandInput): Terminal {
   return input.flag('json') ? { ...terminal, isJson: true } : terminal
+}
+
+/** Words after "--" are no options. */
+function beforeDashes(words: readonly string[]): readonly string[] {
+  return words.includes('--') ? words.slice(0, words.indexOf('--')) : words
 }
 
 function isHelp(word: string): boolean {

@@ -387,6 +387,8 @@ test('help and version', async () => {
   for (const argv of [['--version'], ['version']]) {
     assert.deepEqual(await run(...argv), { code: 0, out: `kosctl ${version.version}\n`, err: '' })
   }
+  const words = await run('exec', 'camera-1', '--', 'calc', '--help')
+  assert.doesNotMatch(words.out, /usage/)
   const exec = await run('exec', '--help')
   assert.match(exec.out, /usage: kosctl exec PEER COMMAND/)
   assert.match(exec.out, /--deadline DURATION/)

@@ -67,6 +67,25 @@ describe('rules', () => {
     assert.equal(answer(fleet({ from: ['owner'] }), { from: BOB }), no)
   })
 
+  it('of one caller about several targets each cover their own', () => {
+    const bodies = fleet(
+      { id: 'robots', from: ['role:operator'], to: ['role:robot'] },
+      { id: 'cameras', from: ['role:operator'], to: ['role:camera'] },
+    )
+    assert.equal(answer(bodies), 'fleet/cameras')
+    const robot = subject('device/kdev-bbbbbbbbbbbbbbbbbbbbbbbbbb', { roles: ['robot'] })
+    assert.equal(answer(bodies, { to: robot }), 'fleet/robots')
+  })
+
+  it('of several groups that one selector puts a target in', () => {
+    const groups = { seen: ['role:camera'], kept: ['role:camera'], other: ['role:robot'] }
+    for (const name of ['seen', 'kept', 'other']) {
+      const body = manifestOf([ruleOf({ to: [`group:${name}`] })], { groups })
+      const expected = name === 'other' ? 'NOT_ALLOWED default-deny' : 'fleet/open'
+      assert.equal(answer([body]), expected, name)
+    }
+  })
+
   it('cover an action by its name or by its permission', () => {
     const changes = {
       action: 'system.info',

@@ -14,8 +14,10 @@ const DEFAULT_HOST = '127.0.0.1'
 /** `kosd authority`: until it is told to stop. */
 export async function runAuthority(context: CliContext, input: CommandInput): Promise<number> {
   const running = await start(context, input)
-  printStart(context, running)
-  await serveUntilSignal(context, () => running.stop())
+  await serveUntilSignal(context, {
+    announce: () => printStart(context, running),
+    stop: () => running.stop(),
+  })
   return 0
 }
 

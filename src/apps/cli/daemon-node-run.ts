@@ -30,16 +30,17 @@ export async function runNode(context: CliContext, input: CommandInput): Promise
   const log = daemonLog(context, input, 'node')
   const running = await startNode({ clock: context.clock, random: context.random, log }, options)
   const { principal, name, profile } = running.member.membership
-  printFields(context.terminal, [
-    ['node', name],
-    ['id', principal.id],
-    ['profile', `kOS-${profile}`],
-    ['address', formatHostPort(running.address)],
-  ])
+  const announce = (): void =>
+    printFields(context.terminal, [
+      ['node', name],
+      ['id', principal.id],
+      ['profile', `kOS-${profile}`],
+      ['address', formatHostPort(running.address)],
+    ])
   const reload = (): void => running.reloadCommands()
   process.on('SIGHUP', reload)
   try {
-    await serveUntilSignal(context, () => running.stop())
+    await serveUntilSignal(context, { announce, stop: () => running.stop() })
   } finally {
     process.off('SIGHUP', reload)
   }

@@ -31,11 +31,12 @@ export function hostPortOption(input: CommandInput, name: string, fallback: Host
  * Waits for SIGTERM or SIGINT, then stops once; a second SIGINT ends the process at once.
  *
  * @param context - its terminal says what happens; its signal counts like SIGTERM
- * @param stop - graceful shutdown
+ * @param daemon - `announce`: says that it runs, once a signal would be heard: whoever reads it may send
+ * one at once; `stop`: graceful shutdown
  */
 export async function serveUntilSignal(
   context: CliContext,
-  stop: () => Promise<void>,
+  daemon: { readonly announce: () => void; readonly stop: () => Promise<void> },
 ): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const onSignal = (): void => resolve()
@@ -47,9 +48,10 @@ export async function serveUntilSignal(
   // Neither signal handlers nor the timers of the daemon keep a process alive.
   const alive = setInterval(() => undefined, 1 << 30)
   try {
+    daemon.announce()
     await promise
     process.once('SIGINT', onSecond)
-    await stop()
+    await daemon.stop()
     if (context.terminal.isJson) printJsonLine(context.terminal, { stopped: true })
     else context.terminal.out('stopped')
   } finally {

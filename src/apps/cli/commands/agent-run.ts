@@ -25,16 +25,18 @@ export async function agent(context: CliContext, input: CommandInput): Promise<n
     onStop: () => over.abort(),
   })
   idle.restart()
-  printFields(context.terminal, [
-    ['agent', socket],
-    ['principal', principal],
-    ['pid', String(process.pid)],
-  ])
+  const announce = (): void =>
+    printFields(context.terminal, [
+      ['agent', socket],
+      ['principal', principal],
+      ['pid', String(process.pid)],
+    ])
   const signal = context.signal ? AbortSignal.any([context.signal, over.signal]) : over.signal
-  await serveUntilSignal({ ...context, signal }, async () => {
+  const stop = async (): Promise<void> => {
     idle.cancel()
     await running.close()
-  })
+  }
+  await serveUntilSignal({ ...context, signal }, { announce, stop })
   return EXIT.ok
 }
 

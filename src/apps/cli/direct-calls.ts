@@ -26,7 +26,7 @@ export function withDirectCalls<T>(
     }
     try {
       return await work({
-        call: async ({ peer, command, arguments: args, deadlineMs, onData }, signal) => {
+        call: async ({ peer, command, arguments: args, deadlineMs }, signal, onData) => {
           const { open } = await connect(peer)
           return open.session.call(command, args, {
             deadlineMs,

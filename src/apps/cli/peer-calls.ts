@@ -10,8 +10,6 @@ export interface PeerCall {
   readonly command: string
   readonly arguments: CborInput
   readonly deadlineMs: number
-  /** Takes a streamed result as it comes; sessions that others hold pass no streams on. */
-  readonly onData?: DataSink
 }
 
 /** Calls commands of peers as one principal, over whatever sessions it has. */
@@ -19,9 +17,10 @@ export interface PeerCalls {
   /**
    * @param call - see {@link PeerCall}
    * @param signal - cancels it
+   * @param onData - asks for a stream and takes its bytes; not over sessions that others hold
    * @throws {@link KosError} KOS_CLI_UNKNOWN_PEER, KOS_CLI_UNREACHABLE, KOS_CLI_CREDENTIAL
    */
-  call(call: PeerCall, signal?: AbortSignal): Promise<CallResult>
+  call(call: PeerCall, signal?: AbortSignal, onData?: DataSink): Promise<CallResult>
 }
 
 /** Whose calls they are, and what they need. */

@@ -32,9 +32,9 @@ export async function exec(context: CliContext, input: CommandInput): Promise<nu
   return withCalls(context, use, async (calls) => {
     const ask: AskPeer = (command, args) =>
       calls.call({ peer, command, arguments: args, deadlineMs }, context.signal)
-    const taken = streams && { onData: sink(context) }
+    const onData = streams ? sink(context) : undefined
     const run = (args: CborInput): Promise<CallResult> =>
-      calls.call({ peer, command: name, arguments: args, deadlineMs, ...taken }, context.signal)
+      calls.call({ peer, command: name, arguments: args, deadlineMs }, context.signal, onData)
     const result = known ? await run(known) : await callAsked({ ask, run }, name, words)
     const what = `${name} on ${peer}`
     const isJson = input.flag('json')

@@ -192,6 +192,7 @@ async function checkLog(place: Place, acked: Acknowledged): Promise<void> {
   const file = join(place.stateOf('authority'), 'authority.sqlite')
   assert.match(await place.done('audit', 'verify', '--file', file), /^verified$/m)
   const entries = await wholeLog(place)
+  checkIntents(entries)
   const done = entries.filter(({ outcome }) => outcome === 'ok')
   const created = new Set(
     done.filter(({ action }) => action === 'token.create').map(({ target }) => target),
@@ -206,6 +207,23 @@ async function checkLog(place: Place, acked: Acknowledged): Promise<void> {
       'a join is recorded',
     )
   }
+}
+
+/** Every change and join that began has an end, be it that a kill cut it off. */
+function checkIntents(entries: readonly AuditLine[]): void {
+  const open = new Map<string, number>()
+  for (const { type, action, target, outcome, source, detail } of entries) {
+    if (source !== undefined || (type !== 'admin' && type !== 'enrolment')) continue
+    const key = `${action} ${String(detail?.['token'] ?? target)}`
+    const before = open.get(key) ?? 0
+    // A join that is repeated has another end, but no intent.
+    open.set(key, outcome === 'intent' ? before + 1 : Math.max(0, before - 1))
+  }
+  assert.deepEqual(
+    [...open].filter(([, count]) => count > 0),
+    [],
+    'intents without an end',
+  )
 }
 
 async function wholeLog(place: Place): Promise<readonly AuditLine[]> {

@@ -13,7 +13,7 @@ import {
   createTokenService,
   type TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
-import type { AuditLog } from '../../trust/audit/index.ts'
+import type { AuditEvent, AuditLog } from '../../trust/audit/index.ts'
 import { readAuditPage, verifyAudit } from './audit-service.ts'
 import type { AuthorityState } from './authority-state.ts'
 import { authorityChecks } from './checks.ts'
@@ -50,7 +50,15 @@ export function createServices(
     registry,
     tokens,
     joins: createJoinService(
-      { ...deps, store, ca, tokens, intend: (token) => recordIntent(audit, token) },
+      {
+        ...deps,
+        store,
+        ca,
+        tokens,
+        intend: (token) => recordJoin(audit, token, { outcome: 'intent' }),
+        refused: (token, { code, rule }) =>
+          recordJoin(audit, token, { outcome: 'refused', code, rule }),
+      },
       { trustDomain },
     ),
     renewals: createRenewService({ ...deps, store, ca }),
@@ -75,14 +83,18 @@ export function createServices(
   }
 }
 
-/** A join that is cut off between registry and record leaves this behind. */
-async function recordIntent(audit: AuditLog, token: TokenRecord): Promise<void> {
+/** A join that is cut off between registry and record leaves its intent behind. */
+async function recordJoin(
+  audit: AuditLog,
+  token: TokenRecord,
+  end: Pick<AuditEvent, 'outcome' | 'code' | 'rule'>,
+): Promise<void> {
   await audit.append({
     type: 'enrolment',
     actor: token.owner,
     target: token.name,
     action: 'join',
-    outcome: 'intent',
+    ...end,
     detail: { profile: token.profile, token: token.id },
   })
 }

@@ -8,6 +8,7 @@ import {
   listenCandidates,
   plainHost,
   reachableHosts,
+  recordInterrupted,
   recordSoon,
 } from '../node/index.ts'
 import { createRequestLimit, createServices } from './authority-services.ts'
@@ -63,6 +64,7 @@ export interface RunningAuthority {
   stop(): Promise<void>
 }
 
+const START = 'authority.start'
 /** How far behind its own signatures the clock of an authority may be. */
 const CLOCK_SANITY_MS = 60_000
 
@@ -82,6 +84,10 @@ export async function startAuthority(
   stack.defer(() => closeAuthorityState(state))
   const core = createCore(deps, options, state)
   const { hub, publisher } = core
+  const interrupted = await recordInterrupted(state.audit, START)
+  if (interrupted > 0) deps.log.event('calls.interrupted', { count: interrupted }, 'warn')
+  // Before anything is served: the next start looks for intents behind this record.
+  await state.audit.append(systemEvent(state, START))
   stack.defer(async () => {
     await state.audit.append(systemEvent(state, 'authority.stop')).catch(() => undefined)
   })
@@ -128,7 +134,6 @@ export async function startAuthority(
     },
   })
   stack.defer(stopTimers)
-  await state.audit.append(systemEvent(state, 'authority.start'))
   deps.log.event('authority.ready', { address: formatHostPort(api) })
   const running = stack.move()
   return {

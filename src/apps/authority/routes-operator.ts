@@ -1,5 +1,6 @@
 import {
   isRefusal,
+  KosError,
   parseDeviceId,
   parseJson,
   refuse,
@@ -335,7 +336,14 @@ async function recorded<T>(
 ): Promise<T> {
   const event = { type: 'admin', actor: of.call.caller?.uri ?? '-', ...of.change } as const
   await services.record({ ...event, outcome: 'intent' })
-  const done = await work()
+  let done: T
+  try {
+    done = await work()
+  } catch (error) {
+    const code = error instanceof KosError ? String(error.code) : 'KOS_AUTHORITY_INTERNAL'
+    await services.record({ ...event, outcome: 'failed', code }).catch(() => undefined)
+    throw error
+  }
   if (isRefusal(done)) {
     await services.record({ ...event, outcome: 'refused', code: done.code, rule: done.rule })
   } else {

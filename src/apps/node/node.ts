@@ -31,6 +31,8 @@ export interface RunningNode {
   stop(): Promise<void>
 }
 
+const START = 'node.start'
+const STOP = 'node.stop'
 /** Refusals before authentication are recorded once per minute. */
 const REFUSALS_MS = 60_000
 
@@ -48,14 +50,13 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
   const parts = await openParts(deps, options)
   const { member, audit, runtime, link } = parts
   try {
-    const interrupted = await recordInterrupted(audit)
+    const interrupted = await recordInterrupted(audit, START)
     if (interrupted > 0) deps.log.event('calls.interrupted', { count: interrupted }, 'warn')
     await compareClock(deps, member)
     await ensureValid(parts)
     parts.userCommands.start()
-    const address = await listen(parts, options)
+    const address = await serve(parts, options)
     parts.address = address
-    await audit.append(systemEvent(member, 'node.start'))
     link.start()
     parts.renewal.arm()
     const stopRefusals = recordRefusals(parts)
@@ -70,7 +71,7 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
       stop: once(async () => {
         stopRefusals()
         parts.renewal.stop()
-        await audit.append(systemEvent(member, 'node.stop')).catch(() => undefined)
+        await audit.append(systemEvent(member, STOP)).catch(() => undefined)
         await link.stop()
         await closeParts(parts)
       }),
@@ -120,6 +121,18 @@ async function ensureValid(parts: NodeParts): Promise<void> {
   }
   const { code, rule } = refusal
   throw nodeErrors.error('KOS_NODE_REFUSED', { code, rule })
+}
+
+/** The start is recorded before the first call can come: the next start looks behind it for intents. */
+async function serve(parts: NodeParts, options: NodeOptions): Promise<HostPort> {
+  const { audit, member } = parts
+  await audit.append(systemEvent(member, START))
+  try {
+    return await listen(parts, options)
+  } catch (error) {
+    await audit.append(systemEvent(member, STOP)).catch(() => undefined)
+    throw error
+  }
 }
 
 async function listen({ runtime }: NodeParts, options: NodeOptions): Promise<HostPort> {

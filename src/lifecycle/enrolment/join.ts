@@ -61,6 +61,8 @@ interface JoinDeps {
    * changed. Never asked for a token that cannot be used, so that old lines cannot fill a log.
    */
   readonly intend?: (token: TokenRecord) => Promise<void>
+  /** Told that what was intended did not happen. */
+  readonly refused?: (token: TokenRecord, refusal: Refusal) => Promise<void>
 }
 
 /**
@@ -83,18 +85,22 @@ export function createJoinService(
       if (!knowsSecret(deps.tokens, request, exporter)) return tokenRefused('secret')
       const proofs = verifyJoinProofs(request, exporter)
       if (isRefusal(proofs)) return proofs
-      if (deps.intend) await intend(deps, request.tokenId)
-      return deps.store.transaction((transaction) =>
+      const intended = deps.intend && (await intend(deps, request.tokenId))
+      const result = await deps.store.transaction((transaction) =>
         decide(deps, { transaction, request, tlsSpki: proofs.tlsSpki, ...options }),
       )
+      if (intended && isRefusal(result)) await deps.refused?.(intended, result)
+      return result
     },
   })
 }
 
-async function intend(deps: JoinDeps, tokenId: string): Promise<void> {
+async function intend(deps: JoinDeps, tokenId: string): Promise<TokenRecord | undefined> {
   const token = await deps.store.transaction((transaction) => transaction.token(tokenId))
   const isUsable = token?.state === 'open' && token.expiresAt > deps.clock.wallMs()
-  if (isUsable) await deps.intend?.(token)
+  if (!isUsable) return undefined
+  await deps.intend?.(token)
+  return token
 }
 
 function knowsSecret(tokens: TokenService, request: JoinRequest, exporter: Uint8Array): boolean {

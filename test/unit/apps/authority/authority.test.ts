@@ -5,9 +5,14 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test, type TestContext } from 'node:test'
-import { isRefusal, systemRandom } from '../../../../src/foundation/base/index.ts'
+import { isRefusal, silentLog, systemRandom } from '../../../../src/foundation/base/index.ts'
 import { startAuthority } from '../../../../src/apps/authority/index.ts'
+import {
+  closeAuthorityState,
+  openAuthorityState,
+} from '../../../../src/apps/authority/authority-state.ts'
 import { openMember } from '../../../../src/apps/node/index.ts'
+import type { AuditEvent } from '../../../../src/trust/audit/index.ts'
 import {
   connected,
   eventually,
@@ -293,4 +298,59 @@ test('the own certificate is renewed at half of its life', async (context) => {
   context.after(() => member.close())
   const client = await member.connectAuthority(5000)
   client.close()
+})
+
+test('a change, a join and a call that a kill cut off are completed by the next start, once', async (context) => {
+  const fabric = await startFabric(context)
+  await fabric.addNode('camera-1')
+  await fabric.kosctl(['devices', 'rename', 'camera-1', 'yard'])
+  await fabric.stopAuthority()
+  // What a killed authority leaves: intents behind its start, and no record of its end.
+  const deps = { clock: fabric.clock, random: systemRandom, log: silentLog }
+  const place = { folder: fabric.stateFolder, trustDomain: 'kos.internal' as never }
+  const state = await openAuthorityState(deps, place)
+  const actor = state.principal.uri
+  const argumentDigest = new Uint8Array(32)
+  const events: AuditEvent[] = [
+    { type: 'system', actor, target: actor, action: 'authority.start', outcome: 'ok' },
+    { type: 'admin', actor: 'olga', target: 'yard', action: 'device.remove', outcome: 'intent' },
+    {
+      type: 'enrolment',
+      actor: 'olga',
+      target: 'camera-2',
+      action: 'join',
+      outcome: 'intent',
+      detail: { token: 'abc' },
+    },
+    {
+      type: 'call',
+      actor: 'yard',
+      target: actor,
+      action: 'fabric.node.report',
+      outcome: 'intent',
+      callId: 'c'.repeat(32),
+      argumentDigest,
+    },
+  ]
+  for (const event of events) await state.audit.append(event)
+  await closeAuthorityState(state)
+  for (let start = 0; start < 2; start += 1) {
+    await fabric.startAuthority()
+    await fabric.stopAuthority()
+  }
+  await fabric.startAuthority()
+  const { out } = await fabric.kosctl(['audit', 'tail', '--all', '--json', '--count', '1000'])
+  const completed = out
+    .split('\n')
+    .filter((line) => line.includes('KOS_EXECUTION_INTERRUPTED'))
+    .map((line) => JSON.parse(line) as AuditEvent)
+  assert.deepEqual(
+    completed.map(({ type, target, action, outcome }) => [type, target, action, outcome]),
+    [
+      ['admin', 'yard', 'device.remove', 'failed'],
+      ['enrolment', 'camera-2', 'join', 'failed'],
+      ['call', actor, 'fabric.node.report', 'failed'],
+    ],
+  )
+  assert.match((await fabric.kosctl(['audit', 'verify'])).out, /verified/)
 })

@@ -328,6 +328,7 @@ test('an open token is announced before anything changes; a used or wrong one ne
   const fleet = await createFleet(context)
   const { clock, ca, tokens, registry: store } = fleet
   const announced: string[] = []
+  const taken: string[] = []
   let refuses = true
   const joins = createJoinService(
     {
@@ -339,6 +340,10 @@ test('an open token is announced before anything changes; a used or wrong one ne
       intend: async (token) => {
         announced.push(token.name)
         if (refuses) return Promise.reject(new Error('the log takes no records'))
+        return Promise.resolve()
+      },
+      refused: (token, { code }) => {
+        taken.push(`${token.name} ${code}`)
         return Promise.resolve()
       },
     },
@@ -359,4 +364,14 @@ test('an open token is announced before anything changes; a used or wrong one ne
   const expired = joinRequest(createDevice(), late)
   assertRefused(await joins.join(expired, EXPORTER), 'KOS_ENROLMENT_TOKEN', 'token/expired')
   assert.deepEqual(announced, ['camera-1', 'camera-1'])
+  assert.deepEqual(taken, [])
+  // What was announced and does not happen is taken back.
+  const copied = await createToken(fleet, { name: 'camera-3' })
+  assertRefused(
+    await joins.join(joinRequest(device, copied), EXPORTER),
+    'KOS_ENROLMENT_COPY',
+    'keys/registered-identity',
+  )
+  assert.deepEqual(announced.slice(2), ['camera-3'])
+  assert.deepEqual(taken, ['camera-3 KOS_ENROLMENT_COPY'])
 })

@@ -2,7 +2,7 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
-import { isRefusal, type Refusal, silentLog } from '../../src/foundation/base/index.ts'
+import { isRefusal, type Log, type Refusal, silentLog } from '../../src/foundation/base/index.ts'
 import { PROFILES, type ProfileName } from '../../src/foundation/profiles/index.ts'
 import {
   type Admission,
@@ -39,6 +39,7 @@ export interface TestListenerOptions {
   readonly identity?: () => ListenerIdentity
   readonly verifyPeer?: VerifyPeer
   readonly admission?: AdmissionOptions
+  readonly log?: Log
   /** What to do with a channel; by default it is ready at once and echoes. */
   readonly onChannel?: (accepted: Accepted) => void
 }
@@ -86,7 +87,7 @@ export async function startTestListener(
   const verifyPeer = options.verifyPeer ?? fleet.verifyPeer
   const listener = must(
     createListener(
-      { admission, clock, log: silentLog, verifyPeer, onDisagreement },
+      { admission, clock, log: options.log ?? silentLog, verifyPeer, onDisagreement },
       {
         host: '127.0.0.1',
         port: 0,

@@ -70,16 +70,26 @@ function checkCertificate(socket: TLSSocket, check: PeerCheck): SecuredPeer | Re
   const own = check.verifyPeer(leafDer, check.purpose)
   const openssl = opensslVerdict(socket, leafDer, check)
   if (agree(openssl, own)) {
-    return openssl === OK ? (own ?? { leafDer }) : refuse('KOS_TRANSPORT_UNTRUSTED', openssl)
+    if (openssl === OK) return own ?? { leafDer }
+    return refuse(
+      'KOS_TRANSPORT_UNTRUSTED',
+      openssl === UNNAMED ? bothNames(openssl, own) : openssl,
+    )
   }
   const { remoteAddress: source = '-' } = socket
   const { purpose } = check
   const found: VerdictDisagreement = { openssl, own: own?.rule ?? OK, source, purpose }
   check.onDisagreement(found)
-  return refuse('KOS_TRANSPORT_VERDICT', `openssl: ${openssl}, own: ${found.own}`)
+  return refuse('KOS_TRANSPORT_VERDICT', bothNames(openssl, own))
+}
+
+function bothNames(openssl: string, own: Refusal | undefined): string {
+  return `openssl: ${openssl}, own: ${own?.rule ?? OK}`
 }
 
 const OK = 'ok'
+/** Node's name for errors of OpenSSL that it has no name for: critical extensions, constraints. */
+const UNNAMED = 'UNSPECIFIED'
 const OWN_CERTIFICATE_VERDICT = 'KOS_PKI_CERTIFICATE'
 /** OpenSSL reads the machine's clock, the own check the proven time: here they may differ. */
 const TIME_RULES: readonly string[] = ['not-yet-valid', 'expired', 'issuer-validity']

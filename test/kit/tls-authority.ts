@@ -101,7 +101,7 @@ export interface MemberVerdict {
   /** How often the verdict was asked for. */
   readonly asked: () => number
   /** Puts a new lock list in force. */
-  lock(list: Partial<LockList>): void
+  readonly lock: (list: Partial<LockList>) => void
 }
 
 /** Makes an own verdict with an empty lock list. */

@@ -12,11 +12,17 @@ import {
   type CborInput,
   CborReader,
   CborWriter,
+  coseVerifierFromSpki,
   decodeCbor,
   encodeCbor,
 } from '../../../../src/foundation/codec/index.ts'
 import { PROFILES } from '../../../../src/foundation/profiles/index.ts'
-import { encodeAuth, encodeBinding, verifyAuth } from '../../../../src/network/session/auth.ts'
+import {
+  encodeAuth,
+  encodeBinding,
+  type MetKeys,
+  verifyAuth,
+} from '../../../../src/network/session/auth.ts'
 import {
   decodeOpen,
   decodeResult,
@@ -128,6 +134,45 @@ describe('AUTH', () => {
     const evidence = { attestation: Uint8Array.of(1), secondFactor: Uint8Array.of(2, 3) }
     const payload = encodeAuth(binding, { ...author, evidence })
     assert.deepEqual(verifyAuth(payload, binding, { keyHash: hash }), evidence)
+  })
+
+  test('the key of a leaf met before is not imported again', () => {
+    const met: MetKeys = new WeakMap()
+    const payload = encodeAuth(binding, author)
+    const check = (keyHash: Uint8Array): ReturnType<typeof verifyAuth> =>
+      verifyAuth(payload, binding, { keyHash, met })
+    assert.ok(!isRefusal(check(hash)))
+    const entry = met.get(hash)
+    assert.ok(entry)
+    assert.deepEqual(Buffer.from(entry.spki), Buffer.from(identitySpki))
+    assert.ok(!isRefusal(check(hash)))
+    assert.equal(met.get(hash), entry)
+    // What stands there is used: with the verifier of another key the same AUTH no longer verifies.
+    const stranger = testPeer('stranger').own
+    met.set(hash, { spki: entry.spki, verifier: coseVerifierFromSpki(stranger.identitySpki) })
+    assert.ok(isRefusal(check(hash)))
+    // Another object with the same bytes is another leaf's.
+    const copy = Uint8Array.from(hash)
+    assert.ok(!isRefusal(check(copy)))
+    assert.notEqual(met.get(copy), met.get(hash))
+  })
+
+  test('a key met before lets no other key in, and a refused key is not kept', () => {
+    const met: MetKeys = new WeakMap()
+    const ask = (payload: Uint8Array, keyHash: Uint8Array = hash): string => {
+      const result = verifyAuth(payload, binding, { keyHash, met })
+      return isRefusal(result) ? result.rule : 'ok'
+    }
+    const stranger = testPeer('stranger').own
+    const forged = encodeAuth(binding, { ...stranger, evidence: {} })
+    assert.equal(ask(forged), 'identity key')
+    assert.equal(met.get(hash), undefined)
+    assert.equal(ask(encodeAuth(binding, author)), 'ok')
+    assert.equal(ask(forged), 'identity key')
+    // The known key with a signature of another one.
+    const signedByStranger = { ...author, identitySigner: stranger.identitySigner }
+    assert.notEqual(ask(encodeAuth(binding, signedByStranger)), 'ok')
+    assert.equal(ask(encodeAuth(binding, author)), 'ok')
   })
 
   test('refuses another binding, another key and other forms', () => {

@@ -1,6 +1,11 @@
 import { defineErrors, type ErrorTable } from '../base/index.ts'
 
-type CodecErrorCode = 'KOS_CODEC_CBOR' | 'KOS_CODEC_COSE' | 'KOS_CODEC_DER' | 'KOS_CODEC_X509'
+type CodecErrorCode =
+  | 'KOS_CODEC_CBOR'
+  | 'KOS_CODEC_COSE'
+  | 'KOS_CODEC_DER'
+  | 'KOS_CODEC_HTTP'
+  | 'KOS_CODEC_X509'
 
 /** The errors of this room; `details.rule` names the violated rule, `details.offset` the byte. */
 export const codecErrors: ErrorTable<CodecErrorCode> = defineErrors({
@@ -17,6 +22,11 @@ export const codecErrors: ErrorTable<CodecErrorCode> = defineErrors({
   KOS_CODEC_DER: {
     message: 'The data is not strict DER within the limits.',
     hint: 'Encode it by the distinguished encoding rules and keep the named limit.',
+    retry: 'never',
+  },
+  KOS_CODEC_HTTP: {
+    message: 'The structured header field or HTTP signature is malformed.',
+    hint: 'Write it by RFC 8941 and RFC 9421 and keep the named limit.',
     retry: 'never',
   },
   KOS_CODEC_X509: {

@@ -1,4 +1,4 @@
-/** Wire and signature formats: deterministic CBOR, COSE, strict DER, X.509. */
+/** Wire and signature formats: deterministic CBOR, COSE, strict DER, X.509, HTTP signatures. */
 export { cborToPlain } from './cbor-plain.ts'
 export { type CborKind, CborReader, decodeCbor } from './cbor-reader.ts'
 export {
@@ -12,6 +12,7 @@ export {
   DEFAULT_CBOR_LIMITS,
 } from './cbor-types.ts'
 export { CborWriter, encodeCbor } from './cbor-writer.ts'
+export { contentDigest, verifyContentDigest } from './content-digest.ts'
 export {
   coseAlgorithmOf,
   coseSignerFromKey,
@@ -42,6 +43,27 @@ export {
   derTlv,
   derUnsigned,
 } from './der-writer.ts'
+export {
+  type HttpMessage,
+  type HttpSignature,
+  type HttpSignatureFields,
+  type HttpSignatureRequest,
+  httpSignatureBase,
+  parseHttpSignatures,
+  signHttpHmac,
+  verifyHttpHmac,
+} from './http-signature.ts'
+export {
+  type BareItem,
+  type FieldItem,
+  type FieldMember,
+  type FieldParameters,
+  type InnerList,
+  MAX_FIELD_CHARACTERS,
+  parseDictionary,
+  writeFieldItem,
+  writeInnerList,
+} from './structured-fields.ts'
 export {
   type CertificateSigner,
   certificateSignerFromKey,

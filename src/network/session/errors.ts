@@ -24,8 +24,10 @@ type SessionErrorCode =
   | 'KOS_SESSION_RESULT'
   | 'KOS_SESSION_ROLE'
   | 'KOS_SESSION_SEAL'
+  | 'KOS_SESSION_SIGNATURE'
   | 'KOS_SESSION_STREAMS'
   | 'KOS_SESSION_TIMEOUT'
+  | 'KOS_SESSION_TOKEN'
   | 'KOS_SESSION_TOO_LARGE'
   | 'KOS_SESSION_UNANSWERED'
   | 'KOS_SESSION_UNSUPPORTED'
@@ -148,6 +150,11 @@ export const sessionErrors: ErrorTable<SessionErrorCode> = defineErrors({
     hint: 'Connect again; if it repeats, someone alters the connection.',
     retry: 'later',
   },
+  KOS_SESSION_SIGNATURE: {
+    message: 'The request to the authority is not signed as it has to be.',
+    hint: 'Send it again with a new token; the audit log of the authority names the check.',
+    retry: 'never',
+  },
   KOS_SESSION_STREAMS: {
     message: 'Too many calls are open on this session.',
     hint: 'Wait for some to end.',
@@ -157,6 +164,11 @@ export const sessionErrors: ErrorTable<SessionErrorCode> = defineErrors({
     message: 'The handshake did not end in time.',
     hint: 'Check the network, then connect again.',
     retry: 'later',
+  },
+  KOS_SESSION_TOKEN: {
+    message: 'The proof for a session token does not hold.',
+    hint: 'Ask on a connection of its own with the credential whose identity key signs.',
+    retry: 'never',
   },
   KOS_SESSION_TOO_LARGE: {
     message: 'The arguments or the result are larger than the limit.',

@@ -1,4 +1,15 @@
 /** The session protocol: handshake, tokens, frames, streams, credits, rekey. */
+export {
+  API_TOKEN_LIFE_MS,
+  type ApiTokenGrant,
+  apiTokenSecret,
+  checkTokenRequest,
+  decodeTokenGrant,
+  encodeTokenGrant,
+  MAX_TOKEN_REQUEST_BYTES,
+  signTokenRequest,
+  type TokenConnection,
+} from './api-token.ts'
 export type { AuthEvidence, OwnIdentity, PeerAuthenticator } from './authenticator.ts'
 export type { CallFailure, CallResult, DataSink, SessionCallOutcome } from './calls.ts'
 export { sessionErrors } from './errors.ts'
@@ -16,5 +27,16 @@ export type {
   PeerSessionOptions,
   SessionStats,
 } from './session-api.ts'
+export {
+  type ArrivedRequest,
+  type ArrivedSignature,
+  readRequestSignature,
+  REQUEST_SKEW_MS,
+  type RequestSignature,
+  type RequestSigner,
+  requestTarget,
+  type RequestToSign,
+  signRequest,
+} from './signed-request.ts'
 export type { MachineStats } from './machine-api.ts'
 export type { BusyScope, GoawayReason } from './wire-codes.ts'

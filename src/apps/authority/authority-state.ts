@@ -28,7 +28,7 @@ import {
 } from '../../trust/pki/index.ts'
 import { auditOrigin } from './audit-service.ts'
 import { authorityErrors } from './errors.ts'
-import { createRegistry, type Registry, registrySchema } from './registry.ts'
+import { createRegistry, type Registry, registrySchema, signedRequestSchema } from './registry.ts'
 import type { AuthorityTables } from './schema.ts'
 
 /** The authority's own name in the directory. */
@@ -117,6 +117,7 @@ function openAuthorityStore(
         { version: 1, ...auditTables },
         { version: 2, ...registrySchema },
         { version: 3, ...auditSegments },
+        { version: 4, ...signedRequestSchema },
       ],
       ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
     })

@@ -23,6 +23,7 @@ import {
   AUTHORITY_SCHEMA,
   type AuthorityTables,
   type PrincipalRow,
+  SIGNED_REQUEST_SCHEMA,
   type TokenRow,
 } from './schema.ts'
 
@@ -66,6 +67,14 @@ export const registrySchema: SchemaStep = Object.freeze({
   name: 'authority registry',
   up: (raw: DatabaseSync): void => {
     for (const statement of AUTHORITY_SCHEMA) raw.exec(statement)
+  },
+})
+
+/** The schema step of signed requests: their tokens and nonces. */
+export const signedRequestSchema: SchemaStep = Object.freeze({
+  name: 'signed requests',
+  up: (raw: DatabaseSync): void => {
+    for (const statement of SIGNED_REQUEST_SCHEMA) raw.exec(statement)
   },
 })
 

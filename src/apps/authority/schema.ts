@@ -61,8 +61,30 @@ export interface SignedObjectRow {
   bytes: Uint8Array
 }
 
+/** A token that signs requests to the HTTP API; its secret is derived and not stored. */
+export interface ApiTokenRow {
+  handle: string
+  principal_id: string
+  uri: string
+  identity_key_hash: string
+  source: string
+  created_at: number
+  expires_at: number
+  last_used_at: number | null
+  is_revoked: number
+}
+
+/** A nonce of a signed request that is still in time. */
+export interface RequestNonceRow {
+  handle: string
+  nonce: string
+  ends_at: number
+}
+
 /** The authority's own tables. */
 export interface AuthorityTables {
+  api_token: ApiTokenRow
+  request_nonce: RequestNonceRow
   principal: PrincipalRow
   token: TokenRow
   certificate: CertificateRow
@@ -100,4 +122,18 @@ export const AUTHORITY_SCHEMA: readonly string[] = Object.freeze([
   `CREATE TABLE signed_object (
     kind TEXT PRIMARY KEY, era INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL
   ) STRICT`,
+])
+
+/** Tables of signed requests, as SQL statements. */
+export const SIGNED_REQUEST_SCHEMA: readonly string[] = Object.freeze([
+  `CREATE TABLE api_token (
+    handle TEXT PRIMARY KEY, principal_id TEXT NOT NULL, uri TEXT NOT NULL,
+    identity_key_hash TEXT NOT NULL, source TEXT NOT NULL, created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL, last_used_at INTEGER, is_revoked INTEGER NOT NULL
+  ) STRICT`,
+  `CREATE TABLE request_nonce (
+    handle TEXT NOT NULL, nonce TEXT NOT NULL, ends_at INTEGER NOT NULL,
+    PRIMARY KEY (handle, nonce)
+  ) STRICT, WITHOUT ROWID`,
+  `CREATE INDEX request_nonce_end ON request_nonce (ends_at)`,
 ])

@@ -11,10 +11,12 @@ import {
   z,
 } from '../../foundation/base/index.ts'
 import { ENROLMENT_EXPORTER_LABEL } from '../../lifecycle/enrolment/index.ts'
+import { opensslProblem } from '../../network/transport/index.ts'
 import { type TrustBundle, verifyPeerLeaf, verifyTrustBundle } from '../../trust/pki/index.ts'
 import { plainHost } from './addresses.ts'
 import { nodeErrors } from './errors.ts'
 import type { FloorClock } from './floor-clock.ts'
+import { trustAnchorsPem } from './trust-anchors.ts'
 
 /** Largest answer accepted from the authority, in bytes. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -34,6 +36,8 @@ export interface AuthorityTarget {
   /** base64url SHA-256 over both root SPKIs. */
   readonly pin: string
   readonly identity: ClientIdentity | undefined
+  /** The trust bundle of a member: OpenSSL has its anchors from the start. */
+  readonly held?: TrustBundle
   readonly timeoutMs: number
 }
 
@@ -76,6 +80,10 @@ export interface RequestBody {
  * carry both pinned roots' signatures, and its TLS leaf must name an authority under an intermediate
  * of that bundle. Nothing but the questions for bundle and time is sent before both hold.
  *
+ * As with sessions there are two verdicts on the leaf, the own one and OpenSSL's, and both must agree.
+ * OpenSSL takes anchors before the handshake only: who does not hold the bundle yet, or an older one,
+ * asks for it on a connection of its own, and connects once more.
+ *
  * A leaf that fails by time alone is verified at the time that its owner claims. When it holds then,
  * the own clock is wrong: one that is behind is raised, one that is ahead is refused.
  *
@@ -90,58 +98,99 @@ export async function connectAuthority(
   deps: { readonly clock: FloorClock },
   target: AuthorityTarget,
 ): Promise<AuthorityClient> {
-  const socket = await openSocket(target)
-  const agent = agentOver(socket)
-  const request = sender({ agent, socket }, target)
-  const close = (): void => {
-    agent.destroy()
-    socket.destroy()
-  }
+  const { clock } = deps
+  let connection = await connect(target, target.held ? trustAnchorsPem(target.held) : [])
   try {
-    const answer = await request('GET', '/v1/bundle')
-    const bundle = verifyTrustBundle(answer.body, { pin: target.pin })
-    if (isRefusal(bundle)) throw untrusted(bundle)
-    const leaf = socket.getPeerX509Certificate()?.raw
-    if (!leaf) throw untrusted(refuse('KOS_NODE_AUTHORITY_UNTRUSTED', 'no-certificate'))
-    await verifyAuthority(deps.clock, { leaf, bundle, request })
+    const { body: bundleBytes } = await connection.request('GET', '/v1/bundle')
+    const bundle = verifyTrustBundle(bundleBytes, { pin: target.pin })
+    if (isRefusal(bundle)) throw untrusted(bundle.rule)
+    const anchorsPem = trustAnchorsPem(bundle)
+    const isAnchored = connection.anchorsPem.join('') === anchorsPem.join('')
+    await verifyAuthority(clock, { connection, bundle, isAnchored })
+    if (!isAnchored) {
+      connection.close()
+      connection = await connect(target, anchorsPem)
+      await verifyAuthority(clock, { connection, bundle, isAnchored: true })
+    }
+    const { socket, request, close } = connection
     return Object.freeze({
       bundle,
-      bundleBytes: answer.body,
+      bundleBytes,
       exporter: (): Uint8Array =>
         socket.exportKeyingMaterial(32, ENROLMENT_EXPORTER_LABEL, Buffer.alloc(0)),
       request,
       agreeOnTime: async (): Promise<void> => {
-        agree(deps.clock, await askTime(request))
+        agree(clock, await askTime(request))
       },
       close,
     })
   } catch (error) {
-    close()
+    connection.close()
     throw error
   }
 }
 
+/** A TLS connection that nothing is known of yet. */
+interface Connection {
+  readonly socket: TLSSocket
+  /** What OpenSSL verified the chain by. */
+  readonly anchorsPem: readonly string[]
+  readonly request: Send
+  readonly close: () => void
+}
+
+async function connect(
+  target: AuthorityTarget,
+  anchorsPem: readonly string[],
+): Promise<Connection> {
+  const socket = await openSocket(target, anchorsPem)
+  const agent = agentOver(socket)
+  const close = (): void => {
+    agent.destroy()
+    socket.destroy()
+  }
+  return { socket, anchorsPem, request: sender({ agent, socket }, target), close }
+}
+
 interface Presented {
+  readonly connection: Connection
+  readonly bundle: TrustBundle
+  /** Whether OpenSSL had the anchors of this bundle. */
+  readonly isAnchored: boolean
+}
+
+/** Rules of the leaf check that another clock could decide otherwise. */
+const TIME_RULES: readonly string[] = ['not-yet-valid', 'expired', 'issuer-validity']
+/** Rules that OpenSSL does not know: it has no proven time and expects nobody. */
+const OWN_RULES: readonly string[] = [...TIME_RULES, 'kind']
+
+async function verifyAuthority(clock: FloorClock, presented: Presented): Promise<void> {
+  const { bundle, isAnchored } = presented
+  const { socket, anchorsPem, request } = presented.connection
+  const leaf = socket.getPeerX509Certificate()?.raw
+  if (!leaf) throw untrusted('no-certificate')
+  const own = await ownRefusal(clock, { leaf, bundle, request })
+  const openssl = isAnchored ? opensslProblem(socket, leaf, anchorsPem) : own?.rule
+  if (!own && openssl === undefined) return
+  const isAgreed = own && (openssl !== undefined || OWN_RULES.includes(own.rule))
+  throw untrusted(isAgreed ? own.rule : `openssl: ${openssl ?? 'ok'}, own: ${own?.rule ?? 'ok'}`)
+}
+
+interface Question {
   readonly leaf: Uint8Array
   readonly bundle: TrustBundle
   readonly request: Send
 }
 
-/** Rules of the leaf check that another clock could decide otherwise. */
-const TIME_RULES: readonly string[] = ['not-yet-valid', 'expired', 'issuer-validity']
-
-async function verifyAuthority(clock: FloorClock, presented: Presented): Promise<void> {
-  const refusal = refusalAt(presented, clock.wallMs())
-  if (!refusal) return
-  if (!TIME_RULES.includes(refusal.rule)) throw untrusted(refusal)
-  const claimedMs = await askTime(presented.request)
+async function ownRefusal(clock: FloorClock, question: Question): Promise<Refusal | undefined> {
+  const refusal = refusalAt(question, clock.wallMs())
+  if (!refusal || !TIME_RULES.includes(refusal.rule)) return refusal
+  const claimedMs = await askTime(question.request)
   // What does not hold at its owner's own time was never a matter of our clock.
-  const stillRefused = refusalAt(presented, claimedMs)
-  if (stillRefused) throw untrusted(stillRefused)
-  if (!agree(clock, claimedMs)) throw untrusted(refusal)
+  return refusalAt(question, claimedMs) ?? (agree(clock, claimedMs) ? undefined : refusal)
 }
 
-function refusalAt({ leaf, bundle }: Presented, nowMs: UnixMs): Refusal | undefined {
+function refusalAt({ leaf, bundle }: Question, nowMs: UnixMs): Refusal | undefined {
   const verified = verifyPeerLeaf(leaf, {
     bundle,
     purpose: 'server',
@@ -168,11 +217,11 @@ function agree(clock: FloorClock, authorityMs: UnixMs): boolean {
   return clock.raise(authorityMs)
 }
 
-function untrusted(refusal: Refusal): Error {
-  return nodeErrors.error('KOS_NODE_AUTHORITY_UNTRUSTED', { check: refusal.rule })
+function untrusted(check: string): Error {
+  return nodeErrors.error('KOS_NODE_AUTHORITY_UNTRUSTED', { check })
 }
 
-function openSocket(target: AuthorityTarget): Promise<TLSSocket> {
+function openSocket(target: AuthorityTarget, anchorsPem: readonly string[]): Promise<TLSSocket> {
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
   const socket = tlsConnect({
     host: plainHost(target.host),
@@ -181,7 +230,8 @@ function openSocket(target: AuthorityTarget): Promise<TLSSocket> {
     ALPNProtocols: ['http/1.1'],
     ecdhCurve: 'SecP256r1MLKEM768:X25519MLKEM768:P-256',
     ciphers: 'TLS_AES_256_GCM_SHA384',
-    // The pin and the trust bundle decide, not the system's certificate store.
+    // The pin and the trust bundle decide, not the system's certificate store; see verifyAuthority.
+    ca: [...anchorsPem],
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
     ...(target.identity && {

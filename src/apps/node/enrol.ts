@@ -155,7 +155,8 @@ export async function renewMembership(
   const tls = ensureTlsKey(keys, membership.generation + 1)
   const { host, port, pin } = membership
   // Without a client certificate: the own one may have ended, the identity key proves who asks.
-  const target = { host, port, pin, identity: undefined, timeoutMs }
+  const held = member.fabric.bundle
+  const target = { host, port, pin, held, identity: undefined, timeoutMs }
   const client = await connectAuthority({ clock }, target)
   try {
     const facts = {
@@ -197,7 +198,8 @@ export async function agreeOnTime(member: Member, timeoutMs: number): Promise<nu
   const { clock } = member
   const offset = (): number => clock.wallMs() - clock.monotonicMs()
   const before = offset()
-  const target = { host, port, pin, timeoutMs, identity: undefined }
+  const held = member.fabric.bundle
+  const target = { host, port, pin, held, timeoutMs, identity: undefined }
   const client = await connectAuthority({ clock }, target)
   try {
     await client.agreeOnTime()

@@ -24,6 +24,7 @@ import { createFabricState, type FabricState } from './fabric-state.ts'
 import { createFloorClock, type FloorClock } from './floor-clock.ts'
 import { loadMembership, type Membership, storeMembership } from './membership.ts'
 import { OBJECT_KINDS, type ObjectKind, readObject, writeObject } from './object-files.ts'
+import { trustAnchorsPem } from './trust-anchors.ts'
 
 /** A principal that has joined: its keys, its certificate and what it believes of its fabric. */
 export interface Member {
@@ -126,7 +127,7 @@ function assemble(
     certificateIdentity: () => ({
       kind: 'certificate',
       ...identity(),
-      trustedCaPem: trusted(fabric),
+      trustedCaPem: trustAnchorsPem(fabric.bundle),
     }),
     authenticator: () => authenticatorOf({ fabric, keys, verifier, membership: () => membership }),
     verifyPeer: (leafDer, purpose) => {
@@ -138,7 +139,8 @@ function assemble(
       const { host, port, pin } = membership
       // A call between peers does without it.
       const { connectAuthority } = await import('./authority-client.ts')
-      return connectAuthority({ clock }, { host, port, pin, timeoutMs, identity: identity() })
+      const held = fabric.bundle
+      return connectAuthority({ clock }, { host, port, pin, timeoutMs, held, identity: identity() })
     },
     close: () => keys.close(),
   }
@@ -187,13 +189,6 @@ function keepObject(options: MemberOptions, kind: ObjectKind, signed: Uint8Array
 function chainPem(leaf: Uint8Array, fabric: FabricState): string {
   const intermediates = fabric.bundle.intermediates.map(({ certificate }) => certificate.der)
   return [leaf, ...intermediates].map((der) => pemEncode('CERTIFICATE', der)).join('')
-}
-
-function trusted(fabric: FabricState): readonly string[] {
-  const { rootP256Certificate, intermediates } = fabric.bundle
-  return [rootP256Certificate, ...intermediates.map(({ certificate }) => certificate)].map(
-    ({ der }) => pemEncode('CERTIFICATE', der),
-  )
 }
 
 interface LeafQuestion {

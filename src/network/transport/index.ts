@@ -10,5 +10,5 @@ export {
   type ListenerIdentity,
 } from './identity.ts'
 export { createListener, DEFAULT_HANDSHAKE_TIMEOUT_MS, type Listener } from './listener.ts'
-export type { VerdictDisagreement, VerifyPeer } from './secured-peer.ts'
+export { opensslProblem, type VerdictDisagreement, type VerifyPeer } from './secured-peer.ts'
 export { tlsClientOptions, tlsServerOptions } from './tls-options.ts'

@@ -68,7 +68,7 @@ function checkCertificate(socket: TLSSocket, check: PeerCheck): SecuredPeer | Re
   const leafDer = socket.getPeerX509Certificate()?.raw
   if (!leafDer) return refuse('KOS_TRANSPORT_NO_CERTIFICATE', 'certificate')
   const own = check.verifyPeer(leafDer, check.purpose)
-  const openssl = opensslVerdict(socket, leafDer, check)
+  const openssl = opensslVerdict(socket, leafDer, check.trustedCaPem)
   if (agree(openssl, own)) {
     if (openssl === OK) return own ?? { leafDer }
     return refuse(
@@ -105,11 +105,33 @@ function agree(openssl: string, own: Refusal | undefined): boolean {
  * OpenSSL's verdict: chain to an anchor, signatures, validity, key usage, extended key usage,
  * basic and name constraints, security level.
  */
-function opensslVerdict(socket: TLSSocket, leafDer: Uint8Array, check: PeerCheck): string {
+function opensslVerdict(
+  socket: TLSSocket,
+  leafDer: Uint8Array,
+  trustedCaPem: readonly string[],
+): string {
   if (socket.authorized) return OK
   const error = String(socket.authorizationError)
   if (error !== BEHIND && error !== AHEAD) return error
-  return timelessProblem(leafDer, check.trustedCaPem) ?? (error === BEHIND ? OK : AHEAD)
+  return timelessProblem(leafDer, trustedCaPem) ?? (error === BEHIND ? OK : AHEAD)
+}
+
+/**
+ * What OpenSSL has against the certificate of a peer, for connections that are no sessions. Time is not
+ * judged: whoever asks has compared clocks, and checks it against the one that was proven.
+ *
+ * @param socket - secured, with these anchors, not resumed
+ * @param leafDer - the leaf it presented
+ * @param trustedCaPem - the anchors that OpenSSL had
+ * @returns the name of OpenSSL's error, or `undefined`
+ */
+export function opensslProblem(
+  socket: TLSSocket,
+  leafDer: Uint8Array,
+  trustedCaPem: readonly string[],
+): string | undefined {
+  const verdict = opensslVerdict(socket, leafDer, trustedCaPem)
+  return verdict === OK || verdict === AHEAD ? undefined : verdict
 }
 
 /**

@@ -18,6 +18,8 @@ export interface Impostor {
   readonly port: number
   /** Method and path of every request it got. */
   readonly requests: readonly string[]
+  /** How many TLS connections it got. */
+  connections(): number
 }
 
 /** TLS certificate chain and key of an impostor. */
@@ -55,13 +57,16 @@ export async function startImpostor(
       })
     },
   )
+  let connections = 0
+  server.on('secureConnection', () => connections++)
   await new Promise<void>((resolve) => server.listen(identity.port ?? 0, '127.0.0.1', resolve))
   context.after(() => {
     server.closeAllConnections()
     server.close()
   })
   const address = server.address()
-  return { requests, port: typeof address === 'object' && address ? address.port : 0 }
+  const port = typeof address === 'object' && address ? address.port : 0
+  return { requests, port, connections: () => connections }
 }
 
 /** The answers of an authority that serves a bundle and says what time it is. */

@@ -15,6 +15,7 @@ import {
   pemEncode,
   type X509Extension,
 } from '../../src/foundation/codec/index.ts'
+import { derNamedBits } from '../../src/foundation/codec/der-writer.ts'
 import type { CertificateIdentity, VerifyPeer } from '../../src/network/transport/index.ts'
 import { type KeyStore, openKeyStore } from '../../src/trust/keys/index.ts'
 import {
@@ -75,6 +76,16 @@ export function createTlsAuthority(context: TestContext): TlsAuthority {
       return identityOf(ca, buildCertificate(fields, signer), key)
     },
   }
+}
+
+/**
+ * The Netscape certificate type for mail, not critical. OpenSSL refuses a TLS peer that has it; the own
+ * check does not know it, as RFC 5280 does not.
+ */
+export const NETSCAPE_MAIL: X509Extension = {
+  oid: '2.16.840.1.113730.1.1',
+  critical: false,
+  value: derNamedBits([2]),
 }
 
 /** A leaf with its key, as TLS presents it. */

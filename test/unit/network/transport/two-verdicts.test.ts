@@ -19,6 +19,7 @@ import {
   createTlsAuthority,
   type ForgedFields,
   memberVerdict,
+  NETSCAPE_MAIL,
   type TlsAuthority,
 } from '../../../kit/tls-authority.ts'
 import { mustRefuse, startTestListener, tlsAttempt, until } from '../../../kit/transport.ts'
@@ -73,6 +74,13 @@ const CASES: readonly Case[] = [
       ),
     }),
     ...alarm('ok', 'names'),
+  },
+  {
+    name: 'a Netscape certificate type for mail: we do not know it, OpenSSL does',
+    fields: () => ({
+      extensions: (ordinary) => [...ordinary, NETSCAPE_MAIL],
+    }),
+    ...alarm('INVALID_PURPOSE', 'ok'),
   },
   {
     name: 'an unknown critical extension',

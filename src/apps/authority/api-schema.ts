@@ -282,3 +282,33 @@ export const fabricObjects: z.ZodType<FabricObjects> = z.object({
 export const manifestUpload: z.ZodType<{ manifest: string }> = z.strictObject({
   manifest: z.string().max(8 * 1024 * 1024),
 })
+
+/** A session with the authority, or a token of the HTTP API, in force. */
+export interface SessionView {
+  /** Names it for revocation; not secret. */
+  readonly handle: string
+  readonly kind: 'session' | 'api'
+  /** URI of the principal. */
+  readonly principal: string
+  /** IP address. */
+  readonly source: string
+  readonly createdAt: number
+  readonly expiresAt: number
+  /** Of a token; a session is in use while it is open. */
+  readonly lastUsedAt?: number | undefined
+}
+
+/** The answer to `GET /v1/sessions`. */
+export const sessionList: z.ZodType<{ sessions: SessionView[] }> = z.object({
+  sessions: z.array(
+    z.object({
+      handle: z.string(),
+      kind: z.enum(['session', 'api']),
+      principal: z.string(),
+      source: z.string(),
+      createdAt: z.number(),
+      expiresAt: z.number(),
+      lastUsedAt: z.number().optional(),
+    }),
+  ),
+})

@@ -14,6 +14,7 @@ import {
   type TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
 import type { AuditEvent, AuditLog } from '../../trust/audit/index.ts'
+import type { ApiTokens } from './api-tokens.ts'
 import { readAuditPage, verifyAudit } from './audit-service.ts'
 import type { AuthorityState } from './authority-state.ts'
 import { authorityChecks } from './checks.ts'
@@ -30,6 +31,7 @@ export interface ServedParts {
   readonly state: AuthorityState
   readonly publisher: AuthorityPublisher
   readonly hub: Hub
+  readonly apiTokens: ApiTokens
   readonly trustDomain: TrustDomain
   /** host:port of the session listener, as devices reach it. */
   readonly session: string
@@ -62,6 +64,8 @@ export function createServices(
       { trustDomain },
     ),
     renewals: createRenewService({ ...deps, store, ca }),
+    apiTokens: parts.apiTokens,
+    sessions: hub.sessions,
     publisher,
     settings: {
       trustDomain,

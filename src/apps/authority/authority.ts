@@ -11,6 +11,7 @@ import {
   recordInterrupted,
   recordSoon,
 } from '../node/index.ts'
+import { createApiTokens } from './api-tokens.ts'
 import { createRequestLimit, createServices } from './authority-services.ts'
 import {
   AUTHORITY_NAME,
@@ -33,6 +34,7 @@ import { type AuthorityPublisher, createPublisher } from './publisher.ts'
 import { createRefusalLog, type RefusalLog, type RefusedRequest } from './refusal-log.ts'
 import { enrolmentRoutes } from './routes-enrolment.ts'
 import { operatorRoutes } from './routes-operator.ts'
+import { sessionRoutes } from './routes-session.ts'
 import type { AuthorityServices } from './services.ts'
 import { startTimers } from './timers.ts'
 
@@ -97,8 +99,10 @@ export async function startAuthority(
   publisher.setAuthorityEntry(directoryEntry(state, [sessionAddress]))
   // The routes are made before the port is known, and name it only when they are used.
   let api: HostPort = options.listen
+  const apiTokens = createApiTokens({ ...deps, ...state })
   const services = createServices(deps, {
     ...core,
+    apiTokens,
     trustDomain: options.trustDomain,
     session: sessionAddress,
     advertised: () => formatHostPort(advertised(options, api)),
@@ -290,7 +294,7 @@ async function serveHttp(
   const serverDeps = {
     log: deps.log,
     admission: hub.admission,
-    routes: [...enrolmentRoutes(services), ...operatorRoutes(services)],
+    routes: [...enrolmentRoutes(services), ...sessionRoutes(services), ...operatorRoutes(services)],
     identify: (leafDer: Uint8Array) => hub.identify(leafDer, 'client'),
     takeRequest: createRequestLimit(deps.clock),
     canRecord: () => state.audit.healthy,

@@ -65,7 +65,7 @@ async function serve(deps: HttpAppDeps, route: Route, context: Context<Env>): Pr
       actor: caller.record?.uri ?? '-',
       source: arrived.source,
       action: `${route.method} ${route.path}`,
-      refusal: result.refusal,
+      refusal: result.recorded ?? result.refusal,
     })
   }
   return answer(context, result)
@@ -112,6 +112,7 @@ async function handle(arrived: Arrived, { record }: Caller): Promise<RouteAnswer
     query: context.req.query(),
     source,
     exporter: () => socket.exportKeyingMaterial(32, ENROLMENT_EXPORTER_LABEL, Buffer.alloc(0)),
+    leaf: () => socket.getPeerX509Certificate()?.raw,
   })
 }
 

@@ -20,22 +20,32 @@ export interface RouteCall {
   readonly source: string
   /** 32 bytes of the TLS exporter of this connection. */
   exporter(): Uint8Array
+  /** The client certificate of this connection, DER; verified when there is a caller. */
+  leaf(): Uint8Array | undefined
 }
 
 /** What a route answers. */
 export type RouteAnswer =
   | { readonly kind: 'json'; readonly value: unknown; readonly status?: 200 | 201 }
   | { readonly kind: 'cbor'; readonly bytes: Uint8Array }
-  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly status: RefusedStatus }
+  | {
+      readonly kind: 'refused'
+      readonly refusal: Refusal
+      readonly status: RefusedStatus
+      /** What the log says where the caller is told less. */
+      readonly recorded?: Refusal
+    }
 
 /** HTTP status of a refusal. */
-export type RefusedStatus = 400 | 403 | 404 | 409 | 411 | 413 | 429 | 503
+export type RefusedStatus = 400 | 401 | 403 | 404 | 409 | 411 | 413 | 429 | 503
 
 /** One row of the route table. A path that has no row is refused. */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
   readonly path: string
   readonly guard: Guard
+  /** A route behind a certificate that brings a proof of its own instead of a signature. */
+  readonly isUnsigned?: true
   /** Upper bound of the body in bytes, checked before anything else is done with it. */
   readonly maxBytes: number
   handle(call: RouteCall): RouteAnswer | Promise<RouteAnswer>

@@ -1,11 +1,13 @@
 import {
   type Clock,
+  equalBytes,
   isRefusal,
   type Log,
   parsePrincipal,
   type Random,
   refuse,
   type Refusal,
+  sha256,
   unixMs,
 } from '../../foundation/base/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
@@ -45,11 +47,13 @@ import {
 import { type AuditMembers, createAuditMembers } from './audit-members.ts'
 import { AUTHORITY_PROFILE, type AuthorityState } from './authority-state.ts'
 import type { AuthorityPublisher } from './publisher.ts'
+import { createSessionList, type SessionList } from './session-list.ts'
 
 /** The sessions of an authority with its members. */
 export interface Hub {
   readonly admission: Admission
   readonly auditMembers: AuditMembers
+  readonly sessions: SessionList
   /** Takes over the objects that the publisher made. */
   refresh(): void
   listen(candidates: readonly HostPort[]): Promise<HostPort | Refusal>
@@ -111,11 +115,13 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
       onDisagreement: disagreementRecorder(deps.log, state.audit, uri),
       onSession: (open, phase, reason) => {
         record(open, phase, reason)
+        if (phase === 'opened') sessions.opened(open)
         members.seen(open)
       },
     },
     SESSION_LIMITS,
   )
+  const sessions = createSessionList(deps.clock, () => runtime.sessions)
   const refresh = (): void => {
     const publisher = options.publisher()
     fabric.apply('bundle', publisher.bundle())
@@ -125,6 +131,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
   return {
     admission,
     auditMembers,
+    sessions,
     refresh,
     listen: (candidates) => runtime.listen(candidates),
     identify: (leafDer, purpose) => members.identify(leafDer, purpose),
@@ -241,7 +248,12 @@ function createMembership(deps: HubDeps, state: AuthorityState, fabric: FabricSt
       const verified = verify(leafDer, purpose)
       if (isRefusal(verified)) return verified
       const record = recordOf(verified)
-      if (!isRefusal(record)) markSeen(deps, { state, record }, verified)
+      if (isRefusal(record)) return record
+      // From here on the registered identity key is the one that the certificate names.
+      if (!equalBytes(sha256(record.identitySpki), verified.identityKeyHash)) {
+        return refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/identity-key')
+      }
+      markSeen(deps, { state, record }, verified)
       return record
     },
     seen: ({ authenticated }) => {

@@ -14,6 +14,8 @@ export {
   type PrincipalPatch,
   principalView,
   type PrincipalView,
+  sessionList,
+  type SessionView,
   tokenCreated,
   tokenList,
 } from './api-schema.ts'

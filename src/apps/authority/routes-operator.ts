@@ -322,14 +322,14 @@ function parseBody<T>(schema: z.ZodType<T>, body: Uint8Array): T | Refusal {
 }
 
 /** What an operator is about to do. */
-interface Change {
+export interface Change {
   readonly action: string
   readonly target: string
   readonly detail?: Readonly<Record<string, string | number | boolean>>
 }
 
 /** Makes a change between two durable records: that it begins, and how it ended. */
-async function recorded<T>(
+export async function recorded<T>(
   services: AuthorityServices,
   of: { readonly call: RouteCall; readonly change: Change },
   work: () => T | Promise<T>,

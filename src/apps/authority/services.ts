@@ -7,7 +7,9 @@ import type {
 } from '../../lifecycle/enrolment/index.ts'
 import type { AuditEvent } from '../../trust/audit/index.ts'
 import type { AuditMemberView, AuditPage, AuditReport, CheckView } from './api-schema.ts'
+import type { ApiTokens } from './api-tokens.ts'
 import type { Registry } from './registry.ts'
+import type { SessionList } from './session-list.ts'
 
 /** The signed objects an authority serves, each made anew when what it says changes. */
 export interface Publisher {
@@ -34,6 +36,10 @@ export interface AuthorityServices {
   readonly clock: Clock
   readonly registry: Registry
   readonly tokens: TokenService
+  /** Tokens of the HTTP API. */
+  readonly apiTokens: ApiTokens
+  /** Open sessions with this authority. */
+  readonly sessions: SessionList
   readonly joins: JoinService
   readonly renewals: RenewService
   readonly publisher: Publisher

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { enrolmentRoutes } from '../../../../src/apps/authority/routes-enrolment.ts'
 import { operatorRoutes } from '../../../../src/apps/authority/routes-operator.ts'
+import { sessionRoutes } from '../../../../src/apps/authority/routes-session.ts'
 import type { AuthorityServices } from '../../../../src/apps/authority/services.ts'
 import { type RawAnswer, startFabric, type TestFabric } from '../../../kit/fabric.ts'
 
@@ -39,6 +40,9 @@ const TABLE: readonly Row[] = [
   row('GET /v1/bundle', 'public', KNOCKERS),
   { ...row('POST /v1/join', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
   { ...row('POST /v1/renew', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
+  { ...row('POST /v1/session', 'member', MEMBERS), maxBytes: KIB, body: 'x' },
+  row('GET /v1/sessions', 'viewer', ['viewer', 'admin']),
+  row('DELETE /v1/sessions/:handle', 'operator', ['operator', 'admin']),
   row('GET /v1/principals', 'viewer', ['viewer', 'admin']),
   row('GET /v1/principals/:name', 'viewer', ['viewer', 'admin']),
   {
@@ -70,12 +74,16 @@ function row(head: string, guard: string, passes: readonly Everybody[]): Row {
 
 /** A name that nobody has, so that whoever gets through changes nothing. */
 function pathOf({ path }: Row): string {
-  return path.replace(/:(name|id)$/, 'nobody')
+  return path.replace(/:(name|id|handle)$/, 'nobody')
 }
 
 test('the table is the whole API', () => {
   const services = {} as AuthorityServices
-  const routes = [...enrolmentRoutes(services), ...operatorRoutes(services)]
+  const routes = [
+    ...enrolmentRoutes(services),
+    ...sessionRoutes(services),
+    ...operatorRoutes(services),
+  ]
   assert.deepEqual(
     routes.map(({ method, path, guard, maxBytes }) => ({ method, path, guard, maxBytes })),
     TABLE.map(({ method, path, guard, maxBytes }) => ({ method, path, guard, maxBytes })),

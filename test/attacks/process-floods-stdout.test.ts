@@ -7,15 +7,20 @@ test('a program is killed at the limit of its output, and no more than that is k
   const sandbox = await openSandbox(context)
   if (!sandbox) return
   const maxOutputBytes = 50_000
+  const limits = { ...TEST_LIMITS, maxOutputBytes }
+  const ended = await sandbox.script('exec yes', { limits })
+  assert.deepEqual([ended.reason, ended.signal, ended.truncated], ['output', 'SIGKILL', true])
+  assert.equal(ended.stdout.length, maxOutputBytes)
   let seen = 0
-  const ended = await sandbox.script('exec yes', {
-    limits: { ...TEST_LIMITS, maxOutputBytes },
-    onOutput: (_stream, bytes) => {
+  const streamed = await sandbox.script('exec yes', {
+    limits,
+    onStdout: async (bytes) => {
       seen += bytes.length
+      await Promise.resolve()
     },
   })
-  assert.deepEqual([ended.reason, ended.signal, ended.truncated], ['output', 'SIGKILL', true])
-  assert.deepEqual([ended.stdout.length, seen], [maxOutputBytes, maxOutputBytes])
+  assert.deepEqual([streamed.reason, streamed.truncated], ['output', true])
+  assert.deepEqual([streamed.stdout.length, seen], [0, maxOutputBytes])
 })
 
 test('output of exactly the limit is whole', async (context) => {

@@ -9,7 +9,7 @@ test('a cancelled program that ignores signals is killed', async (context) => {
   const controller = new AbortController()
   const running = sandbox.script('trap "" TERM INT HUP QUIT; echo; while :; do sleep 86396; done', {
     signal: controller.signal,
-    onOutput: () => controller.abort(),
+    onStdout: async () => controller.abort(),
   })
   const ended = await running
   assert.deepEqual([ended.reason, ended.signal, ended.exitCode], ['cancelled', 'SIGKILL', null])

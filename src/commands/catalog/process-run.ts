@@ -9,7 +9,6 @@ import {
   PROGRAM_NAME,
   type ProgramBounds,
 } from './process-programs.ts'
-import { ProgramStream } from './process-stream.ts'
 import type { ProgramLimits, ProgramResult, ProgramRunner } from './program.ts'
 
 /** What `process.run` starts, and with what. */
@@ -161,7 +160,6 @@ async function runProgram(
   if (!runner || !allowed) {
     return refuseProgram('process/program', 'This node runs other programs only.')
   }
-  const stream = new ProgramStream(context)
   const { missing } = runner
   context.note?.({ program: args.program, sandbox: 'bubblewrap', missing: missing.join(' ') })
   const ended = await runner.run({
@@ -171,10 +169,9 @@ async function runProgram(
     input: inputOf(args),
     readOnlyPaths: allowed.readOnlyPaths,
     limits: limitsOf(allowed, limits, context),
-    signal: stream.signal,
-    ...(context.emit && { onOutput: (name, bytes) => stream.take(name, bytes) }),
+    signal: context.signal,
+    onStdout: context.emit,
   })
-  await stream.end()
   if (isRefusal(ended)) return ended
   context.note?.({
     // The probe of the host may have ended only now.
@@ -183,21 +180,16 @@ async function runProgram(
     ...(ended.exitCode !== null && { exitCode: ended.exitCode }),
     ...(ended.signal !== null && { signal: ended.signal }),
   })
-  return resultOf(ended, context, runner.missing)
+  return resultOf(ended, runner.missing)
 }
 
-function resultOf(
-  ended: ProgramResult,
-  { emit }: CommandContext,
-  missing: readonly string[],
-): RunResult {
-  const stdout = emit ? new Uint8Array() : ended.stdout
+function resultOf(ended: ProgramResult, missing: readonly string[]): RunResult {
   const stderr = ended.stderr.subarray(0, MAX_RESULT_STREAM_BYTES)
   return {
     exitCode: ended.exitCode,
     signal: ended.signal,
     reason: ended.reason,
-    stdout: textOrBytes(stdout),
+    stdout: textOrBytes(ended.stdout),
     stderr: textOrBytes(stderr),
     truncated: ended.truncated || stderr.length < ended.stderr.length,
     durationMs: Math.round(ended.durationMs * 1000) / 1000,

@@ -32,8 +32,12 @@ export interface ProgramRun {
   readonly limits: ProgramLimits
   /** Aborted: the program and all its children are killed. */
   readonly signal: AbortSignal
-  /** Called with each piece of output as it arrives, before the run ends. */
-  readonly onOutput?: (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void
+  /**
+   * Takes standard output as it comes, piece by piece and in order; the result then has none. The next
+   * piece comes once the promise resolves, and the program waits at its pipe meanwhile: no more than
+   * 256 KiB are read ahead. A rejection kills the program, and the run rejects with it.
+   */
+  readonly onStdout?: ((bytes: Uint8Array) => Promise<void>) | undefined
 }
 
 /** How a program ended. */

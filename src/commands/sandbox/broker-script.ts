@@ -6,12 +6,15 @@
  * Frames, both ways: length of the rest, id of the run (32 bits each, big endian), type, body. Lists
  * are texts with their length before them.
  *
- * - `S`: start. uid and gid (empty: own), bytes per stream, input, then three lists: the program and
- *   arguments before the binds, paths to bind read-only, arguments behind them.
+ * - `S`: makes a sandbox. uid and gid (empty: own), then four lists: the program and arguments before
+ *   the binds, paths to bind read-only, arguments behind them, the launcher with its arguments.
+ * - `G`: runs a program in it, once. Bytes per stream, bytes of standard output that may be under way
+ *   to their reader (empty: any), what the launcher reads and the program's input behind it.
+ * - `C`: bytes of standard output that reached their reader.
  * - `K`: kill.
  * - `1`, `2`: standard output, standard error.
- * - `E`: end. Why it did not start (empty: it did), wait status of bubblewrap, its status texts,
- *   `output` when the cap was reached, `killed`.
+ * - `E`: end. Why it did not start (empty: it did), whether bubblewrap was killed, its status texts,
+ *   `output` when the cap was reached, `killed`, what the launcher said.
  *
  * @see bwrap(1), openat2(2), pidfd_open(2), pidfd_send_signal(2)
  */
@@ -24,7 +27,16 @@ use Fcntl qw(F_SETFD F_SETFL O_NONBLOCK);
 # These numbers are the same on every architecture.
 my ($PIDFD_SEND_SIGNAL, $PIDFD_OPEN, $OPENAT2) = (424, 434, 437);
 my ($AT_FDCWD, $O_PATH, $NO_LINKS) = (-100, 0x200000, 0x06);
+# prctl and prlimit64 for the launcher; only the first has been tried.
+my %LAUNCHER_CALLS = (
+  x86_64 => [157, 302],
+  (map { $_ => [167, 261] } qw(aarch64 riscv64 loongarch64)),
+  ppc64le => [171, 325],
+  s390x => [172, 334],
+);
+my $calls = $LAUNCHER_CALLS{(POSIX::uname())[4]};
 my $CHUNK = 65536;
+my $MAX_EARLY = 4096;
 # More output waits in its pipe while the daemon is behind.
 my $MAX_WAITING = 1 << 20;
 
@@ -45,9 +57,12 @@ sub turn {
   vec($readable, 0, 1) = 1 if !$ending;
   vec($writable, 1, 1) = 1 if length $out;
   for my $run (values %runs) {
-    my @sources = length $out < $MAX_WAITING ? qw(status init 1 2) : qw(status init);
+    my @sources = qw(status init report);
+    push @sources, '2' if length $out < $MAX_WAITING;
+    # A program whose reader is slow stops at its pipe.
+    push @sources, '1' if length $out < $MAX_WAITING && room($run) > 0;
     vec($readable, fileno $_, 1) = 1 for grep { defined } @$run{@sources};
-    vec($writable, fileno $run->{stdin}, 1) = 1 if $run->{stdin};
+    vec($writable, fileno $run->{stdin}, 1) = 1 if $run->{stdin} && defined $run->{input};
   }
   return if select($readable, $writable, undef, undef) < 0;
   flush_out() if vec($writable, 1, 1);
@@ -56,9 +71,10 @@ sub turn {
     for my $name (qw(1 2)) {
       collect($run, $name) if $run->{$name} && vec($readable, fileno $run->{$name}, 1);
     }
+    listen_to($run) if $run->{report} && vec($readable, fileno $run->{report}, 1);
     follow($run) if $run->{status} && vec($readable, fileno $run->{status}, 1);
     delete $run->{init} if $run->{init} && vec($readable, fileno $run->{init}, 1);
-    finish($run) if !grep { defined } @$run{qw(status init 1 2)};
+    finish($run) if !grep { defined } @$run{qw(status init report 1 2)};
   }
   attend() if !$ending && vec($readable, 0, 1);
 }
@@ -76,14 +92,30 @@ sub attend {
     last if length $in < 4 + $length;
     my ($id, $type, $body) = unpack 'x4 N a1 a*', substr $in, 0, 4 + $length, '';
     start($id, $body) if $type eq 'S';
-    kill_run($runs{$id}) if $type eq 'K' && $runs{$id};
+    my $run = $runs{$id} or next;
+    go($run, $body) if $type eq 'G';
+    $run->{ahead} -= unpack 'N', $body if $type eq 'C';
+    kill_run($run) if $type eq 'K';
   }
+}
+
+# What a program is and its input go the same way; a sandbox that was never told ends with its input.
+sub go {
+  my ($run, $body) = @_;
+  @$run{qw(max window input)} = unpack '(N/a*)*', $body;
+}
+
+# Bytes of standard output that may be read now.
+sub room {
+  my ($run) = @_;
+  return $run->{window} eq '' || $run->{killed} ? $CHUNK : $run->{window} - $run->{ahead};
 }
 
 sub start {
   my ($id, $body) = @_;
-  my ($uid, $gid, $max, $input, @lists) = unpack '(N/a*)*', $body;
-  my ($before, $paths, $after) = map { [unpack '(N/a*)*', $_] } @lists;
+  my ($uid, $gid, @lists) = unpack '(N/a*)*', $body;
+  my ($before, $paths, $after, $launcher) = map { [unpack '(N/a*)*', $_] } @lists;
+  return say_end($id, 'unknown architecture') if !$calls;
   my (@fds, @binds);
   for my $path (@$paths) {
     # No component may be a symbolic link: one could have been put there since the path was checked.
@@ -97,23 +129,23 @@ sub start {
     push @fds, $fd;
     push @binds, '--ro-bind-fd', $fd, $path;
   }
-  my %run = (id => $id, max => $max, input => $input, text => '', seen => {1 => 0, 2 => 0});
-  pipe($run{status}, my $status) && pipe($run{1}, my $stdout) && pipe($run{2}, my $stderr)
-    or return say_end($id, "pipe: $!");
-  my $stdin;
-  length $input ? pipe($stdin, $run{stdin}) : open $stdin, '<', '/dev/null';
+  my %run = (id => $id, text => '', said => '', ahead => 0, window => '', seen => {1 => 0, 2 => 0});
+  my ($status, $report, $stdin, $stdout, $stderr);
+  pipe($run{status}, $status) && pipe($run{report}, $report) && pipe($stdin, $run{stdin})
+    && pipe($run{1}, $stdout) && pipe($run{2}, $stderr) or return say_end($id, "pipe: $!");
   my ($program, @options) = @$before;
-  my @line = ($program, '--json-status-fd', fileno $status, @options, @binds, @$after);
+  my @inside = (@$after, @$launcher, fileno $report, @$calls);
+  my @line = ($program, '--json-status-fd', fileno $status, @options, @binds, @inside);
   $run{pid} = fork;
   if (defined $run{pid} && !$run{pid}) {
-    become($uid, $gid, [$stdin, $stdout, $stderr]) && fcntl($status, F_SETFD, 0)
-      and exec {$program} @line;
+    become($uid, $gid, [$stdin, $stdout, $stderr])
+      && fcntl($status, F_SETFD, 0) && fcntl($report, F_SETFD, 0) and exec {$program} @line;
     POSIX::_exit(1);
   }
   my $reason = "fork: $!";
   POSIX::close($_) for @fds;
   return say_end($id, $reason) if !defined $run{pid};
-  nonblocking($run{stdin}) if $run{stdin};
+  nonblocking($run{stdin});
   $runs{$id} = \%run;
 }
 
@@ -141,12 +173,15 @@ sub feed {
 sub collect {
   my ($run, $name) = @_;
   my $bytes = '';
-  my $got = sysread $run->{$name}, $bytes, $CHUNK;
+  my $room = $name eq '1' ? room($run) : $CHUNK;
+  my $got = sysread $run->{$name}, $bytes, $room < $CHUNK ? $room : $CHUNK;
   if (!$got) {
     delete $run->{$name};
     return;
   }
-  my $room = $run->{max} - $run->{seen}{$name};
+  $run->{ahead} += $got if $name eq '1';
+  # Before a program runs, only bubblewrap and the launcher can have something to say.
+  $room = ($run->{max} // $MAX_EARLY) - $run->{seen}{$name};
   $run->{seen}{$name} += $got;
   say_frame($run->{id}, $name, substr $bytes, 0, $room) if $room > 0;
   if ($got > $room && !$run->{output}) {
@@ -171,6 +206,12 @@ sub follow {
   $run->{wait} = $?;
 }
 
+sub listen_to {
+  my ($run) = @_;
+  my $got = sysread $run->{report}, $run->{said}, 4096, length $run->{said};
+  delete $run->{report} if !$got || length $run->{said} > 4096;
+}
+
 # A handle on a process that stays right when its number is used again.
 sub pidfd {
   my ($pid, $parent) = @_;
@@ -193,7 +234,7 @@ sub finish {
   my ($run) = @_;
   delete $runs{$run->{id}};
   my @flags = map { $_ ? 1 : '' } @$run{qw(output killed)};
-  say_end($run->{id}, '', $run->{wait}, $run->{text}, @flags);
+  say_end($run->{id}, '', $run->{wait} & 0x7f ? 1 : '', $run->{text}, @flags, $run->{said});
 }
 
 sub say_end { my ($id, @facts) = @_; say_frame($id, 'E', pack '(N/a*)*', @facts) }

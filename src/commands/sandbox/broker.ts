@@ -3,9 +3,10 @@ import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { BROKER_SCRIPT } from './broker-script.ts'
 import type { ProcessIdentity } from './host.ts'
+import { LAUNCHER_SCRIPT, textList } from './launcher.ts'
 
-/** One start of bubblewrap. */
-export interface BrokerRun {
+/** A sandbox that does not know yet what it is for. */
+export interface BrokerSandbox {
   /** As whom; `undefined`: as the daemon's own user, which is not root. */
   readonly identity: ProcessIdentity | undefined
   /** bubblewrap and its options, up to the binds. */
@@ -13,16 +14,34 @@ export interface BrokerRun {
   /** Paths without symbolic link, bound read-only by descriptor. */
   readonly paths: readonly string[]
   readonly after: readonly string[]
-  readonly input: Uint8Array
-  readonly maxOutputBytes: number
 }
 
-/** How a start of bubblewrap ended. */
+/** What runs in a sandbox. */
+export interface BrokerRun {
+  /** What the launcher reads. @see launchRequest */
+  readonly request: Uint8Array
+  readonly input: Uint8Array
+  readonly maxOutputBytes: number
+  /**
+   * Bytes of standard output that are read before their reader took them; `undefined`: any. The
+   * program then waits at its pipe.
+   */
+  readonly windowBytes: number | undefined
+  /** The bytes are a view that must be copied to be kept for long. */
+  onOutput(stream: 'stdout' | 'stderr', bytes: Uint8Array): void
+}
+
+/** How a sandbox ended. */
 export interface BrokerEnd {
   /** Why nothing was started; empty when it was. */
   readonly failure: string
-  /** Exit code that bubblewrap told; `undefined` when the command inside did not start or end. */
-  readonly exitCode: number | undefined
+  /**
+   * What wait(2) told of the program; `undefined` when the launcher ended before the program did, or
+   * never came so far.
+   */
+  readonly waitStatus: number | undefined
+  /** Exit code that bubblewrap told of the launcher; `undefined` when it started none. */
+  readonly launcherCode: number | undefined
   /** Whether bubblewrap itself was killed, by whomever. */
   readonly isBubblewrapKilled: boolean
   readonly isOutputFull: boolean
@@ -30,12 +49,21 @@ export interface BrokerEnd {
   readonly isKilled: boolean
 }
 
-/** What is told of one run. */
-export interface BrokerEvents {
-  /** The bytes are a view that must be copied to be kept for long. */
-  onOutput(stream: 'stdout' | 'stderr', bytes: Uint8Array): void
-  /** Once; `undefined`: the broker is gone, and with it everything it had started. */
-  onEnd(end: BrokerEnd | undefined): void
+/** One sandbox, for one run. */
+export interface SandboxHandle {
+  /** Runs the program; once. */
+  run(run: BrokerRun): void
+  /** Lets as many more bytes of standard output come. */
+  taken(bytes: number): void
+  /** Ends it with all its processes; its end is told as any other. */
+  kill(): void
+}
+
+type OnEnd = (end: BrokerEnd | undefined) => void
+
+interface Sandbox {
+  run: BrokerRun | undefined
+  readonly onEnd: OnEnd
 }
 
 /** Perl by its place, never by a search path. */
@@ -48,7 +76,7 @@ const HEAD_BYTES = 5
 export class Broker {
   readonly #child: ChildProcess
   readonly #requests: Writable
-  readonly #runs = new Map<number, BrokerEvents>()
+  readonly #sandboxes = new Map<number, Sandbox>()
   readonly #ended: Promise<void>
   #nextId = 1
   #rest: Uint8Array = new Uint8Array()
@@ -80,9 +108,13 @@ export class Broker {
     keepAlive(child.stdout, false)
   }
 
-  /** Whether it can start another run. */
+  /** Whether it can make another sandbox. */
   get isAlive(): boolean {
     return !this.#isLost
+  }
+
+  get #isRunning(): boolean {
+    return this.#sandboxes.values().some(({ run }) => run !== undefined)
   }
 
   /** Process id, for tests; `undefined` when it did not start. */
@@ -90,30 +122,45 @@ export class Broker {
     return this.#child.pid
   }
 
-  /** Starts a run; `kill` ends it with all its processes, and its end is told as any other. */
-  start(run: BrokerRun, events: BrokerEvents): { kill(): void } {
+  /**
+   * Makes a sandbox.
+   *
+   * @param sandbox - what it shows
+   * @param onEnd - called once; `undefined`: the broker is gone, and with it everything it had started
+   */
+  make(sandbox: BrokerSandbox, onEnd: OnEnd): SandboxHandle {
     const id = this.#nextId++
-    keepAlive(this.#child.stdout, true)
-    this.#runs.set(id, events)
-    const { identity } = run
-    const facts = [identity?.userId ?? '', identity?.groupId ?? '', run.maxOutputBytes].map(String)
-    const lists = [run.before, run.paths, run.after].map((texts) => list(texts.map(bytesOf)))
-    this.#send(id, 'S', list([...facts.map(bytesOf), run.input, ...lists]))
+    this.#sandboxes.set(id, { run: undefined, onEnd })
+    const { identity, before, paths, after } = sandbox
+    const user = [identity?.userId ?? '', identity?.groupId ?? ''].map(String)
+    const launcher = [BROKER_PROGRAM, '-e', LAUNCHER_SCRIPT]
+    this.#send(id, 'S', textList([...user, ...[before, paths, after, launcher].map(textList)]))
     return {
-      kill: () => {
-        if (this.#runs.has(id)) this.#send(id, 'K', Buffer.alloc(0))
-      },
+      run: (run) => this.#run(id, run),
+      taken: (bytes) => this.#send(id, 'C', uint32(bytes)),
+      kill: () => this.#send(id, 'K', Buffer.alloc(0)),
     }
   }
 
-  /** Kills every run and ends the broker. */
+  /** Kills every sandbox and ends the broker. */
   close(): Promise<void> {
     this.#child.ref()
     this.#requests.end()
     return this.#ended
   }
 
-  #send(id: number, type: 'S' | 'K', body: Uint8Array): void {
+  #run(id: number, run: BrokerRun): void {
+    const sandbox = this.#sandboxes.get(id)
+    if (!sandbox) return
+    sandbox.run = run
+    keepAlive(this.#child.stdout, true)
+    const { request, input, maxOutputBytes, windowBytes } = run
+    const bounds = [String(maxOutputBytes), String(windowBytes ?? '')]
+    this.#send(id, 'G', textList([...bounds, Buffer.concat([request, input])]))
+  }
+
+  #send(id: number, type: 'S' | 'G' | 'C' | 'K', body: Uint8Array): void {
+    if (!this.#sandboxes.has(id)) return
     const head = Buffer.alloc(4 + HEAD_BYTES)
     head.writeUInt32BE(HEAD_BYTES + body.length, 0)
     head.writeUInt32BE(id, 4)
@@ -136,17 +183,18 @@ export class Broker {
 
   #told(frame: Buffer): void {
     const id = frame.readUInt32BE(0)
-    const events = this.#runs.get(id)
+    const sandbox = this.#sandboxes.get(id)
     const body = frame.subarray(HEAD_BYTES)
     switch (frame.toString('latin1', 4, HEAD_BYTES)) {
       case '1':
-        return events?.onOutput('stdout', body)
+        return sandbox?.run?.onOutput('stdout', body)
       case '2':
-        return events?.onOutput('stderr', body)
+        return sandbox?.run?.onOutput('stderr', body)
       case 'E':
-        this.#runs.delete(id)
-        if (this.#runs.size === 0) keepAlive(this.#child.stdout, false)
-        return events?.onEnd(endOf(body))
+        this.#sandboxes.delete(id)
+        // A sandbox that waits for a program keeps nobody alive.
+        if (!this.#isRunning) keepAlive(this.#child.stdout, false)
+        return sandbox?.onEnd(endOf(body))
       default:
         return this.#abandon()
     }
@@ -160,9 +208,9 @@ export class Broker {
 
   #lose(): void {
     this.#isLost = true
-    const running = [...this.#runs.values()]
-    this.#runs.clear()
-    for (const events of running) events.onEnd(undefined)
+    const lost = [...this.#sandboxes.values()]
+    this.#sandboxes.clear()
+    for (const { onEnd } of lost) onEnd(undefined)
   }
 }
 
@@ -173,31 +221,23 @@ function endOf(body: Buffer): BrokerEnd {
     texts.push(body.toString('utf8', at + 4, at + 4 + length))
     at += 4 + length
   }
-  const [failure = '', waitStatus = '', status = '', output = '', killed = ''] = texts
+  const [failure = '', bubblewrap = '', status = '', output = '', killed = '', said = ''] = texts
   const exitCode = /"exit-code": *(\d{1,3})\b/.exec(status)?.[1]
+  const waitStatus = /^E(\d{1,5})$/.exec(said)?.[1]
   return {
-    failure,
-    exitCode: exitCode === undefined ? undefined : Number(exitCode),
-    // The low seven bits of a wait status are the signal. @see wait(2)
-    isBubblewrapKilled: (Number(waitStatus) & 0x7f) !== 0,
+    failure: said.startsWith('F') ? said.slice(1) : failure,
+    waitStatus: waitStatus === undefined ? undefined : Number(waitStatus),
+    launcherCode: exitCode === undefined ? undefined : Number(exitCode),
+    isBubblewrapKilled: bubblewrap !== '',
     isOutputFull: output !== '',
     isKilled: killed !== '',
   }
 }
 
-/** Texts with their length before them: Perl's `(N/a*)*`. */
-function list(items: readonly Uint8Array[]): Buffer {
-  return Buffer.concat(
-    items.flatMap((item) => {
-      const length = Buffer.alloc(4)
-      length.writeUInt32BE(item.length)
-      return [length, item]
-    }),
-  )
-}
-
-function bytesOf(text: string): Uint8Array {
-  return Buffer.from(text, 'utf8')
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
 }
 
 /** Pipes are sockets, which can be told whether they keep the process alive. */

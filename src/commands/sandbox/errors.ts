@@ -12,7 +12,7 @@ type SandboxErrorCode =
 export const sandboxErrors: ErrorTable<SandboxErrorCode> = defineErrors({
   KOS_SANDBOX_MISSING: {
     message: 'A program that the sandbox is made of is not installed.',
-    hint: 'Install the packages "bubblewrap", "util-linux" and "perl" of the distribution.',
+    hint: 'Install the packages "bubblewrap" and "perl" of the distribution.',
     retry: 'never',
   },
   KOS_SANDBOX_UNTRUSTED: {

@@ -2,12 +2,7 @@ import { isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
 import { BROKER_PROGRAM } from './broker.ts'
 import { type Guarantee, hostGuarantees, measuredGuarantees } from './guarantees.ts'
 import type { ProbeHost } from './host.ts'
-import {
-  type IsolationFeatures,
-  isolationFeatures,
-  isolationOptions,
-  LIMITER,
-} from './isolation.ts'
+import { type IsolationFeatures, isolationFeatures, isolationOptions } from './isolation.ts'
 
 /** What `kosctl doctor` shows of the sandbox. */
 export interface SandboxReport {
@@ -43,7 +38,7 @@ export interface ProbeOptions {
  */
 export const DEFAULT_PROBE_OPTIONS: ProbeOptions = Object.freeze({
   programs: Object.freeze(['/usr/bin/bwrap', '/usr/local/bin/bwrap', '/bin/bwrap']),
-  helpers: Object.freeze([BROKER_PROGRAM, LIMITER]),
+  helpers: Object.freeze([BROKER_PROGRAM]),
   users: Object.freeze({ first: 65_520, count: 8 }),
 })
 
@@ -124,7 +119,7 @@ function findProgram(host: ProbeHost, options: ProbeOptions): string | Refusal {
 
 function missingProgram(name: string): Refusal {
   return refuse('KOS_SANDBOX_MISSING', 'sandbox/program', {
-    remedy: `${name} is missing, on Debian and Ubuntu: apt-get install bubblewrap util-linux perl-base`,
+    remedy: `${name} is missing, on Debian and Ubuntu: apt-get install bubblewrap perl-base`,
   })
 }
 
@@ -133,7 +128,7 @@ const TRIAL_COMMAND = '/usr/bin/cat /proc/self/status /proc/self/mounts /proc/ne
 
 /** The isolation of a run, so that what is measured is what runs have. */
 function trialArguments(features: IsolationFeatures): readonly string[] {
-  const { before, after } = isolationOptions(features, { bytes: 4096, environment: {} })
+  const { before, after } = isolationOptions(features, 4096)
   return [...before, ...after, ...TRIAL_COMMAND]
 }
 

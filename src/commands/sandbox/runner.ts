@@ -1,11 +1,13 @@
 import { constants } from 'node:os'
 import { type Clock, type Log, refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { ProgramResult, ProgramRun, ProgramRunner } from '../catalog/index.ts'
-import { Broker, type BrokerEnd, type BrokerRun } from './broker.ts'
+import type { BrokerEnd } from './broker.ts'
 import { sandboxErrors } from './errors.ts'
 import { GUARANTEE_NAMES, notInForce } from './guarantees.ts'
 import type { ProbeHost, ProcessIdentity } from './host.ts'
-import { isolationOptions, LIMITER, limitedProgram } from './isolation.ts'
+import { isolationOptions } from './isolation.ts'
+import { launchRequest } from './launcher.ts'
+import { type PooledSandbox, SandboxPool, type SandboxView } from './pool.ts'
 import { type ProbeOptions, probeSandbox, type SandboxReport } from './probe.ts'
 
 /** Runs programs in the sandbox of this host. */
@@ -28,9 +30,9 @@ export interface SandboxRunnerOptions {
 /** How soon a caller may try again when every place is taken. */
 const BUSY_RETRY_MS = 250
 const MAX_REASON_LENGTH = 200
-/** What prlimit says when there is nothing to become. */
-const NOT_STARTED = 'failed to execute '
-/** Of several names of a number, the first. */
+/** Standard output that is read ahead of a reader. */
+const WINDOW_BYTES = 256 * 1024
+/** Of several names of a number, the first. @see wait(2): the low seven bits of a status */
 const SIGNALS: ReadonlyMap<number, string> = new Map(
   Object.entries(constants.signals)
     .toReversed()
@@ -45,8 +47,8 @@ const SIGNALS: ReadonlyMap<number, string> = new Map(
  * the named paths read-only, a private `/tmp`, the environment of the run and nothing else. Where the
  * daemon is root, each run at the same time has another unprivileged user of the host.
  *
- * A run whose output is too long is killed. An exit code above 128 is taken for the signal that
- * shells and bubblewrap write so, because they cannot be told apart.
+ * A run whose output is too long is killed; one whose reader is slow waits at its pipe. After a run
+ * that saw no more than `/usr`, the sandbox of the next such run is made ahead; none is used twice.
  *
  * **Security:** no filter of system calls, no Landlock, no control groups: `missing` names what is
  * not in force. `/usr` is visible as a whole; a program can read what its user may read there.
@@ -75,10 +77,10 @@ class BubblewrapRunner implements SandboxRunner {
   readonly report: Promise<SandboxReport>
   readonly #clock: Clock
   readonly #log: Log
-  /** Users that no run has now. */
-  readonly #free: (ProcessIdentity | undefined)[]
+  readonly #maxRuns: number
+  #running = 0
   #missing: readonly string[] = GUARANTEE_NAMES
-  #broker: Broker | undefined
+  #pool: SandboxPool | undefined
   #isClosed = false
 
   constructor(
@@ -88,7 +90,7 @@ class BubblewrapRunner implements SandboxRunner {
     const { host, clock, log } = deps
     this.#clock = clock
     this.#log = log
-    this.#free = host.userId === 0 ? userPool(probe, maxRuns) : [undefined]
+    this.#maxRuns = host.userId === 0 ? Math.min(probe.users.count, maxRuns) : 1
     this.report = this.#prepare(host, probe)
   }
 
@@ -97,71 +99,74 @@ class BubblewrapRunner implements SandboxRunner {
   }
 
   get brokerPid(): number | undefined {
-    return this.#broker?.pid
+    return this.#pool?.brokerPid
   }
 
   async run(run: ProgramRun): Promise<ProgramResult | Refusal> {
     const report = await this.report
     const { refusal, program } = report
+    const pool = this.#pool
     if (refusal || program === undefined) return refusal ?? notStarted('sandbox/start')
     const problem = this.#isClosed ? busy('sandbox/closed') : problemOf(run)
     if (problem) return problem
-    if (this.#free.length === 0) return busy('sandbox/runs')
-    const identity = this.#free.pop()
+    const view = viewOf(run, { report, program })
+    const sandbox = this.#running < this.#maxRuns ? pool?.take(view) : undefined
+    if (!sandbox) return busy('sandbox/runs')
+    this.#running++
     try {
-      return await this.#execute(run, lineOf(run, { report, program, identity }))
+      return await this.#execute(run, sandbox)
     } finally {
-      this.#free.push(identity)
+      this.#running--
+      // What a run may read besides could be replaced before the next one.
+      const isPlain = run.readOnlyPaths.length === 0 && !this.#isClosed
+      if (isPlain) pool?.prepare(view, this.#maxRuns - this.#running)
     }
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     await this.report
-    await this.#broker?.close()
+    await this.#pool?.close()
   }
 
   async #prepare(host: ProbeHost, options: ProbeOptions): Promise<SandboxReport> {
     const report = await probeSandbox({ host }, options)
     this.#missing = notInForce(report.guarantees)
-    if (report.usable && !this.#isClosed) this.#broker = new Broker()
+    if (report.usable && !this.#isClosed) {
+      this.#pool = new SandboxPool(usersOf(host, options, this.#maxRuns))
+    }
     if (report.refusal) {
       this.#log.event('sandbox.unusable', { code: report.refusal.code, rule: report.refusal.rule })
     }
     return report
   }
 
-  #execute(run: ProgramRun, line: BrokerRun): Promise<ProgramResult | Refusal> {
-    if (!this.#broker?.isAlive) this.#broker = new Broker()
-    const broker = this.#broker
-    const { promise, resolve, reject } = Promise.withResolvers<ProgramResult | Refusal>()
+  async #execute(run: ProgramRun, sandbox: PooledSandbox): Promise<ProgramResult | Refusal> {
     const startedMs = this.#clock.monotonicMs()
-    const output = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] }
+    const output = new RunOutput(run, sandbox)
     let killed: ProgramResult['reason'] | undefined
-    const started = broker.start(line, {
-      onOutput: (stream, bytes) => {
-        output[stream].push(bytes)
-        run.onOutput?.(stream, bytes)
-      },
-      onEnd: (end) => {
-        cancelWall()
-        run.signal.removeEventListener('abort', cancel)
-        if (!end) return reject(sandboxErrors.error('KOS_SANDBOX_BROKER'))
-        const stdout = Buffer.concat(output.stdout)
-        const stderr = Buffer.concat(output.stderr)
-        const durationMs = this.#clock.monotonicMs() - startedMs
-        resolve(this.#resultOf(end, { killed, stdout, stderr, durationMs }))
-      },
-    })
     const kill = (reason: ProgramResult['reason']): void => {
       killed ??= reason
-      started.kill()
+      sandbox.kill()
     }
     const cancel = (): void => kill('cancelled')
     const cancelWall = this.#clock.after(run.limits.wallMs, () => kill('wall-time'))
+    sandbox.run({
+      request: launchRequest(run),
+      input: run.input,
+      maxOutputBytes: run.limits.maxOutputBytes,
+      windowBytes: run.onStdout && WINDOW_BYTES,
+      onOutput: (stream, bytes) => output.take(stream, bytes),
+    })
     if (run.signal.aborted) cancel()
     else run.signal.addEventListener('abort', cancel, { once: true })
-    return promise
+    const end = await sandbox.ended
+    cancelWall()
+    run.signal.removeEventListener('abort', cancel)
+    const durationMs = this.#clock.monotonicMs() - startedMs
+    await output.end()
+    if (!end) throw sandboxErrors.error('KOS_SANDBOX_BROKER')
+    return this.#resultOf(end, { killed, ...output.kept(), durationMs })
   }
 
   #resultOf(end: BrokerEnd, seen: Seen): ProgramResult | Refusal {
@@ -171,13 +176,63 @@ class BubblewrapRunner implements SandboxRunner {
       const reason = truncated && !killed ? 'output' : (killed ?? 'cancelled')
       return { exitCode: null, signal: 'SIGKILL', reason, truncated, ...rest }
     }
-    if (end.isBubblewrapKilled) {
-      return { exitCode: null, signal: 'SIGKILL', reason: 'exit', truncated, ...rest }
-    }
-    const failure = failureOf(end, seen.stderr)
-    if (failure === undefined) return { ...exitOf(end.exitCode ?? 0), truncated, ...rest }
-    this.#log.event('sandbox.not-started', { reason: failure.slice(0, MAX_REASON_LENGTH) }, 'warn')
+    const ended = exitOf(end)
+    if (ended) return { ...ended, reason: 'exit', truncated, ...rest }
+    const reason = failureOf(end, seen.stderr)
+    this.#log.event('sandbox.not-started', { reason: reason.slice(0, MAX_REASON_LENGTH) }, 'warn')
     return notStarted('sandbox/program')
+  }
+}
+
+/** What a program wrote: kept for its result, or handed to a reader in order. */
+class RunOutput {
+  readonly #run: ProgramRun
+  readonly #sandbox: PooledSandbox
+  readonly #kept = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] }
+  readonly #waiting: Uint8Array[] = []
+  #reading: Promise<void> | undefined
+  #broken: { readonly error: unknown } | undefined
+
+  constructor(run: ProgramRun, sandbox: PooledSandbox) {
+    this.#run = run
+    this.#sandbox = sandbox
+  }
+
+  take(stream: 'stdout' | 'stderr', bytes: Uint8Array): void {
+    const { onStdout } = this.#run
+    if (stream === 'stderr' || !onStdout) {
+      this.#kept[stream].push(bytes)
+      return
+    }
+    this.#waiting.push(bytes)
+    this.#reading ??= this.#hand(onStdout)
+  }
+
+  /** Resolves when the reader took everything; rejects with what the reader failed with. */
+  async end(): Promise<void> {
+    await this.#reading
+    if (this.#broken) throw this.#broken.error
+  }
+
+  kept(): Pick<ProgramResult, 'stdout' | 'stderr'> {
+    const { stdout, stderr } = this.#kept
+    return { stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) }
+  }
+
+  /** Hands over what waits, one piece after the other. */
+  async #hand(onStdout: NonNullable<ProgramRun['onStdout']>): Promise<void> {
+    try {
+      for (let bytes = this.#waiting.shift(); bytes; bytes = this.#waiting.shift()) {
+        if (this.#broken) continue
+        await onStdout(bytes)
+        this.#sandbox.taken(bytes.length)
+      }
+    } catch (error) {
+      this.#broken = { error }
+      this.#waiting.length = 0
+      this.#sandbox.kill()
+    }
+    this.#reading = undefined
   }
 }
 
@@ -188,35 +243,32 @@ interface Seen {
   readonly durationMs: number
 }
 
-function userPool({ users }: ProbeOptions, maxRuns: number): ProcessIdentity[] {
-  const { first, count } = users
-  return Array.from({ length: Math.min(count, maxRuns) }, (_, index) => ({
+/** As whom sandboxes run: one more than runs at the same time, for the one that is made ahead. */
+function usersOf(
+  { userId }: ProbeHost,
+  { users: { first, count } }: ProbeOptions,
+  maxRuns: number,
+): readonly (ProcessIdentity | undefined)[] {
+  if (userId !== 0) return Array.from({ length: maxRuns + 1 }, () => undefined)
+  return Array.from({ length: Math.min(count, maxRuns + 1) }, (_, index) => ({
     userId: first + index,
     groupId: first + index,
   }))
 }
 
-function lineOf(
-  run: ProgramRun,
-  how: {
-    readonly report: SandboxReport
-    readonly program: string
-    readonly identity: ProcessIdentity | undefined
-  },
-): BrokerRun {
+function viewOf(
+  { limits, readOnlyPaths }: ProgramRun,
+  how: { readonly report: SandboxReport; readonly program: string },
+): SandboxView {
   const { features } = how.report
-  const { limits, environment } = run
-  const line = isolationOptions(features, { bytes: limits.maxFileBytes, environment })
+  const line = isolationOptions(features, limits.maxFileBytes)
   const byPath = features.bindByDescriptor
     ? []
-    : run.readOnlyPaths.flatMap((path) => ['--ro-bind', path, path])
+    : readOnlyPaths.flatMap((path) => ['--ro-bind', path, path])
   return {
-    identity: how.identity,
     before: [how.program, ...line.before, ...byPath],
-    paths: features.bindByDescriptor ? run.readOnlyPaths : [],
-    after: [...line.after, ...limitedProgram(run)],
-    input: run.input,
-    maxOutputBytes: limits.maxOutputBytes,
+    paths: features.bindByDescriptor ? readOnlyPaths : [],
+    after: line.after,
   }
 }
 
@@ -234,24 +286,25 @@ function problemOf(run: ProgramRun): Refusal | undefined {
     : notStarted('sandbox/environment')
 }
 
-/** Why nothing was started; `undefined` when the program ran. */
-function failureOf(end: BrokerEnd, stderr: Uint8Array): string | undefined {
-  if (end.failure !== '') return end.failure
-  const said = Buffer.from(stderr.subarray(0, 512)).toString('utf8')
-  if (end.exitCode === undefined) return said === '' ? 'bubblewrap did not start' : said
-  const isLimiter = said.startsWith(`${LIMITER.split('/').at(-1) ?? ''}: `)
-  // 126 and 127: prlimit found nothing that it could become; 1: a limit that it may not set.
-  const isNotFound = [126, 127].includes(end.exitCode) && said.includes(NOT_STARTED)
-  const isNotLimited = end.exitCode === 1 && said.includes('failed to set')
-  return isLimiter && (isNotFound || isNotLimited) ? said : undefined
+/** How the program ended; `undefined` when none ran. */
+function exitOf(end: BrokerEnd): Pick<ProgramResult, 'exitCode' | 'signal'> | undefined {
+  const { failure, waitStatus, launcherCode = 0, isBubblewrapKilled } = end
+  if (failure !== '') return undefined
+  if (waitStatus === undefined) {
+    // Somebody killed the sandbox from outside, for example the kernel for want of memory.
+    const isLost = isBubblewrapKilled || launcherCode > 128
+    return isLost ? { exitCode: null, signal: 'SIGKILL' } : undefined
+  }
+  const signal = waitStatus & 0x7f
+  return signal === 0
+    ? { exitCode: waitStatus >> 8, signal: null }
+    : { exitCode: null, signal: SIGNALS.get(signal) ?? `SIG${signal}` }
 }
 
-/** bubblewrap, like shells, tells an end by signal as 128 + its number. */
-function exitOf(code: number): Pick<ProgramResult, 'exitCode' | 'signal' | 'reason'> {
-  const signal = code > 128 ? SIGNALS.get(code - 128) : undefined
-  return signal === undefined
-    ? { exitCode: code, signal: null, reason: 'exit' }
-    : { exitCode: null, signal, reason: 'exit' }
+function failureOf({ failure }: BrokerEnd, stderr: Uint8Array): string {
+  if (failure !== '') return failure
+  const said = Buffer.from(stderr.subarray(0, 512)).toString('utf8')
+  return said === '' ? 'bubblewrap did not start' : said
 }
 
 function notStarted(rule: string): Refusal {

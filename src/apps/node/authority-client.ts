@@ -60,6 +60,8 @@ export interface AuthorityClient {
    * @throws {@link KosError} KOS_NODE_AUTHORITY_UNREACHABLE when the connection breaks
    */
   request(method: string, path: string, body?: RequestBody): Promise<AuthorityAnswer>
+  /** Sends one request with further header fields, as {@link request} does. */
+  exchange(request: AuthorityRequest): Promise<AuthorityAnswer>
   /**
    * Compares the own clock with the authority's, and raises the floor of one that is behind.
    *
@@ -67,6 +69,14 @@ export interface AuthorityClient {
    */
   agreeOnTime(): Promise<void>
   close(): void
+}
+
+/** A request with header fields beyond those of its connection and body. */
+export interface AuthorityRequest {
+  readonly method: string
+  readonly path: string
+  readonly body: RequestBody | undefined
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** A request body with its media type. */
@@ -112,13 +122,14 @@ export async function connectAuthority(
       connection = await connect(target, anchorsPem)
       await verifyAuthority(clock, { connection, bundle, isAnchored: true })
     }
-    const { socket, request, close } = connection
+    const { socket, request, exchange, close } = connection
     return Object.freeze({
       bundle,
       bundleBytes,
       exporter: (): Uint8Array =>
         socket.exportKeyingMaterial(32, ENROLMENT_EXPORTER_LABEL, Buffer.alloc(0)),
       request,
+      exchange,
       agreeOnTime: async (): Promise<void> => {
         agree(clock, await askTime(request))
       },
@@ -136,6 +147,7 @@ interface Connection {
   /** What OpenSSL verified the chain by. */
   readonly anchorsPem: readonly string[]
   readonly request: Send
+  readonly exchange: Exchange
   readonly close: () => void
 }
 
@@ -149,7 +161,9 @@ async function connect(
     agent.destroy()
     socket.destroy()
   }
-  return { socket, anchorsPem, request: sender({ agent, socket }, target), close }
+  const exchange = sender({ agent, socket }, target)
+  const request: Send = (method, path, body) => exchange({ method, path, body, headers: {} })
+  return { socket, anchorsPem, request, exchange, close }
 }
 
 interface Presented {
@@ -268,21 +282,23 @@ function agentOver(socket: TLSSocket): Agent {
 }
 
 type Send = AuthorityClient['request']
+type Exchange = AuthorityClient['exchange']
 
 function sender(
   { agent, socket }: { readonly agent: Agent; readonly socket: TLSSocket },
   target: AuthorityTarget,
-): Send {
+): Exchange {
   // An agent would wait for ever for a connection that it does not get a second time.
   let isOver = false
   socket.once('end', () => (isOver = true))
   socket.once('close', () => (isOver = true))
-  return (method, path, body) => {
+  return ({ method, path, body, headers: further }) => {
     if (isOver || socket.destroyed) return Promise.reject(unreachable(target, undefined))
     const { promise, resolve, reject } = Promise.withResolvers<AuthorityAnswer>()
     const fail = (cause?: unknown): void =>
       reject(nodeErrors.has(cause) ? cause : unreachable(target, cause))
     const headers = {
+      ...further,
       host: `${target.host}:${target.port}`,
       ...(body && { 'content-type': body.type, 'content-length': String(body.bytes.length) }),
     }

@@ -44,7 +44,7 @@ export interface Member {
   authenticator(): PeerAuthenticator
   /** The own check of a peer's leaf, for the transport. */
   verifyPeer: VerifyPeer
-  /** A verified connection to the authority with the own certificate. */
+  /** A verified connection to the authority with the own certificate; its requests are signed. */
   connectAuthority(timeoutMs: number): Promise<AuthorityClient>
   close(): void
 }
@@ -139,8 +139,19 @@ function assemble(
       const { host, port, pin } = membership
       // A call between peers does without it.
       const { connectAuthority } = await import('./authority-client.ts')
+      const { signedClient } = await import('./signed-client.ts')
       const held = fabric.bundle
-      return connectAuthority({ clock }, { host, port, pin, timeoutMs, held, identity: identity() })
+      const leafSpki = leaf.spki
+      const target = { host, port, pin, timeoutMs, held, identity: identity() }
+      const client = await connectAuthority({ clock }, target)
+      return signedClient(client, {
+        clock,
+        random: deps.random,
+        folder,
+        host: `${host}:${port}`,
+        identity: keys.require('identity').coseSigner(),
+        leafSpki,
+      })
     },
     close: () => keys.close(),
   }

@@ -47,7 +47,12 @@ test('a removed device loses its sessions and finds every door closed', async (c
     ({ authenticated }) => authenticated.peer.principal.uri === uri,
   )
   assert.ok(ofPeer)
-  const objects = { method: 'GET', path: '/v1/objects', identity: presented }
+  const objects = {
+    method: 'GET',
+    path: '/v1/objects',
+    identity: presented,
+    signedBy: removed.folder,
+  }
   assert.equal((await fabric.request(objects)).status, 200)
 
   const gone = await fabric.kosctl(['devices', 'remove', 'camera-1'])

@@ -39,8 +39,10 @@ import {
   type RunningNode,
   startNode,
 } from '../../src/apps/node/index.ts'
+import { type KeptToken, readKeptToken } from '../../src/apps/node/signed-client.ts'
 import type { AdmissionLimits } from '../../src/network/admission/index.ts'
 import { type JoinLine, parseJoinLine } from '../../src/lifecycle/enrolment/index.ts'
+import { requestTarget, signRequest } from '../../src/network/session/index.ts'
 import { openKeyStore } from '../../src/trust/keys/index.ts'
 import { createJumpClock, type JumpClock } from './jump-clock.ts'
 
@@ -110,6 +112,8 @@ export interface RawRequest {
   readonly headers?: Readonly<Record<string, string>>
   /** Certificate chain and key to present instead of a folder's. */
   readonly identity?: Presented
+  /** Folder whose token signs; that of `as` by default, `none`: nobody signs. */
+  readonly signedBy?: string
 }
 
 /** An answer of the HTTP API. */
@@ -152,7 +156,10 @@ export interface TestFabric {
   addUsers(users: Readonly<Record<string, readonly Role[]>>): Promise<Record<string, string>>
   stopAuthority(): Promise<void>
   startAuthority(changes?: Partial<AuthorityOptions>): Promise<void>
+  /** Sends a request to the HTTP API, signed as an ordinary client would. */
   request(request: RawRequest): Promise<RawAnswer>
+  /** The session token that a folder keeps; asked for when there is none in force. */
+  token(folder: string): Promise<KeptToken>
   /** What the authority's TLS presents, with its key: as if it had been stolen. */
   authorityIdentity(): Promise<Presented>
 }
@@ -381,10 +388,33 @@ class Fabric implements TestFabric {
     return folders
   }
 
-  request(request: RawRequest): Promise<RawAnswer> {
-    const { as } = request
+  async request(request: RawRequest): Promise<RawAnswer> {
+    const { as, signedBy = as ?? 'none' } = request
+    const { port } = this.authority.api
     const identity = request.identity ?? (as === undefined ? undefined : this.#tlsOf(as))
-    return rawRequest(this.authority.api.port, { ...request, ...(identity && { identity }) })
+    const signature =
+      signedBy === 'none'
+        ? {}
+        : signRawRequest(request, { token: await this.token(signedBy), port, clock: this.clock })
+    const headers = { ...signature, ...request.headers }
+    return rawRequest(port, { ...request, headers, ...(identity && { identity }) })
+  }
+
+  async token(folder: string): Promise<KeptToken> {
+    const member = openMember({ clock: this.clock, random: systemRandom }, { folder })
+    assert.ok(member, `${folder} holds a credential`)
+    try {
+      const kept = readKeptToken(folder)
+      if (kept && kept.expiresAt > this.clock.wallMs()) return kept
+      const client = await member.connectAuthority(5000)
+      await client.request('GET', '/v1/objects')
+      client.close()
+    } finally {
+      member.close()
+    }
+    const made = readKeptToken(folder)
+    assert.ok(made, `${folder} got a token`)
+    return made
   }
 
   async authorityIdentity(): Promise<Presented> {
@@ -439,6 +469,25 @@ export async function joinFolder(of: {
   } finally {
     keys.close()
   }
+}
+
+/** What a request is signed with, and when. */
+export interface RawSigner {
+  readonly token: KeptToken
+  readonly port: number
+  readonly clock: Clock
+  /** 16 bytes; fresh ones by default. */
+  readonly nonce?: Uint8Array
+}
+
+/** The header fields that sign a request of {@link rawRequest}. */
+export function signRawRequest(
+  { method, path, body, headers }: RawRequest,
+  { token, port, clock, nonce = systemRandom.bytes(16) }: RawSigner,
+): Readonly<Record<string, string>> {
+  const targetUri = requestTarget(headers?.['host'] ?? `127.0.0.1:${port}`, path)
+  const signer = { handle: token.handle, secret: token.secret, now: clock.wallMs(), nonce }
+  return signRequest({ method, targetUri, body }, signer)
 }
 
 /** What TLS presents. */

@@ -33,6 +33,8 @@ import { ensureOperator, type OperatorOutcome } from './operator.ts'
 import { type AuthorityPublisher, createPublisher } from './publisher.ts'
 import { createRefusalLog, type RefusalLog, type RefusedRequest } from './refusal-log.ts'
 import { enrolmentRoutes } from './routes-enrolment.ts'
+import { createRequestNonces } from './request-nonces.ts'
+import { createRequestSignatures } from './request-signatures.ts'
 import { operatorRoutes } from './routes-operator.ts'
 import { sessionRoutes } from './routes-session.ts'
 import type { AuthorityServices } from './services.ts'
@@ -296,6 +298,12 @@ async function serveHttp(
     admission: hub.admission,
     routes: [...enrolmentRoutes(services), ...sessionRoutes(services), ...operatorRoutes(services)],
     identify: (leafDer: Uint8Array) => hub.identify(leafDer, 'client'),
+    checkSignature: createRequestSignatures({
+      ...deps,
+      tokens: services.apiTokens,
+      nonces: createRequestNonces({ clock: deps.clock, store: state.store }),
+      sessionToken: (handle) => hub.sessions.token(handle),
+    }),
     takeRequest: createRequestLimit(deps.clock),
     canRecord: () => state.audit.healthy,
     onRefused: (request: RefusedRequest) => parts.refusals.note(request),

@@ -4,8 +4,10 @@ import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import { isRefusal, KosError, type Log, type Refusal, refuse } from '../../foundation/base/index.ts'
 import { ENROLMENT_EXPORTER_LABEL, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import { requestTarget } from '../../network/session/index.ts'
 import type { Guard, Route, RouteAnswer } from './http-types.ts'
 import type { RefusedRequest } from './refusal-log.ts'
+import type { CheckSignature, SignedRequest } from './request-signatures.ts'
 
 /** What answering requests needs. */
 export interface HttpAppDeps {
@@ -13,6 +15,8 @@ export interface HttpAppDeps {
   readonly routes: readonly Route[]
   /** The caller behind a verified client certificate, or why there is none. */
   identify(leafDer: Uint8Array): PrincipalRecord | Refusal
+  /** Checks the signature of a caller's request; the rule of a refusal is for the log alone. */
+  readonly checkSignature: CheckSignature
   /** Takes one request of a caller or an address; a refusal says when to come back. */
   takeRequest(key: string): Refusal | undefined
   /** Whether changes can be recorded now; without that none is made. */
@@ -25,7 +29,8 @@ type Env = { Bindings: HttpBindings }
 
 /**
  * The route table as a request handler. Each request passes the same checks in the same order: size,
- * rate of the address, guard, rate of the caller, disk; only then its body is read.
+ * rate of the address, certificate, rate of the caller, signature, role, disk; only then its body is
+ * read, and checked against the signed digest.
  */
 export function createApp(deps: HttpAppDeps): Hono<Env> {
   const app = new Hono<Env>()
@@ -56,10 +61,11 @@ function diskRefusal(): Refused {
 }
 
 async function serve(deps: HttpAppDeps, route: Route, context: Context<Env>): Promise<Response> {
-  const socket = context.env.incoming.socket as TLSSocket
+  const { incoming } = context.env
+  const socket = incoming.socket as TLSSocket
   const arrived = { context, route, socket, source: socket.remoteAddress ?? '' }
-  const caller = checkGuard(deps, arrived)
-  const result = checkRequest(deps, arrived, caller) ?? (await handle(arrived, caller))
+  const caller = checkCaller(deps, arrived)
+  const result = caller.refused ?? checkDisk(deps, route) ?? (await handle(arrived, caller))
   if (result.kind === 'refused' && !UNRECORDED.includes(result.status)) {
     deps.onRefused({
       actor: caller.record?.uri ?? '-',
@@ -67,6 +73,8 @@ async function serve(deps: HttpAppDeps, route: Route, context: Context<Env>): Pr
       action: `${route.method} ${route.path}`,
       refusal: result.recorded ?? result.refusal,
     })
+    // The caller asks for a new token on this connection: it has to be of use yet.
+    if (result.status === 401) await drain(incoming)
   }
   return answer(context, result)
 }
@@ -87,24 +95,73 @@ type Refused = Extract<RouteAnswer, { kind: 'refused' }>
 /** What the guard found: nobody, somebody, or somebody who may not. */
 interface Caller {
   readonly record?: PrincipalRecord
+  readonly signed?: SignedRequest
   readonly refused?: Refused
 }
 
-/** Whatever refuses a request before its route sees it, the cheapest first. */
-function checkRequest(
-  deps: HttpAppDeps,
-  { route }: Arrived,
-  { record, refused }: Caller,
-): Refused | undefined {
-  if (refused) return refused
-  const limited = record && deps.takeRequest(record.id)
-  if (limited) return { kind: 'refused', refusal: limited, status: 429 }
+/** Whatever refuses a caller before the body is read, the cheapest first. */
+function checkCaller(deps: HttpAppDeps, arrived: Arrived): Caller {
+  const { route } = arrived
+  const caller = checkCertificate(deps, arrived)
+  const { record } = caller
+  if (!record || caller.refused) return caller
+  const limited = deps.takeRequest(record.id)
+  if (limited) return { record, refused: { kind: 'refused', refusal: limited, status: 429 } }
+  const signed = route.isUnsigned ? undefined : checkSignature(deps, arrived, record)
+  if (signed && 'kind' in signed) return { record, refused: signed }
+  const refused = roleProblem(route.guard, record)
+  return { record, ...(signed && { signed }), ...(refused && { refused }) }
+}
+
+function checkDisk(deps: HttpAppDeps, route: Route): Refused | undefined {
   return route.method === 'GET' || deps.canRecord() ? undefined : diskRefusal()
 }
 
-async function handle(arrived: Arrived, { record }: Caller): Promise<RouteAnswer> {
+function checkSignature(
+  deps: HttpAppDeps,
+  { context }: Arrived,
+  record: PrincipalRecord,
+): SignedRequest | Refused {
+  const { incoming } = context.env
+  const field = (name: string): readonly string[] => headerValues(incoming.rawHeaders, name)
+  const [host, ...otherHosts] = field('host')
+  const target = incoming.url ?? ''
+  if (host === undefined || otherHosts.length > 0 || !target.startsWith('/')) {
+    return signatureRefused(refuse('KOS_SESSION_SIGNATURE', 'signature/target'))
+  }
+  const request = {
+    method: incoming.method ?? '',
+    targetUri: requestTarget(host, target),
+    hasBody: hasBody(incoming),
+    field,
+  }
+  const signed = deps.checkSignature(request, record)
+  return isRefusal(signed) ? signatureRefused(signed) : signed
+}
+
+/** Header fields as they were sent: what Node joins or drops must not hide a second one. */
+function headerValues(rawHeaders: readonly string[], name: string): readonly string[] {
+  return rawHeaders.filter(
+    (_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name,
+  )
+}
+
+/** From outside every failure of a signature looks alike. */
+function signatureRefused(recorded: Refusal): Refused {
+  if (recorded.retryAfterMs !== undefined) {
+    return { kind: 'refused', refusal: recorded, status: 429 }
+  }
+  const refusal = refuse('KOS_SESSION_SIGNATURE', 'signature', {
+    remedy: 'Sign with a session token in force, within 30 s of the authority’s time.',
+  })
+  return { kind: 'refused', refusal, recorded, status: 401 }
+}
+
+async function handle(arrived: Arrived, { record, signed }: Caller): Promise<RouteAnswer> {
   const { context, route, socket, source } = arrived
   const body = await readBody(context)
+  const unsigned = await signed?.confirm(body, route.method === 'GET')
+  if (unsigned) return signatureRefused(unsigned)
   return route.handle({
     caller: record,
     body,
@@ -133,7 +190,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /** Size and the rate of the address come first; only then a certificate is looked at. */
-function checkGuard(deps: HttpAppDeps, arrived: Arrived): Caller {
+function checkCertificate(deps: HttpAppDeps, arrived: Arrived): Caller {
   const { context, route, socket, source } = arrived
   const unfit = checkLength(context.env.incoming, route.maxBytes)
   if (unfit) return { refused: unfit }
@@ -142,20 +199,22 @@ function checkGuard(deps: HttpAppDeps, arrived: Arrived): Caller {
   const { guard } = route
   if (guard === 'public' || guard === 'proof') return {}
   const leaf = socket.getPeerX509Certificate()?.raw
-  if (!leaf) return guardRefused(guard, 'certificate-missing')
+  if (!leaf) return { refused: guardRefused(guard, 'certificate-missing') }
   const record = deps.identify(leaf)
-  if (isRefusal(record)) return guardRefused(guard, 'certificate')
-  if (guard === 'member') return { record }
-  const { kind, roles } = record
-  const fits = kind === 'user' && (roles.includes(guard) || roles.includes('admin'))
-  return fits ? { record } : { ...guardRefused(guard, 'role'), record }
+  return isRefusal(record) ? { refused: guardRefused(guard, 'certificate') } : { record }
 }
 
-function guardRefused(guard: Guard, check: string): Caller {
+function roleProblem(guard: Guard, { kind, roles }: PrincipalRecord): Refused | undefined {
+  if (guard === 'public' || guard === 'proof' || guard === 'member') return undefined
+  const fits = kind === 'user' && (roles.includes(guard) || roles.includes('admin'))
+  return fits ? undefined : guardRefused(guard, 'role')
+}
+
+function guardRefused(guard: Guard, check: string): Refused {
   const refusal = refuse('KOS_AUTHORITY_GUARD', `guard/${guard}/${check}`, {
     remedy: `Use the credential of an active principal with the right "${guard}".`,
   })
-  return { refused: { kind: 'refused', refusal, status: 403 } }
+  return { kind: 'refused', refusal, status: 403 }
 }
 
 /** Reads a body whose declared length was found small enough. */
@@ -163,6 +222,11 @@ async function readBody(context: Context<Env>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   for await (const chunk of context.env.incoming as AsyncIterable<Uint8Array>) chunks.push(chunk)
   return Buffer.concat(chunks)
+}
+
+/** Reads what is left of a body, and keeps nothing; its declared length was found small enough. */
+async function drain(incoming: IncomingMessage): Promise<void> {
+  for await (const chunk of incoming as AsyncIterable<Uint8Array>) void chunk
 }
 
 function notFound(): RouteAnswer {

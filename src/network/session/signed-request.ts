@@ -42,7 +42,7 @@ export interface RequestToSign {
   readonly method: string
   /** See {@link requestTarget}. */
   readonly targetUri: string
-  /** Absent: a request without a body. */
+  /** Absent or empty: a request without a body. */
   readonly body?: Uint8Array | undefined
 }
 
@@ -79,7 +79,7 @@ export function requestTarget(host: string, pathAndQuery: string): string {
 export function signRequest(request: RequestToSign, signer: RequestSigner): RequestSignature {
   const { method, targetUri, body } = request
   const created = Math.floor(signer.now / 1000)
-  const digest = body === undefined ? undefined : contentDigest(body)
+  const digest = body === undefined || body.length === 0 ? undefined : contentDigest(body)
   const message: HttpMessage = {
     method,
     targetUri,

@@ -82,6 +82,7 @@ async function start(
       admission,
       routes: ROUTES,
       identify: (): Refusal => refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/unknown'),
+      checkSignature: (): Refusal => refuse('KOS_SESSION_SIGNATURE', 'signature/missing'),
       takeRequest: createRequestLimit(clock),
       canRecord: () => canRecord,
       onRefused: (request) => refused.push(request),

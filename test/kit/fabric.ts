@@ -109,7 +109,7 @@ export interface RawRequest {
   /** Folder of the credential that is presented; none by default. */
   readonly as?: string
   readonly body?: Uint8Array
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>
   /** Certificate chain and key to present instead of a folder's. */
   readonly identity?: Presented
   /** Folder whose token signs; that of `as` by default, `none`: nobody signs. */
@@ -485,7 +485,8 @@ export function signRawRequest(
   { method, path, body, headers }: RawRequest,
   { token, port, clock, nonce = systemRandom.bytes(16) }: RawSigner,
 ): Readonly<Record<string, string>> {
-  const targetUri = requestTarget(headers?.['host'] ?? `127.0.0.1:${port}`, path)
+  const host = headers?.['host'] ?? `127.0.0.1:${port}`
+  const targetUri = requestTarget(String(host), path)
   const signer = { handle: token.handle, secret: token.secret, now: clock.wallMs(), nonce }
   return signRequest({ method, targetUri, body }, signer)
 }

@@ -40,7 +40,6 @@ import {
   createDialler,
   createListener,
   type Dialler,
-  leafOnly,
   type Listener,
   type SecureChannel,
   type VerifyPeer,
@@ -176,7 +175,7 @@ export async function startKosServer(setup: EndSetup): Promise<KosServer> {
         host: '0.0.0.0',
         port: 0,
         profile: PROFILE,
-        identity: () => leafOnly(member.tls),
+        identity: () => member.tls,
         onChannel: (channel, ticket) => {
           const session = end.session(channel, 'listener', {
             admit: (peer) => ticket.ready(peer.principal.uri),
@@ -324,7 +323,7 @@ export function createKosClient(
   const dialler: Dialler = must(
     createDialler(
       { clock: systemClock, admission: end.admission, verifyPeer: end.verifyPeer },
-      { profile: PROFILE, identity: () => leafOnly(setup.member.tls) },
+      { profile: PROFILE, identity: () => setup.member.tls },
     ),
   )
   return async (localAddress = '127.0.0.1') => {

@@ -27,7 +27,6 @@ import {
   createDialler,
   createListener,
   type Dialler,
-  leafOnly,
   type Listener,
   type SecureChannel,
   type VerdictDisagreement,
@@ -146,7 +145,7 @@ class Runtime implements PeerRuntime {
         verifyPeer: self.verifyPeer,
         onDisagreement: (found) => this.#disagreed(found),
       },
-      { profile: self.profile, identity: () => leafOnly(self.certificateIdentity()) },
+      { profile: self.profile, identity: () => self.certificateIdentity() },
     )
     if (isRefusal(dialler)) throw nodeErrors.error('KOS_NODE_SELF_TEST', { check: dialler.rule })
     this.#dialler = dialler
@@ -179,7 +178,7 @@ class Runtime implements PeerRuntime {
         host: plainHost(at.host),
         port: at.port,
         profile: deps.self.profile,
-        identity: () => leafOnly(deps.self.certificateIdentity()),
+        identity: () => deps.self.certificateIdentity(),
         onChannel: (channel, ticket) => this.#accept(channel, ticket),
       },
     )

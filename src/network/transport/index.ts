@@ -6,7 +6,6 @@ export { transportErrors } from './errors.ts'
 export {
   type CertificateIdentity,
   type DiallerIdentity,
-  leafOnly,
   type ListenerIdentity,
 } from './identity.ts'
 export { createListener, DEFAULT_HANDSHAKE_TIMEOUT_MS, type Listener } from './listener.ts'

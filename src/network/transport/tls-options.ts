@@ -9,7 +9,12 @@ import {
 import { isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { Profile, TransportRule } from '../../foundation/profiles/index.ts'
 import { transportErrors } from './errors.ts'
-import type { CertificateIdentity, DiallerIdentity, ListenerIdentity } from './identity.ts'
+import {
+  type CertificateIdentity,
+  type DiallerIdentity,
+  type ListenerIdentity,
+  presentedChainPem,
+} from './identity.ts'
 
 /** The application protocol of every session. @see RFC 7301 */
 export const ALPN_PROTOCOL = 'kos/1'
@@ -148,7 +153,7 @@ function protocolOptions(transport: TransportRule): SecureContextOptions {
 function certificateOptions(identity: CertificateIdentity): SecureContextOptions {
   requireAnchored(identity.trustedCaPem)
   return {
-    cert: identity.certificateChainPem,
+    cert: usable(() => presentedChainPem(identity.certificateChainPem)),
     key: identity.privateKeyPem.use((bytes) => Buffer.from(bytes)),
     ca: [...identity.trustedCaPem],
     // The intermediates of the trust bundle are anchors: OpenSSL then verifies the leaf by one of them

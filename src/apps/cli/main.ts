@@ -6,6 +6,7 @@ import { devicesCommands } from './commands/devices.ts'
 import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
 import { policyCommands } from './commands/policy.ts'
+import { sessionsCommands } from './commands/sessions.ts'
 import { shellCommands } from './commands/shell.ts'
 import { tokenCommands } from './commands/token.ts'
 import type { CliWorld } from './context.ts'
@@ -26,6 +27,7 @@ export const KOSCTL: Program = {
   commands: [
     ...devicesCommands,
     ...tokenCommands,
+    ...sessionsCommands,
     ...execCommands,
     ...commandsCommands,
     ...policyCommands,

@@ -3,7 +3,7 @@
 
 # launch <program> <node flags> <arguments…>
 launch() {
-  program=$1 flags=$2 root=${here%/*}
+  program=$1 flags=$2 root=$here/..
   shift 2
   # In a clone the program is built when it is missing or older than a source; a package is built.
   if [ -d "$root/src" ]; then

@@ -85,12 +85,32 @@ async function bundle(
       entryFileNames: '[name].cjs',
       chunkFileNames: '[name]-[hash].cjs',
       exports: 'named',
+      codeSplitting: { groups: groupsOfCalls() },
       // Half the bytes to read at a start; names stay, for the stack of a bug report.
       minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
     })
   } finally {
     await build.close()
   }
+}
+
+/**
+ * What a call needs together stands in one file together: to find, read and check a file costs a
+ * start most of a millisecond. Each group takes its modules and what they import, less what the groups
+ * before it have.
+ */
+function groupsOfCalls(): { name: string; test: RegExp; priority: number }[] {
+  const groups: readonly (readonly [name: string, modules: string])[] = [
+    ['start', '(?:main|kosd)'],
+    ['call', '(?:context|commands/exec-run)'],
+    ['credential', 'credential'],
+    ['peers', 'direct-calls'],
+  ]
+  return groups.map(([name, modules], index) => ({
+    name,
+    test: new RegExp(`/src/apps/cli/${modules}\\.ts$`),
+    priority: groups.length - index,
+  }))
 }
 
 /** Earlier bundle folders, newest first. */

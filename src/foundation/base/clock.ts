@@ -1,4 +1,3 @@
-import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import { type MonotonicMs, monotonicMs, type UnixMs, unixMs } from './brand.ts'
 
 /** Cancels a timer; calling it twice is harmless. */
@@ -35,9 +34,16 @@ export const systemClock: Clock = Object.freeze({
   },
 })
 
+let loaded: typeof import('node:crypto') | undefined
+
+/** Loaded when it is first used: that takes longer than most commands of the command line. */
+function crypto(): typeof import('node:crypto') {
+  return (loaded ??= process.getBuiltinModule('node:crypto'))
+}
+
 /** The operating system's randomness. */
 export const systemRandom: Random = Object.freeze({
-  bytes: (length: number): Uint8Array => randomBytes(length),
-  uuidv7: () => randomUUIDv7(),
-  fraction: () => randomBytes(4).readUInt32BE() / 2 ** 32,
+  bytes: (length: number): Uint8Array => crypto().randomBytes(length),
+  uuidv7: () => crypto().randomUUIDv7(),
+  fraction: () => crypto().randomBytes(4).readUInt32BE() / 2 ** 32,
 })

@@ -27,6 +27,7 @@ import { word } from './word.ts'
 export async function main(argv: string[]): Promise<number> {
   if (argv[0] === 'wait') await new Promise(() => setInterval(() => console.log(process.pid), 20))
   if (argv[0] === 'pause') await new Promise((resolve) => setTimeout(resolve, 20).unref())
+  if (argv[0] === 'flood') process.stdout.write('x'.repeat(Number(argv[1])) + '\\n')
   if (argv[0] === 'lazy') console.log((await import('./lazy.ts')).lazy)
   console.log(JSON.stringify([word, ...argv]), process.execArgv.join(' '))
   return 3
@@ -144,8 +145,39 @@ describe('the launchers', () => {
     })
     assert.deepEqual(
       [status, stdout, stderr],
-      [3, '["hello","a b","","*"] --min-semi-space-size=16\n', ''],
+      [
+        3,
+        '["hello","a b","","*"] --preserve-symlinks --preserve-symlinks-main --min-semi-space-size=16\n',
+        '',
+      ],
     )
+  })
+
+  test('are found from wherever they are called', async (context) => {
+    const root = await installed(context)
+    const env = environment(context)
+    const called: readonly (readonly [cwd: string, command: string])[] = [
+      [root, 'bin/kosctl a'],
+      [join(root, 'bin'), './kosctl a'],
+      [join(root, 'bin'), 'sh kosctl a'],
+      [join(root, 'dist'), '../bin/kosctl a'],
+      ['/', `PATH=${join(root, 'bin')}:$PATH kosctl a`],
+    ]
+    for (const [cwd, command] of called) {
+      const { status, stdout } = spawnSync('sh', ['-c', command], { cwd, env, encoding: 'utf8' })
+      assert.equal(status, 3, command)
+      assert.match(stdout, /^\["hello","a"\]/, command)
+    }
+  })
+
+  test('end at once, but not before a slow reader has everything', async (context) => {
+    const root = await installed(context)
+    const bytes = 3_000_000
+    const slow = `{ bin/kosctl flood ${bytes}; echo "code $?" >&2; } | { sleep 0.5; wc -c; }`
+    const options = { cwd: root, env: environment(context), encoding: 'utf8' } as const
+    const { stdout, stderr } = spawnSync('sh', ['-c', slow], options)
+    assert.ok(Number(stdout) > bytes + 1, stdout)
+    assert.equal(stderr, 'code 3\n')
   })
 
   test('wait for a program whose timers keep no process alive', async (context) => {

@@ -75,7 +75,6 @@ export {
 export {
   buildCertificate,
   type CertificateFields,
-  MAX_CERTIFICATE_BYTES,
   parseCertificate,
   verifyCertificateSignature,
   type X509Certificate,
@@ -98,13 +97,10 @@ export {
   KEY_PURPOSE,
   type KeyUsage,
   keyUsageExtension,
-  type NameConstraints,
-  type NameSubtrees,
   permittedUriHostsExtension,
   subjectAltNamesExtension,
   subjectKeyIdExtension,
   type X509Extension,
-  type X509ExtensionValues,
 } from './x509-extensions.ts'
 export { type GeneralNames, ipAddressBytes } from './x509-general-names.ts'
 export {
@@ -114,6 +110,7 @@ export {
   type X509Name,
   type X509NameAttribute,
 } from './x509-names.ts'
+export type { NameConstraints, NameSubtrees, X509ExtensionValues } from './x509-own-extensions.ts'
 export {
   parsePkixCertificate,
   peekPkixSubject,
@@ -149,3 +146,4 @@ export {
   parseCsr,
   verifyCsr,
 } from './x509-request.ts'
+export { MAX_CERTIFICATE_BYTES } from './x509-walk.ts'

@@ -1,7 +1,6 @@
 import type { KeyObject } from 'node:crypto'
-import { equalBytes, type Sha256, sha256, toHex, type UnixMs } from '../base/index.ts'
-import { DerReader } from './der-reader.ts'
-import { contextConstructed } from './der-tags.ts'
+import { type Sha256, sha256, toHex, type UnixMs } from '../base/index.ts'
+import type { DerReader } from './der-reader.ts'
 import type { ObjectIdentifier } from './der-oid.ts'
 import {
   derBitString,
@@ -21,16 +20,19 @@ import {
   type X509SignatureAlgorithm,
 } from './x509-algorithms.ts'
 import { asX509, x509Error } from './x509-errors.ts'
-import {
-  encodeExtension,
-  EXTENSION_OID,
-  interpretExtensions,
-  isInterpreted,
-  readExtensions,
-  type X509Extension,
-  type X509ExtensionValues,
-} from './x509-extensions.ts'
+import type { Growing } from './x509-extension-reading.ts'
+import { encodeExtension, EXTENSION_OID, type X509Extension } from './x509-extensions.ts'
 import { parseName, type X509Name } from './x509-names.ts'
+import { OWN_INTERPRETERS, type X509ExtensionValues } from './x509-own-extensions.ts'
+import {
+  type CertificateFacts,
+  type CertificateKind,
+  EXTENSIONS,
+  MAX_CERTIFICATE_BYTES,
+  V3,
+  VERSION,
+  walkCertificate,
+} from './x509-walk.ts'
 
 /** A parsed X.509 v3 certificate. All bytes are views of its own copy of the encoding. */
 export interface X509Certificate extends X509ExtensionValues {
@@ -69,14 +71,9 @@ export interface CertificateFields {
   readonly extensions: readonly X509Extension[]
 }
 
-/** Largest certificate that is read; an ML-DSA-65 root takes about 5.6 KB. */
-export const MAX_CERTIFICATE_BYTES: number = 16_384
 /** RFC 5280 section 4.1.2.2: at most 20 octets, sign included. */
 const MAX_SERIAL_BYTES = 20
 
-const VERSION = contextConstructed(0)
-const EXTENSIONS = contextConstructed(3)
-const V3 = 2
 const ENCODED_V3 = derTlv(VERSION, derInteger(V3))
 
 /**
@@ -96,98 +93,40 @@ export function parseCertificate(der: Uint8Array): X509Certificate {
   return asX509(() => readCertificate(Buffer.from(der)))
 }
 
+const OWN: CertificateKind<Uint8Array, X509Name, Growing<X509ExtensionValues>> = Object.freeze({
+  readSerial,
+  readName: parseName,
+  isEmptyName: ({ attributes }: X509Name): boolean => attributes.length === 0,
+  interpreters: OWN_INTERPRETERS,
+  noValues: () => ({}),
+  // RFC 5280 section 4.2.1.10: in CA certificates only, and critical.
+  checkMore: ({ nameConstraints }: X509ExtensionValues, { ca, critical }: CertificateFacts) => {
+    if (nameConstraints && !(ca && critical(EXTENSION_OID.nameConstraints))) {
+      throw x509Error('name-constraints')
+    }
+  },
+})
+
 function readCertificate(der: Uint8Array): X509Certificate {
-  const outer = new DerReader(der)
-  const certificate = outer.sequence()
-  outer.end()
-  const tbs = certificate.element()
-  const identifier = certificate.element()
-  const signature = certificate.bitString()
-  certificate.end()
-  const fields = readTbs(tbs)
-  // RFC 5280 section 4.1.1.2: the unsigned identifier equals the signed one.
-  if (!equalBytes(fields.identifier, identifier)) throw x509Error('signature-algorithm-mismatch')
-  const { identifier: _, extensions, ...named } = fields
-  const values = interpretExtensions(extensions)
-  checkRules(named.subject, values, extensions)
+  const { identifier, values, ...walked } = walkCertificate(der, OWN)
+  const { serial, signature, spki } = walked
   return Object.freeze({
     der,
-    tbs,
+    ...walked,
     signatureAlgorithm: parseSignature(identifier, signature),
-    signature,
-    ...named,
-    serialHex: toHex(named.serial),
-    spkiSha256: sha256(named.spki),
-    keyAlgorithm: spkiAlgorithm(named.spki),
-    extensions,
-    unhandledCritical: unhandledCritical(extensions),
+    serialHex: toHex(serial),
+    spkiSha256: sha256(spki),
+    keyAlgorithm: spkiAlgorithm(spki),
     ...values,
   })
 }
 
-interface TbsFields extends CertificateFields {
-  readonly identifier: Uint8Array
-}
-
-function readTbs(der: Uint8Array): TbsFields {
-  const outer = new DerReader(der)
-  const tbs = outer.sequence()
-  const version = tbs.enter(VERSION)
-  if (version.smallInteger() !== V3) throw x509Error('version')
-  version.end()
+function readSerial(tbs: DerReader): Uint8Array {
   const serial = tbs.unsigned(MAX_SERIAL_BYTES)
   if (serial[0] === 0 || (serial.length === MAX_SERIAL_BYTES && (serial[0] ?? 0) >= 0x80)) {
     throw x509Error('serial')
   }
-  const identifier = tbs.element()
-  const issuer = parseName(tbs.element())
-  // RFC 5280 section 4.1.2.4: the issuer is not empty.
-  if (issuer.attributes.length === 0) throw x509Error('issuer')
-  const validity = tbs.sequence()
-  const notBefore = validity.time()
-  const notAfter = validity.time()
-  validity.end()
-  if (notBefore > notAfter) throw x509Error('validity')
-  const subject = parseName(tbs.element())
-  const spki = tbs.element()
-  // The unique identifiers [1] and [2] are not read: a certificate that has them is refused here.
-  const wrapped = tbs.enter(EXTENSIONS)
-  const extensions = readExtensions(wrapped.sequence())
-  wrapped.end()
-  tbs.end()
-  return { serial, identifier, issuer, notBefore, notAfter, subject, spki, extensions }
-}
-
-function checkRules(
-  subject: X509Name,
-  values: X509ExtensionValues,
-  extensions: readonly X509Extension[],
-): void {
-  const critical = (oid: string): boolean =>
-    extensions.some((extension) => extension.oid === oid && extension.critical)
-  // RFC 5280 section 4.2.1.6: without a subject the alternative names carry it, and are critical.
-  if (subject.attributes.length === 0 && !critical(EXTENSION_OID.subjectAltNames)) {
-    throw x509Error('subject')
-  }
-  const certSign = values.keyUsage?.includes('keyCertSign') === true
-  const ca = values.basicConstraints?.ca === true
-  // RFC 5280 section 4.2.1.9: CAs say so critically; only they sign certificates.
-  if (ca && !critical(EXTENSION_OID.basicConstraints)) throw x509Error('ca-critical')
-  if (certSign && !ca) throw x509Error('key-usage-ca')
-  // RFC 5280 section 4.2.1.10: in CA certificates only, and critical.
-  if (values.nameConstraints && !(ca && critical(EXTENSION_OID.nameConstraints))) {
-    throw x509Error('name-constraints')
-  }
-  // RFC 5280 sections 4.2.1.1 and 4.2.1.2: key identifiers are not critical.
-  if (critical(EXTENSION_OID.subjectKeyId) || critical(EXTENSION_OID.authorityKeyId)) {
-    throw x509Error('key-id-critical')
-  }
-}
-
-function unhandledCritical(extensions: readonly X509Extension[]): readonly ObjectIdentifier[] {
-  return Object.freeze(
-    extensions.filter((one) => one.critical && !isInterpreted(one.oid)).map((one) => one.oid),
-  )
+  return serial
 }
 
 /**

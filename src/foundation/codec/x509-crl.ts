@@ -3,11 +3,13 @@ import { DerReader } from './der-reader.ts'
 import type { ObjectIdentifier } from './der-oid.ts'
 import { contextConstructed, DER_TAG } from './der-tags.ts'
 import { asX509, x509Error } from './x509-errors.ts'
-import { EXTENSION_OID, readExtensions, type X509Extension } from './x509-extensions.ts'
-import { readSerial, readSigned } from './x509-pkix-certificate.ts'
+import { readExtensions } from './x509-extension-reading.ts'
+import { EXTENSION_OID, type X509Extension } from './x509-extensions.ts'
+import { readSerial } from './x509-pkix-certificate.ts'
 import { PKIX_EXTENSION_OID, readAuthorityKeyId } from './x509-pkix-extensions.ts'
 import { type DistinguishedName, readDistinguishedName } from './x509-pkix-names.ts'
 import { type PkixSigned, readPkixSignature } from './x509-pkix-signatures.ts'
+import { readSigned } from './x509-walk.ts'
 
 /** Why a certificate was revoked, with the number on the wire. @see RFC 5280 section 5.3.1 */
 export const REVOCATION_REASONS = {

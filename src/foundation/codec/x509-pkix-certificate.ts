@@ -1,18 +1,20 @@
-import { equalBytes, type Sha256, sha256, toHex, type UnixMs } from '../base/index.ts'
+import { type Sha256, sha256, toHex, type UnixMs } from '../base/index.ts'
 import { DerReader } from './der-reader.ts'
 import type { ObjectIdentifier } from './der-oid.ts'
-import { contextConstructed, DER_TAG } from './der-tags.ts'
-import { MAX_CERTIFICATE_BYTES } from './x509-certificate.ts'
+import { DER_TAG } from './der-tags.ts'
 import { asX509, x509Error } from './x509-errors.ts'
-import { EXTENSION_OID, readExtensions, type X509Extension } from './x509-extensions.ts'
-import {
-  interpretPkixExtensions,
-  isPkixInterpreted,
-  type PkixExtensionValues,
-} from './x509-pkix-extensions.ts'
+import type { Growing } from './x509-extension-reading.ts'
+import type { X509Extension } from './x509-extensions.ts'
+import { PKIX_INTERPRETERS, type PkixExtensionValues } from './x509-pkix-extensions.ts'
 import { type PkixPublicKey, readPublicKey } from './x509-pkix-keys.ts'
 import { type DistinguishedName, readDistinguishedName } from './x509-pkix-names.ts'
 import { type PkixSigned, readPkixSignature } from './x509-pkix-signatures.ts'
+import {
+  type CertificateFacts,
+  type CertificateKind,
+  MAX_CERTIFICATE_BYTES,
+  walkCertificate,
+} from './x509-walk.ts'
 
 /** A certificate of any issuer, in the profile of RFC 5280, over its own copy of the bytes. */
 export interface PkixCertificate extends PkixExtensionValues, PkixSigned {
@@ -34,9 +36,6 @@ export interface PkixCertificate extends PkixExtensionValues, PkixSigned {
   readonly unhandledCritical: readonly ObjectIdentifier[]
 }
 
-const VERSION = contextConstructed(0)
-const EXTENSIONS = contextConstructed(3)
-const V3 = 2
 /** RFC 5280 section 4.1.2.2: at most 20 octets, sign included. */
 const MAX_SERIAL_OCTETS = 20
 
@@ -58,78 +57,39 @@ export function parsePkixCertificate(der: Uint8Array): PkixCertificate {
   return asX509(() => readCertificate(Buffer.from(der)))
 }
 
+const PKIX: CertificateKind<
+  string,
+  DistinguishedName,
+  Growing<PkixExtensionValues>
+> = Object.freeze({
+  readSerial,
+  readName: readDistinguishedName,
+  isEmptyName: ({ steps }: DistinguishedName): boolean => steps.length === 0,
+  interpreters: PKIX_INTERPRETERS,
+  noValues: () => ({}),
+  // RFC 5280 sections 4.2.1.5, 4.2.1.10, 4.2.1.11, 4.2.1.14: in CA certificates only.
+  checkMore: (values: PkixExtensionValues, { ca }: CertificateFacts) => {
+    const forCa =
+      values.nameConstraints ??
+      values.policyMappings ??
+      values.policyConstraints ??
+      values.inhibitAnyPolicy
+    if (forCa !== undefined && !ca) throw x509Error('ca-only')
+  },
+})
+
 function readCertificate(der: Uint8Array): PkixCertificate {
-  const { tbs, identifier, signature } = readSigned(new DerReader(der))
-  const { identifier: signedIdentifier, spki, ...fields } = readTbs(tbs)
-  // RFC 5280 section 4.1.1.2: the unsigned identifier equals the signed one.
-  if (!equalBytes(signedIdentifier, identifier)) throw x509Error('signature-algorithm-mismatch')
-  const values = interpretPkixExtensions(fields.extensions)
-  checkObligations(fields.subject, values, fields.extensions)
+  const { identifier, serial, spki, values, ...walked } = walkCertificate(der, PKIX)
   return Object.freeze({
     der,
     fingerprint: sha256(der),
-    tbs,
-    signatureAlgorithm: readPkixSignature(identifier, signature),
-    signature,
-    ...fields,
-    selfIssued: fields.subject.key === fields.issuer.key,
+    ...walked,
+    serialHex: serial,
+    signatureAlgorithm: readPkixSignature(identifier, walked.signature),
+    selfIssued: walked.subject.key === walked.issuer.key,
     publicKey: readPublicKey(spki),
-    unhandledCritical: Object.freeze(
-      fields.extensions
-        .filter(({ critical, oid }) => critical && !isPkixInterpreted(oid))
-        .map(({ oid }) => oid),
-    ),
     ...values,
   })
-}
-
-/** The three parts of every signed X.509 structure. */
-export function readSigned(outer: DerReader): {
-  readonly tbs: Uint8Array
-  readonly identifier: Uint8Array
-  readonly signature: Uint8Array
-} {
-  const signed = outer.sequence()
-  outer.end()
-  const tbs = signed.element()
-  const identifier = signed.element()
-  const signature = signed.bitString()
-  signed.end()
-  return { tbs, identifier, signature }
-}
-
-function readTbs(der: Uint8Array): {
-  readonly serialHex: string
-  readonly identifier: Uint8Array
-  readonly issuer: DistinguishedName
-  readonly notBefore: UnixMs
-  readonly notAfter: UnixMs
-  readonly subject: DistinguishedName
-  readonly spki: Uint8Array
-  readonly extensions: readonly X509Extension[]
-} {
-  const tbs = new DerReader(der).sequence()
-  const version = tbs.enter(VERSION)
-  if (version.smallInteger() !== V3) throw x509Error('version')
-  version.end()
-  const serialHex = readSerial(tbs)
-  const identifier = tbs.element()
-  const issuer = readDistinguishedName(tbs.element())
-  // RFC 5280 section 4.1.2.4: the issuer is not empty.
-  if (issuer.steps.length === 0) throw x509Error('issuer')
-  const validity = tbs.sequence()
-  const notBefore = validity.time()
-  const notAfter = validity.time()
-  validity.end()
-  if (notBefore > notAfter) throw x509Error('validity')
-  const subject = readDistinguishedName(tbs.element())
-  const spki = tbs.element()
-  // RFC 5280 section 4.1.2.8: issuers do not write the unique identifiers [1] and [2].
-  const wrapped = tbs.enter(EXTENSIONS)
-  const extensions = readExtensions(wrapped.sequence())
-  wrapped.end()
-  tbs.end()
-  return { serialHex, identifier, issuer, notBefore, notAfter, subject, spki, extensions }
 }
 
 /**
@@ -147,34 +107,6 @@ export function readSerial(reader: DerReader): string {
   // X.690 section 8.3.2: a zero octet stands only before a set bit.
   if (first === 0 && second < 0x80) throw x509Error('serial-padding')
   return toHex(first === 0 ? content.subarray(1) : content)
-}
-
-function checkObligations(
-  subject: DistinguishedName,
-  values: PkixExtensionValues,
-  extensions: readonly X509Extension[],
-): void {
-  const critical = (oid: string): boolean =>
-    extensions.some((extension) => extension.oid === oid && extension.critical)
-  const ca = values.basicConstraints?.ca === true
-  // RFC 5280 section 4.1.2.6: a CA has a subject; others may have critical alternative names.
-  if (subject.steps.length === 0 && (ca || !critical(EXTENSION_OID.subjectAltNames))) {
-    throw x509Error('subject')
-  }
-  // RFC 5280 section 4.2.1.9: CAs say so critically; only they sign certificates.
-  if (ca && !critical(EXTENSION_OID.basicConstraints)) throw x509Error('ca-critical')
-  if (values.keyUsage?.includes('keyCertSign') === true && !ca) throw x509Error('key-usage-ca')
-  // RFC 5280 sections 4.2.1.5, 4.2.1.10, 4.2.1.11, 4.2.1.14: in CA certificates only.
-  const forCa =
-    values.nameConstraints ??
-    values.policyMappings ??
-    values.policyConstraints ??
-    values.inhibitAnyPolicy
-  if (forCa !== undefined && !ca) throw x509Error('ca-only')
-  // RFC 5280 sections 4.2.1.1 and 4.2.1.2: key identifiers are not critical.
-  if (critical(EXTENSION_OID.subjectKeyId) || critical(EXTENSION_OID.authorityKeyId)) {
-    throw x509Error('key-id-critical')
-  }
 }
 
 /**

@@ -1,18 +1,18 @@
 import { toHex } from '../base/index.ts'
-import { DerReader } from './der-reader.ts'
+import type { DerReader } from './der-reader.ts'
 import type { ObjectIdentifier } from './der-oid.ts'
 import { contextConstructed, contextPrimitive } from './der-tags.ts'
 import { x509Error } from './x509-errors.ts'
 import {
-  type BasicConstraints,
   checkKeyId,
-  EXTENSION_OID,
-  type KeyUsage,
-  readBasicConstraints,
-  readKeyUsage,
-  readPurposes,
-  type X509Extension,
-} from './x509-extensions.ts'
+  type CommonExtensionValues,
+  extensionInterpreters,
+  type ExtensionInterpreters,
+  forEachSubtree,
+  type Growing,
+  readNameConstraints,
+} from './x509-extension-reading.ts'
+import { EXTENSION_OID } from './x509-extensions.ts'
 import {
   ALTERNATIVE_NAMES,
   CONSTRAINT_BASES,
@@ -79,12 +79,8 @@ export interface PolicyConstraints {
 }
 
 /** What the extensions of a certificate of any issuer say; absent means absent. */
-export interface PkixExtensionValues {
-  readonly basicConstraints?: BasicConstraints
-  readonly keyUsage?: readonly KeyUsage[]
-  readonly extendedKeyUsage?: readonly ObjectIdentifier[]
+export interface PkixExtensionValues extends CommonExtensionValues {
   readonly subjectAltNames?: PkixGeneralNames
-  readonly subjectKeyId?: Uint8Array
   readonly authorityKeyId?: AuthorityKeyId
   readonly nameConstraints?: PkixNameConstraints
   readonly certificatePolicies?: readonly ObjectIdentifier[]
@@ -100,46 +96,26 @@ const MAX_AUTHORITY_SERIAL_BYTES = 20
 // RFC 5280 section 4.2.1.4: the two qualifiers that are defined.
 const POLICY_QUALIFIERS: ReadonlySet<string> = new Set(['1.3.6.1.5.5.7.2.1', '1.3.6.1.5.5.7.2.2'])
 
-type Values = { -readonly [K in keyof PkixExtensionValues]: PkixExtensionValues[K] }
-type Interpreter = (reader: DerReader, values: Values, critical: boolean) => void
-
-const INTERPRETERS: ReadonlyMap<ObjectIdentifier, Interpreter> = new Map<string, Interpreter>([
-  [EXTENSION_OID.basicConstraints, (r, v) => (v.basicConstraints = readBasicConstraints(r))],
-  [EXTENSION_OID.keyUsage, (r, v) => (v.keyUsage = readKeyUsage(r))],
-  [EXTENSION_OID.extendedKeyUsage, (r, v) => (v.extendedKeyUsage = readPurposes(r))],
-  [
-    EXTENSION_OID.subjectAltNames,
-    (r, v) => (v.subjectAltNames = readPkixGeneralNames(r.sequence(), ALTERNATIVE_NAMES)),
-  ],
-  [EXTENSION_OID.subjectKeyId, (r, v) => (v.subjectKeyId = checkKeyId(r.octetString()))],
-  [EXTENSION_OID.authorityKeyId, (r, v) => (v.authorityKeyId = readAuthorityKeyId(r))],
-  [EXTENSION_OID.nameConstraints, (r, v) => (v.nameConstraints = readNameConstraints(r))],
-  [
-    PKIX_EXTENSION_OID.certificatePolicies,
-    (r, v, critical) => (v.certificatePolicies = readPolicies(r, critical)),
-  ],
-  [PKIX_EXTENSION_OID.policyMappings, (r, v) => (v.policyMappings = readMappings(r))],
-  [PKIX_EXTENSION_OID.policyConstraints, (r, v) => (v.policyConstraints = readConstraints(r))],
-  [PKIX_EXTENSION_OID.inhibitAnyPolicy, (r, v) => (v.inhibitAnyPolicy = r.smallInteger())],
-])
-
-/** Interprets the extensions of a certificate of any issuer, strictly; unknown ones stay opaque. */
-export function interpretPkixExtensions(extensions: readonly X509Extension[]): PkixExtensionValues {
-  const values: Values = {}
-  for (const { oid, value, critical } of extensions) {
-    const interpret = INTERPRETERS.get(oid)
-    if (!interpret) continue
-    const reader = new DerReader(value)
-    interpret(reader, values, critical)
-    reader.end()
-  }
-  return values
-}
-
-/** Whether extensions of a type are interpreted in certificates of any issuer. */
-export function isPkixInterpreted(oid: ObjectIdentifier): boolean {
-  return INTERPRETERS.has(oid)
-}
+/** How extensions of certificates of any issuer are read. */
+export const PKIX_INTERPRETERS: ExtensionInterpreters<Growing<PkixExtensionValues>> =
+  extensionInterpreters<Growing<PkixExtensionValues>>([
+    [
+      EXTENSION_OID.subjectAltNames,
+      (r, v) => (v.subjectAltNames = readPkixGeneralNames(r.sequence(), ALTERNATIVE_NAMES)),
+    ],
+    [EXTENSION_OID.authorityKeyId, (r, v) => (v.authorityKeyId = readAuthorityKeyId(r))],
+    [
+      EXTENSION_OID.nameConstraints,
+      (r, v) => (v.nameConstraints = readNameConstraints(r, readSubtrees)),
+    ],
+    [
+      PKIX_EXTENSION_OID.certificatePolicies,
+      (r, v, critical) => (v.certificatePolicies = readPolicies(r, critical)),
+    ],
+    [PKIX_EXTENSION_OID.policyMappings, (r, v) => (v.policyMappings = readMappings(r))],
+    [PKIX_EXTENSION_OID.policyConstraints, (r, v) => (v.policyConstraints = readConstraints(r))],
+    [PKIX_EXTENSION_OID.inhibitAnyPolicy, (r, v) => (v.inhibitAnyPolicy = r.smallInteger())],
+  ])
 
 /**
  * Reads an authority key identifier.
@@ -169,28 +145,13 @@ function readAuthorityIssuer(reader: DerReader): AuthorityKeyId['issuer'] {
   })
 }
 
-function readNameConstraints(outer: DerReader): PkixNameConstraints {
-  const reader = outer.sequence()
-  const permitted = reader.optional(contextConstructed(0))
-  const excluded = reader.optional(contextConstructed(1))
-  reader.end()
-  // RFC 5280 section 4.2.1.10: never an empty sequence.
-  if (!permitted && !excluded) throw x509Error('subtrees-count')
-  return Object.freeze({
-    ...(permitted && { permitted: readSubtrees(permitted) }),
-    ...(excluded && { excluded: readSubtrees(excluded) }),
-  })
-}
-
 function readSubtrees(reader: DerReader): PkixGeneralNames {
   const bases = noNames()
-  for (let count = 0; count === 0 || !reader.atEnd; count++) {
-    if (count === MAX_SUBTREES) throw x509Error('subtrees-count')
-    const subtree = reader.sequence()
+  forEachSubtree(reader, MAX_SUBTREES, (subtree) => {
     readGeneralName(subtree, CONSTRAINT_BASES, bases)
     // RFC 5280 section 4.2.1.10: minimum is 0, which DER omits, and maximum is absent.
     if (!subtree.atEnd) throw x509Error('subtree')
-  }
+  })
   for (const base of bases.ipAddresses) checkMask(base.subarray(base.length / 2))
   return Object.freeze(bases)
 }

@@ -14,6 +14,7 @@ import {
 } from './x509-algorithms.ts'
 import { asX509, x509Error } from './x509-errors.ts'
 import { parseName, type X509Name } from './x509-names.ts'
+import { readSigned } from './x509-walk.ts'
 
 /** An attribute of a certificate request; kOS interprets none of them. */
 export interface CsrAttribute {
@@ -57,13 +58,7 @@ export function parseCsr(der: Uint8Array): CertificateRequest {
 }
 
 function readCsr(der: Uint8Array): CertificateRequest {
-  const outer = new DerReader(der)
-  const request = outer.sequence()
-  outer.end()
-  const tbs = request.element()
-  const identifier = request.element()
-  const signature = request.bitString()
-  request.end()
+  const { tbs, identifier, signature } = readSigned(new DerReader(der))
   const info = new DerReader(tbs).sequence()
   if (info.smallInteger() !== 0) throw x509Error('version')
   const subject = parseName(info.element())

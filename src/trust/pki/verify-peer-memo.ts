@@ -22,7 +22,7 @@ export interface PeerVerifier {
   verify(leafDer: Uint8Array, check: PeerCheck): PeerCertificate | Refusal
 }
 
-/** Leaves that a verifier remembers by default: about 4 MB when full. */
+/** Leaves that a verifier remembers by default: about 8 MB when full. */
 export const DEFAULT_REMEMBERED_LEAVES = 4096
 
 /**

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -49,11 +49,13 @@ export async function measureCli(options: ProcessOptions, effort: Effort): Promi
 
 function contenders(place: Place, sshd: SshServer | undefined): readonly Contender[] {
   const env = environment(place)
-  const exec = [program('kosctl'), 'exec', 'device-1', 'calc', '1+2']
+  const kosctl = installedKosctl(place)
+  const exec = [kosctl, 'exec', 'device-1', 'calc', '1+2']
   const curve = ['KexAlgorithms=curve25519-sha256']
   return [
     { name: 'node -e 0', command: [process.execPath, '-e', '0'], env },
-    { name: 'kosctl --help', command: [program('kosctl'), '--help'], env },
+    { name: 'node, tls loaded', command: [process.execPath, '-e', "require('tls')"], env },
+    { name: 'kosctl --help', command: [kosctl, '--help'], env },
     { name: 'kosctl exec', command: exec, env: { ...env, KOS_AGENT: '' } },
     { name: 'kosctl exec, agent', command: exec, env },
     ...(sshd
@@ -63,6 +65,17 @@ function contenders(place: Place, sshd: SshServer | undefined): readonly Contend
         ]
       : []),
   ]
+}
+
+/** As a package is installed: in a clone the launcher looks for newer sources first. */
+function installedKosctl({ folder }: Place): string {
+  const [root, installed] = [join(import.meta.dirname, '../..'), join(folder, 'installed')]
+  for (const part of ['bin', 'dist']) {
+    cpSync(join(root, part), join(installed, part), { recursive: true })
+  }
+  mkdirSync(join(installed, 'node_modules/.bin'), { recursive: true })
+  symlinkSync(process.execPath, join(installed, 'node_modules/.bin/node'))
+  return join(installed, 'bin/kosctl')
 }
 
 function measure(all: readonly Contender[], effort: Effort, refusal: string | undefined): Report {

@@ -1,3 +1,4 @@
+import type * as nodeCrypto from 'node:crypto'
 import { type MonotonicMs, monotonicMs, type UnixMs, unixMs } from './brand.ts'
 
 /** Cancels a timer; calling it twice is harmless. */
@@ -34,10 +35,10 @@ export const systemClock: Clock = Object.freeze({
   },
 })
 
-let loaded: typeof import('node:crypto') | undefined
+let loaded: typeof nodeCrypto | undefined
 
 /** Loaded when it is first used: that takes longer than most commands of the command line. */
-function crypto(): typeof import('node:crypto') {
+function crypto(): typeof nodeCrypto {
   return (loaded ??= process.getBuiltinModule('node:crypto'))
 }
 

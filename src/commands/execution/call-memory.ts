@@ -1,9 +1,9 @@
+import { CallTable, type Listed } from './call-table.ts'
 import type { Flight } from './flight.ts'
 import type { CallOutcome } from './ports.ts'
 
 /** A call that was started, kept so that its id never starts another. */
-export interface StoredCall {
-  readonly callId: string
+export interface StoredCall extends Listed<StoredCall> {
   readonly command: string
   /** In canonical form. */
   readonly arguments: unknown
@@ -62,7 +62,7 @@ const GENERATION_MS = 60_000
 const MIN_READS_TO_DROP = 128
 
 /**
- * The calls of one peer, in two generations of a Map: on the way of a call an entry is written once
+ * The calls of one peer, in two generations of a table: on the way of a call an entry is written once
  * and never moved or deleted. When the younger generation is full or a minute old, the older one is
  * dropped as a whole, but for what must stay: running calls, calls that changed something, and (when
  * only time has passed) results that are not yet due. A read-only call whose result was dropped early
@@ -70,8 +70,8 @@ const MIN_READS_TO_DROP = 128
  */
 export class CallMemory {
   readonly #budget: StoreBudget
-  #young = new Map<string, StoredCall>()
-  #old = new Map<string, StoredCall>()
+  #young = new CallTable<StoredCall>()
+  #old = new CallTable<StoredCall>()
   /** Reads that came since the younger generation began. */
   #fresh = 0
   #reads = 0
@@ -129,8 +129,8 @@ export class CallMemory {
   /** Forgets a call: its time is over, or it was not executed after all. */
   forget(callId: string): void {
     for (const generation of [this.#young, this.#old]) {
-      const stored = generation.get(callId)
-      if (stored && generation.delete(callId)) this.#release(stored)
+      const stored = generation.remove(callId)
+      if (stored) this.#release(stored)
     }
   }
 
@@ -152,10 +152,10 @@ export class CallMemory {
   #rotate(nowMs: number, pressed: boolean): void {
     const dropped = this.#old
     this.#old = this.#young
-    this.#young = new Map()
+    this.#young = new CallTable()
     this.#fresh = 0
     this.#youngSinceMs = nowMs
-    for (const stored of dropped.values()) {
+    for (const stored of dropped.take()) {
       this.#release(stored)
       const due = stored.expiresAtMs <= nowMs
       if (stored.flight || (!due && (stored.change || !pressed))) this.#add(stored)
@@ -163,7 +163,7 @@ export class CallMemory {
   }
 
   #add(stored: StoredCall): void {
-    this.#young.set(stored.callId, stored)
+    this.#young.add(stored)
     this.#budget.add(1, stored.bytes)
     if (stored.change) this.#changes++
     else this.#reads++

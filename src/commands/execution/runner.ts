@@ -206,6 +206,7 @@ export class CallRunner {
       bytes: STORED_CALL_BYTES + this.#keeper.bytes,
       flight,
       outcome: undefined,
+      next: undefined,
     }
   }
 

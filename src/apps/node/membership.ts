@@ -32,17 +32,8 @@ export interface Membership {
   readonly pin: string
 }
 
-interface StoredMembership {
+interface StoredMembership extends Omit<Membership, 'principal'> {
   readonly uri: string
-  readonly name: string
-  readonly profile: ProfileName
-  readonly generation: number
-  readonly tlsKey: string
-  readonly leaf: Uint8Array
-  readonly host: string
-  readonly port: number
-  readonly session: string
-  readonly pin: string
 }
 
 const schema: Schema<StoredMembership> = zm.strictObject({

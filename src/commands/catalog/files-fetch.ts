@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { isRefusal, type Refusal, z } from '../../foundation/base/index.ts'
 import { type Command, type CommandContext, defineCommand } from './command.ts'
-import { openBeneath, openRegular } from './files-open.ts'
+import { withRegularFile } from './files-open.ts'
 import {
   canonicalPath,
   type FileRoot,
@@ -95,22 +95,18 @@ function withoutStream(): Refusal {
   return refuseFile('files/stream', 'Ask for a stream, or read the file in parts: files.read.')
 }
 
-async function fetchPlaced(
+function fetchPlaced(
   place: PlacedPath,
   args: FetchArguments,
   emit: Emit,
 ): Promise<FetchResult | Refusal> {
-  const pin = await openBeneath(place)
-  if (isRefusal(pin)) return pin
-  await using pinned = pin
-  const handle = await openRegular(pinned)
-  if (isRefusal(handle)) return handle
-  await using file = handle
-  const { path, offset } = args
-  const length = await sendRange(file, args, emit)
-  // A file may have grown meanwhile: what counts is how long it is now.
-  const { size } = await file.stat()
-  return { path, sizeBytes: size, offset, length, complete: offset + length >= size }
+  return withRegularFile(place, async (file) => {
+    const { path, offset } = args
+    const length = await sendRange(file, args, emit)
+    // A file may have grown meanwhile: what counts is how long it is now.
+    const { size } = await file.stat()
+    return { path, sizeBytes: size, offset, length, complete: offset + length >= size }
+  })
 }
 
 /** Sends a range and waits for the reader after each piece; one buffer serves all of them. */

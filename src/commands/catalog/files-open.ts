@@ -59,12 +59,28 @@ async function pinPath(path: string): Promise<PinnedFile | Refusal> {
 }
 
 /**
- * Opens a pinned regular file for reading.
+ * Opens a regular file below a root for reading, for as long as it is used.
  *
- * @returns the handle, or a refusal: rule `files/not-regular` for a folder, device, FIFO or socket,
- * `files/hard-link` for a file with further names, which may stand outside the root
+ * @param place - as for {@link openBeneath}
+ * @param use - gets the open file and its size when it was pinned
+ * @returns what `use` returns, or a refusal: those of {@link openBeneath}, rule `files/not-regular` for a
+ * folder, device, FIFO or socket, `files/hard-link` for a file with further names, which may stand
+ * outside the root
  */
-export async function openRegular(pin: PinnedFile): Promise<FileHandle | Refusal> {
+export async function withRegularFile<T>(
+  place: PlacedPath,
+  use: (file: FileHandle, sizeBytes: number) => Promise<T>,
+): Promise<T | Refusal> {
+  const pin = await openBeneath(place)
+  if (isRefusal(pin)) return pin
+  await using pinned = pin
+  const handle = await openRegular(pinned)
+  if (isRefusal(handle)) return handle
+  await using file = handle
+  return await use(file, pinned.stats.size)
+}
+
+async function openRegular(pin: PinnedFile): Promise<FileHandle | Refusal> {
   if (!pin.stats.isFile()) {
     return refuseFile('files/not-regular', 'Name a regular file; files.list shows folders.')
   }

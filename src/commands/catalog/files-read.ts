@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { isRefusal, refuse, type Refusal, z } from '../../foundation/base/index.ts'
 import { bytesSchema, type Command, defineCommand } from './command.ts'
-import { openBeneath, openRegular } from './files-open.ts'
+import { withRegularFile } from './files-open.ts'
 import {
   canonicalPath,
   type FileRoot,
@@ -107,20 +107,15 @@ function confineLength({ length, encoding }: ReadArguments): Refusal | undefined
   return refuseFile('files/length', `Read at most ${most} bytes at once with this encoding.`)
 }
 
-async function readPlaced(place: PlacedPath, args: ReadArguments): Promise<ReadResult | Refusal> {
-  const pin = await openBeneath(place)
-  if (isRefusal(pin)) return pin
-  await using pinned = pin
-  const handle = await openRegular(pinned)
-  if (isRefusal(handle)) return handle
-  await using file = handle
-  const { offset, encoding } = args
-  const sizeBytes = pinned.stats.size
-  const range = await readRange(file, offset, args.length ?? MAX_READ_BYTES[encoding])
-  const content = encodeRange(range, encoding, offset + range.length < sizeBytes)
-  if (isRefusal(content)) return content
-  const complete = offset + content.length >= sizeBytes
-  return { path: args.path, sizeBytes, offset, complete, encoding, ...content }
+function readPlaced(place: PlacedPath, args: ReadArguments): Promise<ReadResult | Refusal> {
+  return withRegularFile(place, async (file, sizeBytes) => {
+    const { path, offset, encoding } = args
+    const range = await readRange(file, offset, args.length ?? MAX_READ_BYTES[encoding])
+    const content = encodeRange(range, encoding, offset + range.length < sizeBytes)
+    if (isRefusal(content)) return content
+    const complete = offset + content.length >= sizeBytes
+    return { path, sizeBytes, offset, complete, encoding, ...content }
+  })
 }
 
 /** A part of a file in its encoding, and how many bytes of the file it stands for. */

@@ -326,6 +326,14 @@ describe('what the certificate reader refuses', () => {
     })
   }
 
+  it('lets alternative names stand for the subject of a leaf, not of a CA', () => {
+    const names = extensionDer(subjectAltNames, '3003820161', critical)
+    const withoutSubject = (...list: readonly Uint8Array[]): Uint8Array =>
+      rebuild((parts) => parts.with(5, derSequence()).with(7, extensionsDer(...list)))
+    assert.equal(parseCertificate(withoutSubject(names)).subject.attributes.length, 0)
+    refuses(() => parseCertificate(withoutSubject(caExtension, names)), 'subject')
+  })
+
   it('refuses trailing and oversized input', () => {
     const der = issue()
     refuses(() => parseCertificate(Buffer.concat([der, Buffer.of(0)])), 'der-trailing')

@@ -37,9 +37,11 @@ export async function startRogue(
   options: {
     readonly name: string
     readonly onCall?: (call: CallRequest) => CallOutcome | Promise<CallOutcome>
+    /** Whether its calls wait for another connection. */
+    readonly resumes?: boolean
   },
 ): Promise<Rogue> {
-  const { name, onCall } = options
+  const { name, onCall, resumes } = options
   const folder = `${fabric.folder}/${name}`
   const line = await fabric.joinLine(name)
   const joined = await joinFolder({ folder, line, clock: fabric.clock })
@@ -56,6 +58,7 @@ export async function startRogue(
         { limits: CROWD },
       ),
       self: memberSelf(member),
+      ...(resumes && { resumes }),
       ...(onCall && { onCall: (_authenticated, call) => onCall(call) }),
     },
     SESSION_LIMITS,

@@ -87,7 +87,8 @@ export interface PeerRuntime {
    */
   listen(candidates: readonly HostPort[]): Promise<HostPort | Refusal>
   /**
-   * Connects to a peer and waits for READY.
+   * Connects to a peer and waits for READY. A connection that was made meanwhile for calls which had
+   * lost theirs is handed out first.
    *
    * @param at - where to go; not whom to trust
    * @param expectedUri - who must be there
@@ -130,6 +131,10 @@ class Runtime implements PeerRuntime {
   readonly #dialler: Dialler
   readonly #resumption: Resumption | undefined
   readonly #pauses = new Set<CancelTimer>()
+  /** Whom somebody is connecting to now. */
+  readonly #dialling = new Set<{ readonly uri: string }>()
+  /** By principal: connections for calls that wait for one, which nobody has asked for yet. */
+  readonly #spares = new Map<string, Promise<OpenSession | Refusal>>()
   #listener: Listener | undefined
   #isClosing = false
 
@@ -206,6 +211,20 @@ class Runtime implements PeerRuntime {
   }
 
   async dial(at: HostPort, expectedUri: string): Promise<OpenSession | Refusal> {
+    const coming = this.#spares.get(expectedUri)
+    if (coming) {
+      const spare = await coming
+      const isFree = this.#drop(expectedUri, coming)
+      if (isFree && !isRefusal(spare) && this.#sessions.has(spare)) return spare
+    }
+    const dialling = { uri: expectedUri }
+    this.#dialling.add(dialling)
+    const opened = await this.#connect(at, expectedUri)
+    this.#dialling.delete(dialling)
+    return opened
+  }
+
+  async #connect(at: HostPort, expectedUri: string): Promise<OpenSession | Refusal> {
     const channel = await this.#dialler.dial({
       host: plainHost(at.host),
       port: at.port,
@@ -229,16 +248,29 @@ class Runtime implements PeerRuntime {
     return open
   }
 
-  /** Own calls wait for another connection; whoever dials first takes all of them over. */
+  /**
+   * Own calls wait for another connection; whoever dials first takes all of them over. Who dials after
+   * that gets this connection: two would be one too many.
+   */
   async #dialAgain(at: HostPort, uri: string): Promise<void> {
     const backoff = createBackoff(this.#deps, REDIAL)
     while (!this.#isClosing && (this.#resumption?.waitingFor(uri) ?? 0) > 0) {
       await this.#pause(backoff.next())
       if ((this.#resumption?.waitingFor(uri) ?? 0) === 0) return
-      const opened = await this.dial(at, uri)
+      const isComing = [...this.#dialling].some((one) => one.uri === uri)
+      if (isComing || this.#spares.has(uri)) continue
+      const coming = this.#connect(at, uri)
+      this.#spares.set(uri, coming)
+      const opened = await coming
       // The next loss is the business of that session.
-      if (!isRefusal(opened)) return
+      if (!isRefusal(opened)) return void opened.session.closed.then(() => this.#drop(uri, coming))
+      this.#drop(uri, coming)
     }
+  }
+
+  /** @returns whether nobody had asked for this spare */
+  #drop(uri: string, spare: Promise<OpenSession | Refusal>): boolean {
+    return this.#spares.get(uri) === spare && this.#spares.delete(uri)
   }
 
   #pause(ms: number): Promise<void> {

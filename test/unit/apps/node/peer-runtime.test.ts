@@ -1,13 +1,14 @@
 /** Listener, dialler and sessions of one principal: who is there, who may come, and how it ends. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { isRefusal, silentLog, systemRandom } from '../../../../src/foundation/base/index.ts'
-import { createPeerRuntime, memberSelf } from '../../../../src/apps/node/index.ts'
+import { createPeerRuntime, memberSelf, type OpenSession } from '../../../../src/apps/node/index.ts'
 import type { CallOutcome } from '../../../../src/commands/execution/index.ts'
 import { createAdmission } from '../../../../src/network/admission/index.ts'
 import { SESSION_LIMITS } from '../../../../src/network/session/index.ts'
 import { eventually, startFabric } from '../../../kit/fabric.ts'
 import { type Rogue, startRogue } from '../../../kit/rogue.ts'
+import { startTcpProxy, type TcpProxy } from '../../../kit/tcp-proxy.ts'
 
 const uriOf = ({ member }: Rogue): string => member.membership.principal.uri
 
@@ -124,4 +125,83 @@ test('a listener without a place says which', async (context) => {
   const elsewhere = await runtime.listen([{ host: '203.0.113.1', port: 0 }])
   assert.ok(isRefusal(elsewhere))
   assert.equal(elsewhere.rule, 'EADDRNOTAVAIL')
+})
+
+/** A client with a call that waits, behind a relay that cuts. */
+async function startWaiting(context: TestContext): Promise<{
+  readonly proxy: TcpProxy
+  readonly answer: () => void
+  readonly result: Promise<{ readonly status: string }>
+  readonly dial: () => ReturnType<Rogue['runtime']['dial']>
+  readonly sessions: () => readonly OpenSession[]
+  readonly advance: (ms: number) => void
+}> {
+  const fabric = await startFabric(context)
+  const { promise, resolve } = Promise.withResolvers<CallOutcome>()
+  const server = await startRogue(context, fabric, {
+    name: 'server',
+    resumes: true,
+    onCall: ({ command }) => (command === 'slow' ? promise : { status: 'ok', value: {} }),
+  })
+  const client = await startRogue(context, fabric, { name: 'client', resumes: true })
+  const to = server.address
+  const proxy = await startTcpProxy(context, { host: to.host, to, holdAfterBytes: Infinity })
+  const at = { host: to.host, port: proxy.port }
+  const sessions = (): readonly OpenSession[] =>
+    [...client.runtime.sessions].filter(
+      ({ authenticated }) => authenticated.peer.principal.uri === uriOf(server),
+    )
+  const dial = (): ReturnType<Rogue['runtime']['dial']> => client.runtime.dial(at, uriOf(server))
+  const open = await dial()
+  assert.ok(!isRefusal(open))
+  const result = open.session.call('slow', {}, { deadlineMs: 60_000 })
+  assert.equal((await open.session.call('quick', {})).status, 'ok')
+  proxy.release()
+  await open.session.closed
+  return {
+    proxy,
+    answer: () => resolve({ status: 'ok', value: {} }),
+    result,
+    dial,
+    sessions,
+    advance: (ms) => fabric.clock.advance(ms),
+  }
+}
+
+test('who dials after a lost call was brought back gets that connection, once', async (context) => {
+  const { answer, result, dial, sessions } = await startWaiting(context)
+  await eventually(() => sessions().length === 1)
+  assert.equal(await dial(), sessions()[0])
+  answer()
+  assert.equal((await result).status, 'ok')
+  assert.equal(sessions().length, 1)
+  assert.ok(!isRefusal(await dial()))
+  assert.equal(sessions().length, 2)
+})
+
+test('while somebody dials, nobody else does for the calls that wait', async (context) => {
+  const { answer, result, dial, sessions, advance } = await startWaiting(context)
+  const dialling = dial()
+  // Every pause of the runtime is over before the connection is there.
+  for (let pause = 0; pause < 4; pause += 1) {
+    advance(500)
+    await Promise.resolve()
+  }
+  assert.ok(!isRefusal(await dialling))
+  answer()
+  assert.equal((await result).status, 'ok')
+  advance(4000)
+  await eventually(() => sessions().length === 1)
+})
+
+test('a spare connection that is gone is not handed out', async (context) => {
+  const { answer, result, dial, sessions, proxy } = await startWaiting(context)
+  await eventually(() => sessions().length === 1)
+  answer()
+  assert.equal((await result).status, 'ok')
+  const [spare] = sessions()
+  proxy.release()
+  await spare?.session.closed
+  const open = await dial()
+  assert.ok(!isRefusal(open) && open !== spare)
 })

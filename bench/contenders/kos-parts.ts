@@ -306,9 +306,10 @@ function policyFacts({ principal, owner }: BenchMember): Parameters<typeof creat
   return {
     selfFacts: () => self,
     peerFacts: ({ peer }) => {
-      const key = `${peer.floor.name} ${peer.principal.uri}`
-      const facts = kept.get(key) ?? subjectFacts(peer.principal, peer.floor)
-      kept.set(key, facts)
+      const known = kept.get(peer.principal.uri)
+      if (known?.floor === peer.floor) return known
+      const facts = subjectFacts(peer.principal, peer.floor)
+      kept.set(peer.principal.uri, facts)
       return facts
     },
   }

@@ -31,11 +31,10 @@ export function createPolicyFacts(
       kept.clear()
       seen = directory.current
     }
-    const key = `${floor.name} ${principal.uri}`
-    const known = kept.get(key)
-    if (known) return known
+    const known = kept.get(principal.uri)
+    if (known?.floor === floor) return known
     const facts = subjectFacts(principal, floor, directoryFacts(directory.byUri(principal.uri)))
-    kept.set(key, facts)
+    kept.set(principal.uri, facts)
     return facts
   }
   return {

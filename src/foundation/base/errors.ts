@@ -108,5 +108,7 @@ export function refuse(
 
 /** Whether a value returned by a check is a {@link Refusal}. */
 export function isRefusal(value: unknown): value is Refusal {
-  return typeof value === 'object' && value !== null && 'allow' in value && value.allow === false
+  // Reading is cheaper than `in` where values of many shapes come by.
+  const given: { readonly allow?: unknown } | null = typeof value === 'object' ? value : null
+  return given?.allow === false
 }

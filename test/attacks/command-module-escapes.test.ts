@@ -27,7 +27,8 @@ test('each attempt fails, and no word of it is told', async (context) => {
   writeFileSync(secret, '"s3cret"', { mode: 0o600 })
   process.env['KOS_TEST_SECRET'] = 's3cret'
   context.after(() => delete process.env['KOS_TEST_SECRET'])
-  const programs = sandbox(context)
+  const programs = await sandbox(context)
+  if (!programs) return
   for (const [title, body] of Object.entries(ATTEMPTS)) {
     const text = `export async function run({ value }) {
       const attempt = async () => { ${body} }
@@ -57,7 +58,9 @@ test('nothing is reached over the network, not even on this machine', async (con
         connect(Number(value), '127.0.0.1', () => answer('got')).on('error', () => answer('failed'))
       } catch { answer('failed') }
     })`
-  const command = moduleCommand(text, { folder, programs: sandbox(context) })
+  const programs = await sandbox(context)
+  if (!programs) return
+  const command = moduleCommand(text, { folder, programs })
   const { value } = await runCommand(command, { value: String(address.port) })
   assert.equal(value, 'failed')
   assert.equal(reached, 0)

@@ -24,7 +24,8 @@ const CASES: readonly (readonly [body: string, rule: RegExp])[] = [
 
 test('each ends as a failure that says how, within its bounds', async (context) => {
   const folder = temporaryFolder(context)
-  const programs = sandbox(context)
+  const programs = await sandbox(context)
+  if (!programs) return
   for (const [body, rule] of CASES) {
     const text = `export async function run() { ${body}; return { value: 'done' } }`
     // Memory needs time to be eaten; what loops shall not have it.

@@ -5,13 +5,15 @@ import { runCommand } from '../kit/commands.ts'
 import { commandFile, sandbox, userCommand } from '../kit/user-commands.ts'
 
 test('it is killed at its bound, and nothing of it is told', async (context) => {
+  const programs = await sandbox(context)
+  if (!programs) return
   const command = userCommand(
     commandFile({
       limits: { maxResultBytes: 1000 },
       examples: [{ purpose: 'x', arguments: { word: 'x' } }],
       run: { program: '/usr/bin/yes', arguments: ['{word}'] },
     }),
-    sandbox(context),
+    programs,
   )
   const result = await runCommand(command, { word: 's3cret' })
   assert.deepEqual([result['code'], result['rule']], ['KOS_CATALOG_PROGRAM', 'program/output'])

@@ -5,7 +5,8 @@ import { runCommand } from '../kit/commands.ts'
 import { commandFile, objectSchema, sandbox, userCommand } from '../kit/user-commands.ts'
 
 test('a result that does not fit its schema stays on the device as a whole', async (context) => {
-  const programs = sandbox(context)
+  const programs = await sandbox(context)
+  if (!programs) return
   const command = userCommand(
     commandFile({
       result: objectSchema({ state: { enum: ['on', 'off'] } }),

@@ -9,7 +9,8 @@ import { temporaryFolder } from '../kit/temporary.ts'
 
 test('every value arrives as the one word that it is', async (context) => {
   const mark = join(temporaryFolder(context), 'mark')
-  const programs = sandbox(context)
+  const programs = await sandbox(context)
+  if (!programs) return
   // One line per word that printf gets.
   const run = { program: '/usr/bin/printf', arguments: ['[%s]', '{word}', 'end'] }
   const command = userCommand(

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { silentLog, systemClock } from '../../src/foundation/base/index.ts'
 import { profileOf } from '../../src/foundation/profiles/index.ts'
 import {
   type Command,
@@ -15,12 +14,8 @@ import {
   readUserCommand,
   type UserCommandDeps,
 } from '../../src/commands/catalog/index.ts'
-import {
-  createProgramRunner,
-  DEFAULT_PROBE_OPTIONS,
-  systemProbeHost,
-} from '../../src/commands/sandbox/index.ts'
 import { nodeProgram } from '../../src/apps/node/user-commands.ts'
+import { openSandbox } from './sandbox.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -130,12 +125,11 @@ export function recordingRunner(
   }
 }
 
-/** The sandbox of this host; it ends with the test. */
-export function sandbox(context: TestContext): ProgramRunner {
-  const runner = createProgramRunner(
-    { host: systemProbeHost, clock: systemClock, log: silentLog },
-    { probe: DEFAULT_PROBE_OPTIONS, maxRuns: 2 },
-  )
-  context.after(() => runner.close())
-  return runner
+/**
+ * The sandbox of this host; it ends with the test.
+ *
+ * @returns `undefined` when this host has none; the test was skipped with the reason
+ */
+export async function sandbox(context: TestContext): Promise<ProgramRunner | undefined> {
+  return (await openSandbox(context))?.runner
 }

@@ -3,6 +3,11 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import {
+  DEFAULT_PROBE_OPTIONS,
+  probeSandbox,
+  systemProbeHost,
+} from '../../src/commands/sandbox/index.ts'
 import { Place } from '../kit/processes.ts'
 import { commandFile, objectSchema } from '../kit/user-commands.ts'
 
@@ -21,6 +26,8 @@ const GREETER = commandFile({
 })
 
 test('commands of files come, break and are corrected on a running node', async (context) => {
+  const { refusal } = await probeSandbox({ host: systemProbeHost }, DEFAULT_PROBE_OPTIONS)
+  if (refusal) return context.skip(`no sandbox on this host: ${refusal.code} (${refusal.rule})`)
   const place = new Place(context)
   await place.startAuthority()
   // The node that `kosctl` takes for the one of this machine.

@@ -26,6 +26,9 @@ const MIB = 1024 * 1024
 /** JSON with its white space is longer than the CBOR that the limit of a result counts. */
 const OUTPUT_FACTOR = 4
 const MIN_OUTPUT_BYTES = 4096
+/** Of standard error, where a file lets callers see it. */
+const MAX_STDERR_BYTES = 4096
+const MAX_LINE_LENGTH = 200
 const ENVIRONMENT = Object.freeze({ PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', HOME: '/tmp' })
 
 /**
@@ -39,7 +42,8 @@ const ENVIRONMENT = Object.freeze({ PATH: '/usr/bin:/bin', LANG: 'C.UTF-8', HOME
  */
 export function createUserCommand(deps: UserCommandDeps, definition: UserDefinition): Command {
   const { file, argumentSchema, resultSchema } = definition
-  const { timeoutMs, concurrency, maxArgumentBytes, maxResultBytes } = file.limits
+  const { timeoutMs, concurrency, maxArgumentBytes, maxResultBytes, maxStreamBytes } = file.limits
+  const streams = file.streams === true
   return defineCommand<Values, Values>({
     name: file.name,
     domain: 'rpc',
@@ -50,7 +54,14 @@ export function createUserCommand(deps: UserCommandDeps, definition: UserDefinit
     positional: file.positional,
     permission: file.permission,
     effects: file.effects,
-    limits: { timeoutMs, concurrency, maxArgumentBytes, maxResultBytes },
+    streams,
+    limits: {
+      timeoutMs,
+      concurrency,
+      maxArgumentBytes,
+      // Of a command that streams, it counts both.
+      maxResultBytes: maxResultBytes + (streams ? maxStreamBytes : 0),
+    },
     examples: file.examples.map(({ purpose, arguments: args, result }) => ({
       purpose,
       arguments: args,
@@ -83,6 +94,7 @@ async function runUser(
     environment: ENVIRONMENT,
     limits: limitsOf(definition, deps.quota, context),
     signal: context.signal,
+    onStdout: context.emit,
   })
   if (isRefusal(result)) return result
   context.note?.({
@@ -91,7 +103,7 @@ async function runUser(
     ...(result.exitCode !== null && { exitCode: result.exitCode }),
     ...(result.signal !== null && { signal: result.signal }),
   })
-  return endRefusal(result) ?? readOutput(definition, result.stdout)
+  return endRefusal(result, run.stderr) ?? readOutput(definition, result)
 }
 
 function speak(
@@ -140,7 +152,10 @@ function limitsOf(
   return {
     wallMs,
     cpuSeconds: Math.min(limits.cpuSeconds, quota.cpuTimeSeconds),
-    maxOutputBytes: Math.min(maxOutputBytes(limits), quota.maxOutputBytes),
+    maxOutputBytes: Math.min(
+      context.emit ? limits.maxStreamBytes : maxOutputBytes(limits),
+      quota.maxOutputBytes,
+    ),
     maxFileBytes: quota.scratchBytes,
     maxOpenFiles: quota.maxOpenFiles,
     ...('module' in run
@@ -154,27 +169,53 @@ function maxOutputBytes({ maxResultBytes }: UserLimits): number {
 }
 
 /** Why a run that ended has no result. */
-function endRefusal({ reason, exitCode, signal }: ProgramResult): Refusal | undefined {
-  if (reason !== 'exit') return refuse('KOS_CATALOG_PROGRAM', `program/${reason}`)
-  if (signal !== null) return refuse('KOS_CATALOG_PROGRAM', `program/signal-${signal}`)
+function endRefusal(
+  { reason, exitCode, signal, stderr }: ProgramResult,
+  told: ProgramSource['stderr'],
+): Refusal | undefined {
+  const line = told === 'result' ? lastLine(stderr) : ''
+  const remedy = line === '' ? {} : { remedy: `It said: ${line}` }
+  if (reason !== 'exit') return refuse('KOS_CATALOG_PROGRAM', `program/${reason}`, remedy)
+  if (signal !== null) return refuse('KOS_CATALOG_PROGRAM', `program/signal-${signal}`, remedy)
   return exitCode === 0
     ? undefined
-    : refuse('KOS_CATALOG_PROGRAM', `program/exit-${exitCode ?? '?'}`)
+    : refuse('KOS_CATALOG_PROGRAM', `program/exit-${exitCode ?? '?'}`, remedy)
 }
 
 /** What a program wrote becomes its result, or stays here. */
-function readOutput({ file, resultSchema }: UserDefinition, bytes: Uint8Array): Values | Refusal {
-  const text = decodeUtf8(bytes)
+function readOutput(
+  { file, resultSchema }: UserDefinition,
+  { stdout, stderr }: ProgramResult,
+): Values | Refusal {
+  const text = decodeUtf8(stdout)
   if (text === undefined) return refuse('KOS_CATALOG_PROGRAM', 'program/output-not-utf8')
   const value = valueOf(file, text)
   if (isRefusal(value)) return value
-  const checked = resultSchema.safeParse(value)
+  const told = file.run.stderr === 'result' ? { stderr: tail(stderr) } : {}
+  // What is no object stays as it is, for the schema to refuse.
+  const whole = isObject(value) ? { ...value, ...told } : value
+  const checked = resultSchema.safeParse(whole)
   return checked.success ? checked.data : refuse('KOS_CATALOG_PROGRAM', 'program/output-schema')
 }
 
-function valueOf({ run, limits, result }: UserDefinition['file'], text: string): unknown {
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The end of standard error; what is no UTF-8 is replaced. */
+function tail(stderr: Uint8Array): string {
+  return Buffer.from(stderr.subarray(-MAX_STDERR_BYTES)).toString('utf8')
+}
+
+function lastLine(stderr: Uint8Array): string {
+  const line = tail(stderr).trimEnd().split('\n').at(-1) ?? ''
+  return line.slice(0, MAX_LINE_LENGTH).replaceAll(/\p{Cc}/gu, '?')
+}
+
+function valueOf(file: UserDefinition['file'], text: string): unknown {
+  const { run, limits } = file
   if ('program' in run && run.output === 'text') {
-    return { [textMember(result)]: text.replace(/\r?\n$/, '') }
+    return { [textMember(file)]: text.replace(/\r?\n$/, '') }
   }
   const parsed = parseJson(text, maxOutputBytes(limits))
   return isRefusal(parsed) ? refuse('KOS_CATALOG_PROGRAM', 'program/output-not-json') : parsed.value
@@ -190,9 +231,10 @@ function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** The only member of the result of a program that writes text. */
-function textMember(result: Values | undefined): string {
+/** The member of the result of a program that writes text. */
+function textMember({ result, run }: UserDefinition['file']): string {
+  const isTold = run.stderr === 'result'
   const properties = result?.['properties']
   const names = typeof properties === 'object' && properties !== null ? Object.keys(properties) : []
-  return names[0] ?? 'text'
+  return names.find((name) => !isTold || name !== 'stderr') ?? 'text'
 }

@@ -74,7 +74,8 @@ function commandsShowCommand(port: CommandsPort): Command {
     summary: 'Describes a command of a device',
     description:
       'Returns all that a caller needs to know of one command: the JSON Schemas of arguments and ' +
-      'result as JSON text, the order of positional arguments, permission, effects and limits.',
+      'result as JSON text, the order of positional arguments, permission, effects, limits, and whether ' +
+      'it can be asked for a stream.',
     argumentSchema: z.strictObject({ name: z.string().min(1).max(64) }),
     resultSchema: z.strictObject({
       ...summary,
@@ -82,6 +83,7 @@ function commandsShowCommand(port: CommandsPort): Command {
       positional: z.array(text(64)).max(64),
       argumentSchema: text(16_384),
       resultSchema: text(16_384),
+      streams: z.boolean(),
       limits: z.strictObject({
         maxArgumentBytes: z.int(),
         maxResultBytes: z.int(),
@@ -107,6 +109,7 @@ function commandsShowCommand(port: CommandsPort): Command {
         positional: [...command.positional],
         argumentSchema: JSON.stringify(command.argumentJsonSchema),
         resultSchema: JSON.stringify(command.resultJsonSchema),
+        streams: command.streams === true,
         limits: { ...command.limits },
       }
     },

@@ -150,11 +150,14 @@ function readSchemas(
     problems,
   )
   if (!file.result && !isText) problems.push({ pointer: '/result', problem: 'is missing' })
-  const written = file.result ?? TEXT_RESULT
+  const isTold = run.stderr === 'result'
+  const written = file.result ?? (isTold ? TOLD_TEXT_RESULT : TEXT_RESULT)
   const resultSchema = readObjectSchema(written, { pointer: '/result', maxLength }, problems)
   if (problems.length === 0) {
     checkSchemaTexts({ arguments: argumentSchema, result: resultSchema }, problems)
-    checkResult(z.toJSONSchema(resultSchema, { io: 'output' }), isText, problems)
+    checkResult(z.toJSONSchema(resultSchema, { io: 'output' }), { isText, isTold }, problems)
+    if (isTold) checkStderr(written, problems)
+    if (file.streams) checkStream({ isText, written, resultSchema }, problems)
   }
   // The root of both is an object schema: what it accepts is a record.
   return {
@@ -163,12 +166,17 @@ function readSchemas(
   }
 }
 
-const TEXT_RESULT: JsonSchema = Object.freeze({
-  type: 'object',
-  properties: { text: { type: 'string' } },
-  required: ['text'],
-  additionalProperties: false,
-})
+/** The closed result of a program that writes text, where its file says none. */
+const textResult = (...names: readonly string[]): JsonSchema =>
+  Object.freeze({
+    type: 'object',
+    properties: Object.fromEntries(names.map((name) => [name, { type: 'string' }])),
+    required: names,
+    additionalProperties: false,
+  })
+const TEXT_RESULT = textResult('text')
+const TOLD_TEXT_RESULT = textResult('text', 'stderr')
+const TEXT_ANNOTATIONS: ReadonlySet<string> = new Set(['title', 'description', '$comment'])
 
 function checkSchemaTexts(
   schemas: Readonly<Record<'arguments' | 'result', z.ZodType>>,
@@ -182,17 +190,55 @@ function checkSchemaTexts(
   }
 }
 
-function checkResult(schema: JsonSchema, isText: boolean, problems: FileProblem[]): void {
+function checkResult(
+  schema: JsonSchema,
+  { isText, isTold }: { readonly isText: boolean; readonly isTold: boolean },
+  problems: FileProblem[],
+): void {
   const properties = Object.entries(schema['properties'] as Readonly<Record<string, unknown>>)
   if (properties.some(([name]) => name === 'allow')) {
     problems.push({ pointer: '/result/properties/allow', problem: 'is a name that is taken' })
   }
+  const texts = properties.filter(([name]) => !isTold || name !== 'stderr')
   const isOneText =
-    properties.length === 1 &&
-    properties.every(([, member]) => (member as { readonly type?: unknown }).type === 'string')
-  if (isText && !isOneText) {
-    problems.push({ pointer: '/result', problem: 'of "output": "text" has one member, a text' })
+    texts.length === 1 &&
+    texts.every(([, member]) => (member as { readonly type?: unknown }).type === 'string')
+  if (!isText || isOneText) return
+  const problem = `of "output": "text" has one member${isTold ? ' beside stderr' : ''}, a text`
+  problems.push({ pointer: '/result', problem })
+}
+
+/** Nobody knows what stands in it: a bound would make a failure of a run that went well. */
+function checkStderr(result: JsonSchema, problems: FileProblem[]): void {
+  const properties = result['properties'] as Readonly<Record<string, object | undefined>>
+  const member = properties['stderr'] ?? {}
+  const isOpenText =
+    'type' in member &&
+    member.type === 'string' &&
+    Object.keys(member).every((name) => name === 'type' || TEXT_ANNOTATIONS.has(name))
+  if (isOpenText) return
+  const problem = 'is a text without bounds, where "stderr": "result"'
+  problems.push({ pointer: '/result/properties/stderr', problem })
+}
+
+function checkStream(
+  command: {
+    readonly isText: boolean
+    readonly written: JsonSchema
+    readonly resultSchema: z.ZodType
+  },
+  problems: FileProblem[],
+): void {
+  const { isText, written, resultSchema } = command
+  if (!isText) {
+    problems.push({ pointer: '/streams', problem: 'is for programs whose output is text' })
+    return
   }
+  const names = Object.keys(written['properties'] as object)
+  const empty = Object.fromEntries(names.map((name) => [name, '']))
+  if (resultSchema.safeParse(empty).success) return
+  const problem = 'refuses the empty text that stands there once the output was streamed'
+  problems.push({ pointer: '/result', problem })
 }
 
 function checkPositional(

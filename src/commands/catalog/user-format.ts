@@ -7,6 +7,7 @@ export const USER_LIMITS: Readonly<Record<keyof UserLimits, number>> = Object.fr
   concurrency: 4,
   maxArgumentBytes: 16_384,
   maxResultBytes: 65_536,
+  maxStreamBytes: 1024 * 1024,
   cpuSeconds: 10,
   memoryMiB: 128,
   processes: 32,
@@ -18,6 +19,8 @@ export interface UserLimits {
   readonly concurrency: number
   readonly maxArgumentBytes: number
   readonly maxResultBytes: number
+  /** Standard output of one run whose caller asked for a stream. */
+  readonly maxStreamBytes: number
   /** Processor time of one run. */
   readonly cpuSeconds: number
   /** Memory of one process of a run; for a module, the heap of its objects. */
@@ -25,8 +28,13 @@ export interface UserLimits {
   readonly processes: number
 }
 
+/** Whether a caller is told what a run wrote to standard error. */
+interface Told {
+  readonly stderr: 'hidden' | 'result'
+}
+
 /** A program and how it is spoken to. */
-export interface ProgramSource {
+export interface ProgramSource extends Told {
   readonly program: string
   readonly arguments: readonly (string | readonly string[])[]
   readonly allowHyphen: readonly string[]
@@ -37,7 +45,7 @@ export interface ProgramSource {
 }
 
 /** A JavaScript module beside the file. */
-export interface ModuleSource {
+export interface ModuleSource extends Told {
   readonly module: string
 }
 
@@ -52,6 +60,8 @@ export interface CommandFile {
   readonly positional: readonly string[]
   readonly permission: string
   readonly effects: 'read' | 'change'
+  /** Standard output of a program is sent as it comes, to callers that ask for a stream. */
+  readonly streams?: boolean | undefined
   readonly limits: UserLimits
   readonly examples: readonly {
     readonly purpose: string
@@ -109,6 +119,7 @@ const common = {
       concurrency: bounded('concurrency', 64),
       maxArgumentBytes: bounded('maxArgumentBytes', 16_384),
       maxResultBytes: bounded('maxResultBytes', 1024 * 1024),
+      maxStreamBytes: bounded('maxStreamBytes', 4 * 1024 * 1024),
       cpuSeconds: bounded('cpuSeconds', 300),
       memoryMiB: bounded('memoryMiB', 2048),
       processes: bounded('processes', 256),
@@ -128,6 +139,14 @@ const common = {
     .describe('Calls that fit the schemas'),
 }
 const result = jsonObject.describe('JSON Schema 2020-12 of the result: a closed object')
+const stderr = z
+  .enum(['hidden', 'result'])
+  .default('hidden')
+  .describe('"result": its end comes as the member "stderr", and its last line with a failure')
+const streams = z
+  .boolean()
+  .default(false)
+  .describe('Standard output is sent as it comes, to callers that ask for a stream')
 const program = z.strictObject({
   program: absolutePath.describe('Absolute path of an executable file; never a shell line'),
   arguments: z
@@ -147,6 +166,7 @@ const program = z.strictObject({
     .describe('Files and folders that it may read besides /usr'),
   input: z.enum(['json', 'none']).default('none').describe('What standard input carries'),
   output: z.enum(['json', 'text']).default('text').describe('How standard output is read'),
+  stderr,
 })
 const module = z.strictObject({
   module: z
@@ -154,11 +174,13 @@ const module = z.strictObject({
     .max(128)
     .regex(/^\.\/[A-Za-z0-9][A-Za-z0-9._-]*\.mjs$/, 'must be ./NAME.mjs, beside this file')
     .describe('A file beside this one: ./NAME.mjs, which exports run(arguments, context)'),
+  stderr,
 })
 
 /** The form of a file whose command is a program; its text output needs no result schema. */
 export const programFileSchema: z.ZodType<CommandFile> = z.strictObject({
   ...common,
+  streams,
   result: result.optional(),
   run: program,
 })
@@ -174,6 +196,7 @@ export const moduleFileSchema: z.ZodType<CommandFile> = z.strictObject({
 export function commandFileJsonSchema(): JsonSchema {
   const form = z.strictObject({
     ...common,
+    streams,
     result: result.optional(),
     run: z.union([program, module]),
   })

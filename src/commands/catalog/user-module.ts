@@ -16,7 +16,8 @@ import('data:text/javascript;base64,' + given.module)
     process.stdout.write(JSON.stringify(result), () => process.exit(0))
   })
   .catch((error) => {
-    process.stderr.write(String(error?.stack ?? error), () => process.exit(1))
+    // The message last: it is what a caller may be told.
+    process.stderr.write([error?.stack, error].join('\\n'), () => process.exit(1))
   })
 `
 

@@ -3,7 +3,6 @@ import type { CborInput } from '../../../foundation/codec/index.ts'
 import type { CallResult } from '../../../network/session/index.ts'
 import type { CommandInput } from '../command-line.ts'
 import type { CliContext } from '../context.ts'
-import { withCredential } from '../credential.ts'
 import { cliErrors } from '../errors.ts'
 import {
   EXIT,
@@ -14,7 +13,7 @@ import {
   printRefusal,
   printTable,
 } from '../output.ts'
-import { connectPeer } from '../peers.ts'
+import { withCalls } from '../peer-calls.ts'
 
 const DEADLINE_MS = 10_000
 
@@ -44,6 +43,7 @@ const showAnswer = z.object({
   positional: z.array(z.string()),
   argumentSchema: jsonText,
   resultSchema: jsonText,
+  streams: z.boolean().default(false),
   limits: z.object({
     maxArgumentBytes: z.number(),
     maxResultBytes: z.number(),
@@ -103,6 +103,7 @@ function printCommand(
     ['origin', command.origin],
     ['limits', `${limits.timeoutMs} ms, ${limits.concurrency} at once, ${limits.maxResultBytes} B`],
     ['call', ['kosctl exec', peer, command.name, ...words].join(' ')],
+    ...(command.streams ? [['stream', 'with --stream'] as const] : []),
     ...memberRows('argument', command.argumentSchema),
     ...memberRows('result', command.resultSchema),
   ])
@@ -129,15 +130,10 @@ function callPeer(
   peer: string,
   call: { readonly command: string; readonly arguments: CborInput },
 ): Promise<CallResult> {
-  return withCredential(context, async (member) => {
-    const connection = await connectPeer(context, member, peer)
-    try {
-      const { session } = connection.open
-      return await session.call(call.command, call.arguments, { deadlineMs: DEADLINE_MS })
-    } finally {
-      await connection.close()
-    }
-  })
+  // As the operator: a shell's sessions or an agent's are as good.
+  return withCalls(context, { identity: undefined, streams: false }, (calls) =>
+    calls.call({ peer, ...call, deadlineMs: DEADLINE_MS }, context.signal),
+  )
 }
 
 function understood<T>(schema: z.ZodType<T>, value: unknown): T {

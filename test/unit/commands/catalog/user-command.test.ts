@@ -107,6 +107,92 @@ test('JSON in and out', async () => {
   assert.deepEqual(run?.readOnlyPaths, ['/usr/share'])
 })
 
+describe('standard error', () => {
+  const told = { program: '/usr/bin/printf', arguments: ['%s', '{word}'], stderr: 'result' }
+  const examples = [{ purpose: 'x', arguments: { word: 'x' } }]
+  const stderr = Buffer.from('first\nlast \u001b[31m word\n')
+
+  test('is told to nobody unless the file says so', async () => {
+    const runner = recordingRunner(() => ({ ...text('hi'), stderr }))
+    assert.deepEqual(await runCommand(userCommand(commandFile(), runner), { word: 'hi' }), {
+      text: 'hi',
+    })
+    const failing = recordingRunner(() => ({ exitCode: 2, stderr }))
+    const failed = await runCommand(userCommand(commandFile(), failing), { word: 'hi' })
+    assert.deepEqual([failed['rule'], failed['remedy']], ['program/exit-2', undefined])
+  })
+
+  test('is a member of the result, its end at most', async () => {
+    const file = commandFile({ run: told, examples })
+    const runner = recordingRunner(() => ({ ...text('hi'), stderr }))
+    assert.deepEqual(await runCommand(userCommand(file, runner), { word: 'hi' }), {
+      text: 'hi',
+      stderr: stderr.toString(),
+    })
+    const long = recordingRunner(() => ({ stderr: Buffer.alloc(100_000, 0xff) }))
+    const { stderr: end } = await runCommand(userCommand(file, long), { word: 'hi' })
+    assert.equal(end, '\ufffd'.repeat(4096))
+  })
+
+  test('its last line comes with a failure, and can command no terminal', async () => {
+    const file = commandFile({ run: told, examples })
+    const runner = recordingRunner(() => ({ exitCode: 2, stderr }))
+    const failed = await runCommand(userCommand(file, runner), { word: 'hi' })
+    assert.deepEqual(
+      [failed['rule'], failed['remedy']],
+      ['program/exit-2', 'It said: last ?[31m word'],
+    )
+  })
+
+  test('stands beside JSON, and the program cannot forge it', async () => {
+    const file = commandFile({
+      result: objectSchema({ n: { type: 'integer' }, stderr: { type: 'string' } }),
+      run: { program: '/usr/bin/printf', output: 'json', stderr: 'result' },
+      examples,
+    })
+    const runner = recordingRunner(() => ({ ...text('{"n":1,"stderr":"forged"}'), stderr }))
+    const result = await runCommand(userCommand(file, runner), { word: 'hi' })
+    assert.deepEqual(result, { n: 1, stderr: stderr.toString() })
+  })
+})
+
+describe('a command that streams', () => {
+  const file = commandFile({
+    streams: true,
+    limits: { maxStreamBytes: 300_000, maxResultBytes: 1000 },
+    examples: [{ purpose: 'x', arguments: { word: 'x' } }],
+  })
+
+  test('hands over standard output as it comes, and then an empty text', async () => {
+    const runner = recordingRunner(() => ({ stdout: new Uint8Array() }))
+    const command = userCommand(file, {
+      missing: [],
+      run: async (run) => {
+        for (const piece of ['a', 'b']) await run.onStdout?.(Buffer.from(piece))
+        return runner.run(run)
+      },
+    })
+    assert.deepEqual([command.streams, command.limits.maxResultBytes], [true, 301_000])
+    const pieces: string[] = []
+    const emit = async (bytes: Uint8Array): Promise<void> => {
+      pieces.push(Buffer.from(bytes).toString())
+      await Promise.resolve()
+    }
+    const result = await runCommand(command, { word: 'hi' }, { ...commandContext(), emit })
+    assert.deepEqual([pieces, result], [['a', 'b'], { text: '' }])
+    assert.equal(runner.runs[0]?.limits.maxOutputBytes, 300_000)
+  })
+
+  test('answers as any other without a stream', async () => {
+    const runner = recordingRunner()
+    assert.deepEqual(await runCommand(userCommand(file, runner), { word: 'hi' }), { text: 'hello' })
+    assert.deepEqual(
+      [runner.runs[0]?.onStdout, runner.runs[0]?.limits.maxOutputBytes],
+      [undefined, 4096],
+    )
+  })
+})
+
 describe('an end without a usable result is a failure that says how', () => {
   const json = {
     result: objectSchema({ n: { type: 'integer' } }),

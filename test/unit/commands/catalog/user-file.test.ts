@@ -96,6 +96,45 @@ const REFUSED: readonly (readonly [title: string, file: unknown, pointers: reado
     }),
     ['/run/module'],
   ],
+  ['an unknown way of standard error', program({ stderr: 'all' }), ['/run/stderr']],
+  [
+    'standard error without its member',
+    { ...program({ stderr: 'result' }), result: objectSchema({ text: { type: 'string' } }) },
+    ['/result/properties/stderr'],
+  ],
+  [
+    'standard error in a member that can refuse it',
+    {
+      ...program({ output: 'json', stderr: 'result' }),
+      result: objectSchema({ stderr: { type: 'string', maxLength: 10 } }),
+      examples: [{ purpose: 'x', arguments: { word: 'x' } }],
+    },
+    ['/result/properties/stderr'],
+  ],
+  [
+    'a stream of JSON',
+    {
+      ...program({ output: 'json' }),
+      streams: true,
+      result: optionalWord,
+      examples: [{ purpose: 'x', arguments: { word: 'x' } }],
+    },
+    ['/streams'],
+  ],
+  [
+    'a stream whose result cannot be empty',
+    {
+      ...program({}),
+      streams: true,
+      result: objectSchema({ text: { type: 'string', minLength: 1 } }),
+    },
+    ['/result'],
+  ],
+  [
+    'a module that streams',
+    { ...commandFile({ run: { module: './a.mjs' }, result: optionalWord }), streams: true },
+    ['/streams'],
+  ],
   ['a placeholder inside a word', program({ arguments: ['x{word}'] }), ['/run/arguments/0']],
   ['an unknown placeholder', program({ arguments: [['--a', '{other}']] }), ['/run/arguments/0/1']],
   ['a hyphen for nobody', program({ allowHyphen: ['other'] }), ['/run/allowHyphen/0']],

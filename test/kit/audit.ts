@@ -17,6 +17,7 @@ import {
   type LogPublicKeys,
 } from '../../src/trust/audit/index.ts'
 import { createTestClock, type TestClock } from './clock.ts'
+import { createTestDisk, type TestDisk } from './journal.ts'
 import { createTestRandom } from './random.ts'
 import { temporaryFolder } from './temporary.ts'
 
@@ -63,6 +64,7 @@ export interface TestLogOptions extends Partial<AuditLogOptions> {
   readonly keys?: LogKeys
   readonly clock?: TestClock
   readonly log?: Log
+  readonly disk?: TestDisk
 }
 
 /** An open log and everything it was opened with. */
@@ -73,6 +75,8 @@ export interface TestLog {
   readonly folder: string
   readonly keys: LogKeys
   readonly clock: TestClock
+  /** The disk that the journal is on. */
+  readonly disk: TestDisk
   /** Ends the log as a crash would: without a flush. */
   crash(): void
   /** Closes log and store. */
@@ -86,6 +90,7 @@ export async function openTestLog(t: TestContext, options: TestLogOptions = {}):
   const keys = options.keys ?? makeLogKeys()
   const clock = options.clock ?? createTestClock()
   const log = options.log ?? silentLog
+  const disk = options.disk ?? createTestDisk()
   const store = openStore<unknown>(
     { clock, log },
     {
@@ -97,7 +102,7 @@ export async function openTestLog(t: TestContext, options: TestLogOptions = {}):
     },
   )
   t.after(() => store.close())
-  const deps = { store, keys, clock, random: createTestRandom(), log }
+  const deps = { store, keys, clock, random: createTestRandom(), log, openJournal: disk.open }
   const audit = await createAuditLog(deps, {
     ...options,
     origin: options.origin ?? TEST_ORIGIN,
@@ -109,7 +114,7 @@ export async function openTestLog(t: TestContext, options: TestLogOptions = {}):
     await audit.close()
     store.close()
   }
-  return { audit, store, path, folder, keys, clock, close, crash: () => store.close() }
+  return { audit, store, path, folder, keys, clock, disk, close, crash: () => store.close() }
 }
 
 /** A log of so many sealed entries, closed. */

@@ -5,7 +5,9 @@ import { openMember } from '../../src/apps/node/index.ts'
 import { systemClock, systemRandom } from '../../src/foundation/base/index.ts'
 import { type AuditVerification, verifyAuditFile } from '../../src/trust/audit/index.ts'
 import type { StoredEntry } from '../../src/trust/audit/log-storage.ts'
-import { SqliteLogReader } from '../../src/trust/audit/sqlite-reader.ts'
+import { continuation, JOURNAL_BYTES, journalPath } from '../../src/trust/audit/journal.ts'
+import { JournaledLogReader } from '../../src/trust/audit/journaled-reader.ts'
+import { readJournalFile } from '../../src/foundation/storage/index.ts'
 
 /** Rows of one query on a database file. */
 export function queryFile(
@@ -21,17 +23,18 @@ export function queryFile(
   }
 }
 
-class WholeLogReader extends SqliteLogReader {
+class WholeLogReader extends JournaledLogReader {
   all(): readonly StoredEntry[] {
     return this.entriesNow(0, Number.MAX_SAFE_INTEGER)
   }
 }
 
-/** Every entry of a log, in its own row or packed, in order. */
+/** Every durable entry of a log, in its own row, packed or in the journal, in order. */
 export function storedEntries(path: string): readonly StoredEntry[] {
+  const journal = readJournalFile(journalPath(path), JOURNAL_BYTES)
   const raw = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
   try {
-    return new WholeLogReader(raw).all()
+    return new WholeLogReader(raw, (size) => continuation(journal, size).frames).all()
   } finally {
     raw.close()
   }

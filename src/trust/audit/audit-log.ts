@@ -7,7 +7,14 @@ import {
   type UnixMs,
 } from '../../foundation/base/index.ts'
 import {
+  openJournalFile,
+  type OpenJournalFile,
+  readJournalFile,
+  storageErrors,
+} from '../../foundation/storage/index.ts'
+import {
   type Checkpoint,
+  type CheckpointVerifier,
   createCheckpointSigner,
   createCheckpointVerifier,
   type LogKeys,
@@ -17,10 +24,12 @@ import { auditErrors } from './errors.ts'
 import type { AuditEvent } from './event.ts'
 import { FORWARD_LIMITS, type ForwardBatch, markForwarded, unforwarded } from './forwarding.ts'
 import { ingest, type IngestResult, type IngestSource } from './ingest.ts'
+import { Journal, JOURNAL_BYTES, journalPath } from './journal.ts'
+import { JournaledLogReader } from './journaled-reader.ts'
 import { type AuditReceipt, LogWriter } from './log.ts'
-import type { LogStorage, SourceState, StoredEntry } from './log-storage.ts'
+import type { LogReader, LogStorage, SourceState, StoredEntry } from './log-storage.ts'
 import { consistencyPath, inclusionPath, type InclusionClaim } from './proofs.ts'
-import { recoverLog, type Recovered } from './recover.ts'
+import { recoverJournal, recoverLog, type Recovered } from './recover.ts'
 import type { SignedNote } from './signed-note.ts'
 import { parseAlarms, type SourceAlarm } from './source-alarm.ts'
 import { type AuditStore, SqliteLogStorage } from './sqlite-storage.ts'
@@ -120,6 +129,8 @@ export interface AuditLogDeps {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** Opens the journal beside the database file; absent: a real one. */
+  readonly openJournal?: OpenJournalFile
 }
 
 /** Name and bounds of a log. */
@@ -162,35 +173,62 @@ export async function createAuditLog(
     mlDsa44: keys.mlDsa44.spki,
   })
   const storage: LogStorage = new SqliteLogStorage(deps.store)
-  let recovered: Recovered
+  const path = requireLocation(deps.store)
+  const recovered = await recover({ storage, verifier, log }, path)
+  const file = (deps.openJournal ?? openJournalFile)(path, JOURNAL_BYTES)
+  const journal = new Journal(file, recovered.frontier.size)
+  const bounds = {
+    flushMs: options.flushMs ?? DEFAULT_FLUSH_MS,
+    maxQueued: options.maxQueued ?? DEFAULT_MAX_QUEUED,
+  }
+  const parts = { storage, journal, signer, clock, random, log }
+  const writer = new LogWriter(parts, bounds, recovered)
+  // Every log has a checkpoint from its first moment on, so that its absence is a finding.
+  await writer.checkpoint()
+  return assemble({ storage, writer, clock, verifier, origin, raw: deps.store.raw })
+}
+
+/** The journal stands beside the file that the store holds a lock for. */
+function requireLocation({ raw }: AuditStore): string {
+  const location = raw.location()
+  if (location === null) throw storageErrors.error('KOS_STORAGE_OPEN', { rule: 'file' })
+  return journalPath(location)
+}
+
+async function recover(
+  deps: {
+    readonly storage: LogStorage
+    readonly verifier: CheckpointVerifier
+    readonly log: Log
+  },
+  path: string,
+): Promise<Recovered> {
+  const { storage, verifier, log } = deps
   try {
-    recovered = await recoverLog(storage, verifier)
+    const recovered = await recoverLog(storage, verifier)
+    return await recoverJournal(storage, recovered, readJournalFile(path, JOURNAL_BYTES))
   } catch (error) {
     if (auditErrors.has(error)) {
       log.event('audit.tampered', { rule: String(error.details['rule']) }, 'error')
     }
     throw error
   }
-  const bounds = {
-    flushMs: options.flushMs ?? DEFAULT_FLUSH_MS,
-    maxQueued: options.maxQueued ?? DEFAULT_MAX_QUEUED,
-  }
-  const writer = new LogWriter({ storage, signer, clock, random, log }, bounds, recovered)
-  // Every log has a checkpoint from its first moment on, so that its absence is a finding.
-  await writer.checkpoint()
-  return assemble({ storage, writer, clock, verifier, origin })
 }
 
 interface Parts {
   readonly storage: LogStorage
   readonly writer: LogWriter
   readonly clock: Clock
-  readonly verifier: ReturnType<typeof createCheckpointVerifier>
+  readonly verifier: CheckpointVerifier
   readonly origin: string
+  readonly raw: AuditStore['raw']
 }
 
 function assemble(parts: Parts): AuditLog {
-  const { storage, writer, verifier, origin } = parts
+  const { storage, writer, verifier, origin, raw } = parts
+  // Tables that take nothing at the moment are continued by what only the journal holds.
+  const reader = (): LogReader =>
+    writer.unfolded.length === 0 ? storage : new JournaledLogReader(raw, () => writer.unfolded)
   return Object.freeze({
     origin,
     get size(): number {
@@ -202,19 +240,24 @@ function assemble(parts: Parts): AuditLog {
     append: (event: AuditEvent) => writer.append(event),
     appendSoon: (event: AuditEvent) => writer.appendSoon(event),
     checkpoint: () => writer.checkpoint(),
-    entries: async (from: number, limit: number) =>
-      (await storage.entries(from, Math.min(limit, MAX_PAGE))).map(shown),
+    entries: async (from: number, limit: number) => {
+      await writer.fold()
+      return (await reader().entries(from, Math.min(limit, MAX_PAGE))).map(shown)
+    },
     verify: async (trusted: readonly SignedNote[] = []) => {
       // A log that cannot be written can still be read.
       await writer.flush().catch(() => undefined)
-      return verifyLog(storage, { verifier, trusted })
+      return verifyLog(reader(), { verifier, trusted })
     },
     proveInclusion: (index: number) => proveInclusion(parts, index),
     proveConsistency: (from: number, to: number) => {
       requireIndex(writer, to - 1)
-      return consistencyPath(subtreeSource(storage), from, to)
+      return writer.fold().then(() => consistencyPath(subtreeSource(storage), from, to))
     },
-    argumentSalt: (index: number) => storage.salt(index),
+    argumentSalt: async (index: number) => {
+      await writer.fold()
+      return storage.salt(index)
+    },
     unforwarded: (bounds = FORWARD_LIMITS) => unforwarded(parts, bounds),
     markForwarded: (nextIndex: number) => markForwarded(parts, nextIndex),
     sources: async () => {

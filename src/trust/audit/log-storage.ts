@@ -12,15 +12,13 @@ export const HASH_BYTES = 32
 /** Bytes of the salt of an argument digest. */
 export const SALT_BYTES = 16
 
-/** The entries of one change, one after the other. */
-export interface EncodedEntries {
+/** Entries one after the other, not hashed yet. */
+export interface EncodedLeaves {
   readonly count: number
   /** Each entry behind the prefix of its leaf: what the leaf hashes are made of. */
   readonly leaves: Uint8Array
   /** Where each of them ends in `leaves`. */
   readonly ends: Uint32Array
-  /** Leaf hashes, 32 bytes each. */
-  readonly hashes: Uint8Array
   /**
    * Salts of argument digests, 16 bytes each, zeros where there is none: beside the entries, not in
    * them, so that they can be erased. `undefined` when no entry has one.
@@ -28,6 +26,20 @@ export interface EncodedEntries {
   readonly salts: Uint8Array | undefined
   /** Where entries came from that a node forwarded, by their place in this change. */
   readonly origins: ReadonlyMap<number, EntryOrigin>
+}
+
+/** The entries of one change, one after the other. */
+export interface EncodedEntries extends EncodedLeaves {
+  /** Leaf hashes, 32 bytes each. */
+  readonly hashes: Uint8Array
+}
+
+/** Entries as the journal takes them, at once. */
+export interface EncodedBatch extends EncodedLeaves {
+  /** Index of the first. */
+  readonly first: number
+  /** All of it with a check, as it stands in the journal. */
+  readonly frame: Uint8Array
 }
 
 /** Position of a forwarded entry in the log of its node. */
@@ -89,17 +101,25 @@ export interface LogReader {
 
 /**
  * Where a log is kept. Declared here so that another engine can take the place of SQLite; every
- * write is atomic, and durable when its promise resolves.
+ * write is atomic and, where nothing else is said, durable when its promise resolves.
  */
 export interface LogStorage extends LogReader {
   /** Number of stored entries: the highest index plus one. */
   size(): Promise<number>
   append(change: LogChange): Promise<void>
-  /** Adds a checkpoint. Older ones are thinned to one per hour; the newest is always there. */
+  /**
+   * As {@link append}, but durable only after {@link settle}, a later `append` or a checkpoint of the
+   * engine: for what stands durably in the journal. Order is kept: what is lost is lost from the end.
+   */
+  stage(change: LogChange): Promise<void>
+  /** Makes what was staged durable; the event loop goes on meanwhile. */
+  settle(): Promise<void>
+  /** Adds a checkpoint, staged. Older ones are thinned to one per hour; the newest is always there. */
   addCheckpoint(checkpoint: StoredCheckpoint): Promise<void>
   salt(index: number): Promise<Uint8Array | undefined>
   /** Index of the first entry that was not forwarded to the authority. */
   forwardedIndex(): Promise<number>
+  /** Staged: what is lost is forwarded again. */
   setForwardedIndex(index: number): Promise<void>
   source(name: string): Promise<SourceState | undefined>
   setSource(state: SourceState): Promise<void>

@@ -6,16 +6,20 @@ import {
   type Log,
   type Random,
 } from '../../foundation/base/index.ts'
-import { type Batch, BatchBuilder, type Draft } from './batch.ts'
+import { BatchBuilder, type Draft, hashBatch, type HashedBatch, joinBatches } from './batch.ts'
 import type { Checkpoint, CheckpointSigner } from './checkpoint.ts'
 import { auditErrors } from './errors.ts'
 import { type AuditEvent, requireEvent } from './event.ts'
-import type { LogStorage, SourceState } from './log-storage.ts'
+import type { Journal } from './journal.ts'
+import type { EncodedBatch, LogStorage, SourceState } from './log-storage.ts'
 import type { MerkleFrontier } from './merkle.ts'
 import type { Recovered } from './recover.ts'
 
-/** Entries per transaction: some milliseconds of work, so that the event loop keeps turning. */
+/** Entries and bytes of one write: little work at once, so that the event loop keeps turning. */
 const MAX_BATCH = 1024
+const MAX_BATCH_BYTES = 256 * 1024
+/** So many entries of the journal are brought into the tables at once. */
+const FOLD_ENTRIES = 1024
 /** From so many queued entries on, the delay is not waited for. */
 const EARLY_FLUSH = MAX_BATCH
 const RETRY_MS = 1_000
@@ -29,6 +33,7 @@ export interface AuditReceipt {
 /** What the writer needs. */
 export interface LogWriterDeps {
   readonly storage: LogStorage
+  readonly journal: Journal
   readonly signer: CheckpointSigner
   readonly clock: Clock
   readonly random: Random
@@ -62,12 +67,21 @@ interface Outage {
 /**
  * Appends to one log: queue, group commit, tree, checkpoints. One change is under way at a time,
  * because every change begins where the one before it ended.
+ *
+ * Entries become durable in the journal, which does not hold up the event loop, and are folded into the
+ * tables in larger lots: at the latest before a checkpoint is signed and before anybody reads. What
+ * ends an outage, and what a node forwarded, goes to the tables at once, with all that waits.
  */
 export class LogWriter {
   readonly #deps: LogWriterDeps
   readonly #options: LogWriterOptions
   readonly #builder: BatchBuilder
   #frontier: MerkleFrontier
+  /** Durable in the journal, not yet in the tables. */
+  #unfolded: HashedBatch[] = []
+  /** Entries in the tables; they stand there durably up to what the journal was told. */
+  #folded: number
+  #settling: Promise<void> | undefined
   #checkpoint: Checkpoint | undefined
   #signedAtMs = Number.NEGATIVE_INFINITY
   #queue: Queued[] = []
@@ -86,12 +100,18 @@ export class LogWriter {
     this.#options = options
     this.#builder = new BatchBuilder(deps.random)
     this.#frontier = recovered.frontier
+    this.#folded = recovered.frontier.size
     this.#checkpoint = recovered.checkpoint
   }
 
   /** Number of durable entries. */
   get size(): number {
     return this.#frontier.size
+  }
+
+  /** What is durable in the journal alone. */
+  get unfolded(): readonly EncodedBatch[] {
+    return this.#unfolded
   }
 
   /** The checkpoint signed last; `undefined` only before the first one. */
@@ -148,6 +168,11 @@ export class LogWriter {
     }
   }
 
+  /** Brings what is durable into the tables, where it can be read, as far as they can be written. */
+  fold(): Promise<void> {
+    return this.exclusive(() => this.#fold()).catch(() => undefined)
+  }
+
   /**
    * Appends entries together with a change of a source's state, now; inside {@link exclusive}.
    *
@@ -155,7 +180,7 @@ export class LogWriter {
    */
   async appendFrom(drafts: readonly Draft[], source: SourceState): Promise<void> {
     try {
-      await this.#write(drafts, source)
+      await this.#writeThrough(drafts, source)
     } catch (cause) {
       throw this.#failed(cause)
     }
@@ -185,6 +210,8 @@ export class LogWriter {
         this.#deps.log.event('audit.lost', { count: this.#queue.length }, 'error')
       }
       this.#cancelTimers()
+      await this.#settle()
+      this.#deps.journal.close()
     }
   }
 
@@ -212,7 +239,8 @@ export class LogWriter {
     this.#cancelFlush = undefined
     return this.exclusive(async () => {
       while (this.#queue.length > 0 || this.#outage) {
-        const isWritten = await this.#writeQueued(this.#takeBatch())
+        const batch = this.#takeBatch()
+        const isWritten = await (this.#outage ? this.#resume(batch) : this.#writeQueued(batch))
         if (!isWritten) return
         if (this.#queue.length > 0) await nextTurn()
       }
@@ -228,25 +256,106 @@ export class LogWriter {
   }
 
   async #writeQueued(batch: readonly Queued[]): Promise<boolean> {
-    const outage = this.#outage && { ...this.#outage }
     const first = this.size
+    let taken: number
     try {
-      // The first entries after an outage stand in one transaction with the record of it.
-      await this.#write(outage ? [...batch, this.#resumption(outage)] : batch)
+      taken = await this.#write(batch)
     } catch (cause) {
       this.#keep(batch, this.#failed(cause))
       return false
     }
-    if (outage) this.#recovered(outage)
+    if (taken < batch.length) this.#queue = [...batch.slice(taken), ...this.#queue]
+    for (let offset = 0; offset < taken; offset += 1) {
+      batch[offset]?.settle?.resolve({ index: first + offset })
+    }
+    return true
+  }
+
+  /** The first entries after an outage stand in one transaction with the record of it. */
+  async #resume(batch: readonly Queued[]): Promise<boolean> {
+    const outage = { ...(this.#outage ?? this.#degrade()) }
+    const first = this.size
+    try {
+      await this.#writeThrough([...batch, this.#resumption(outage)])
+    } catch (cause) {
+      this.#keep(batch, this.#failed(cause))
+      return false
+    }
+    this.#recovered(outage)
     batch.forEach(({ settle }, offset) => settle?.resolve({ index: first + offset }))
     return true
   }
 
-  /** The frontier moves only when its entries are durable: a failure leaves the log as it was. */
-  async #write(drafts: readonly Draft[], source?: SourceState): Promise<void> {
-    const batch: Batch = this.#builder.build(drafts, this.#frontier, source)
-    await this.#deps.storage.append(batch.change)
-    this.#frontier = batch.frontier
+  /**
+   * Writes entries to the journal. The frontier moves only when they are durable: a failure leaves the
+   * log as it was.
+   *
+   * @returns how many of them
+   */
+  async #write(drafts: readonly Draft[]): Promise<number> {
+    const { journal } = this.#deps
+    const encoded = this.#builder.encode(drafts, this.size, MAX_BATCH_BYTES)
+    if (!journal.hasRoom(encoded.frame.length)) {
+      await this.#settling
+      await this.#fold()
+      await this.#settle()
+    }
+    const written = journal.write(encoded)
+    // While the disk is busy: a promise that fails meanwhile is looked at below.
+    const hashed = hashBatch(encoded, this.#frontier)
+    const folded = this.#foldWhenDue().then(
+      () => undefined,
+      (cause: unknown) => ({ cause }),
+    )
+    await written
+    this.#frontier = hashed.frontier
+    this.#unfolded.push(hashed)
+    const failure = await folded
+    // These entries are durable: it is the ones to come that must not be taken.
+    if (failure) this.#failed(failure.cause)
+    return encoded.count
+  }
+
+  /** Writes entries to the tables, durably, together with what only the journal holds. */
+  async #writeThrough(drafts: readonly Draft[], source?: SourceState): Promise<void> {
+    const encoded = this.#builder.encode(drafts, this.size, Number.POSITIVE_INFINITY)
+    const hashed = hashBatch(encoded, this.#frontier)
+    await this.#deps.storage.append(joinBatches([...this.#unfolded, hashed], source))
+    this.#frontier = hashed.frontier
+    this.#unfolded = []
+    this.#folded = this.size
+    this.#deps.journal.settle(this.size)
+  }
+
+  async #foldWhenDue(): Promise<void> {
+    const { isPressed } = this.#deps.journal
+    if (isPressed || this.size - this.#folded >= FOLD_ENTRIES) await this.#fold()
+    if (isPressed) void this.#settle()
+  }
+
+  /** Brings what only the journal holds into the tables. */
+  async #fold(): Promise<void> {
+    const batches = this.#unfolded
+    const [oldest] = batches
+    if (!oldest) return
+    await this.#deps.storage.stage(joinBatches(batches, undefined))
+    this.#unfolded = this.#unfolded.slice(batches.length)
+    this.#folded += batches.reduce((sum, { count }) => sum + count, 0)
+  }
+
+  /** Makes what was folded durable in the tables, so that the journal may be overwritten. */
+  #settle(): Promise<void> {
+    const upTo = this.#folded
+    this.#settling ??= this.#deps.storage
+      .settle()
+      .then(
+        () => this.#deps.journal.settle(upTo),
+        (cause: unknown) => void this.#failed(cause),
+      )
+      .finally(() => {
+        this.#settling = undefined
+      })
+    return this.#settling
   }
 
   /** At most one signature per second: ML-DSA-44 costs more than a hundred entries. */
@@ -264,7 +373,10 @@ export class LogWriter {
     await this.#sign().catch(() => undefined)
   }
 
-  /** Signs durable entries only: a checkpoint must never be contradicted by a later one. */
+  /**
+   * Signs durable entries only, all of them in the tables: a checkpoint must never be contradicted by a
+   * later one, and the tables alone must agree with theirs.
+   */
   async #sign(): Promise<Checkpoint> {
     const { clock, signer, storage } = this.#deps
     if (this.#checkpoint?.size === this.size) return this.#checkpoint
@@ -273,6 +385,7 @@ export class LogWriter {
     const { size } = this
     const signedAtMs = this.#nowMs()
     try {
+      await this.#fold()
       const checkpoint = signer.sign({ size, root: this.#frontier.root() }, signedAtMs)
       const frontier = this.#frontier.roots()
       await storage.addCheckpoint({ size, note: checkpoint.note, frontier, signedAtMs })

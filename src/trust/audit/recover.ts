@@ -1,8 +1,16 @@
 import { equalBytes, isRefusal } from '../../foundation/base/index.ts'
+import { hashBatch, type HashedBatch, joinBatches } from './batch.ts'
 import type { Checkpoint, CheckpointVerifier } from './checkpoint.ts'
 import { decodeEntry } from './entry.ts'
 import { auditErrors } from './errors.ts'
-import type { LogReader, LogStorage, StoredCheckpoint, StoredEntry } from './log-storage.ts'
+import { continuation, entriesOf } from './journal.ts'
+import type {
+  EncodedLeaves,
+  LogReader,
+  LogStorage,
+  StoredCheckpoint,
+  StoredEntry,
+} from './log-storage.ts'
 import { leafHash, MerkleFrontier } from './merkle.ts'
 
 const CHUNK = 1024
@@ -72,6 +80,39 @@ async function replay(storage: LogReader, frontier: MerkleFrontier): Promise<Mer
     }
     if (rows.length < CHUNK) return frontier
   }
+}
+
+/**
+ * Brings what only the journal holds into the tables: what was durable when a process was killed.
+ *
+ * @param storage - the tables
+ * @param recovered - what was found in them
+ * @param bytes - contents of the journal file; `undefined`: there is none
+ * @returns the log with these entries; they are durable in the tables
+ * @throws {@link KosError} KOS_AUDIT_TAMPERED when the tables end before the journal begins
+ */
+export async function recoverJournal(
+  storage: LogStorage,
+  recovered: Recovered,
+  bytes: Uint8Array | undefined,
+): Promise<Recovered> {
+  let { frontier } = recovered
+  const { frames, hasGap } = continuation(bytes, frontier.size)
+  if (hasGap) throw tampered('missing', frontier.size + sum(frames))
+  if (frames.length === 0) return recovered
+  const batches: HashedBatch[] = []
+  for (const frame of frames) {
+    const batch = hashBatch(frame, frontier)
+    for (const entry of entriesOf(batch)) requireSound(entry, entry.index)
+    batches.push(batch)
+    ;({ frontier } = batch)
+  }
+  await storage.append(joinBatches(batches, undefined))
+  return { ...recovered, frontier }
+}
+
+function sum(frames: readonly EncodedLeaves[]): number {
+  return frames.reduce((total, { count }) => total + count, 0)
 }
 
 function requireSound(row: StoredEntry, index: number): void {

@@ -7,10 +7,13 @@ import { type Segment, unpackSegment } from './segments.ts'
 /** A row of a result. */
 export type Row = Record<string, SQLOutputValue>
 
+const LAST_SEGMENT = 'SELECT first + count FROM audit_segments ORDER BY first DESC LIMIT 1'
+
 /** Reads a log from SQLite, by statements prepared once. */
 export class SqliteLogReader implements LogReader {
   readonly #entries: StatementSync
   readonly #segments: StatementSync | undefined
+  readonly #end: StatementSync
   readonly #subtrees: StatementSync
   readonly #checkpointFrom: StatementSync
   readonly #newestCheckpoint: StatementSync
@@ -21,8 +24,15 @@ export class SqliteLogReader implements LogReader {
     )
     // A file of the first release has no segments.
     const tables = "SELECT name FROM sqlite_schema WHERE name = 'audit_segments'"
+    const hasSegments = raw.prepare(tables).get() !== undefined
+    this.#end = raw.prepare(
+      `SELECT MAX(
+         COALESCE((SELECT MAX(idx) + 1 FROM audit_entries), 0),
+         COALESCE((${hasSegments ? LAST_SEGMENT : 'NULL'}), 0)
+       ) AS size`,
+    )
     this.#segments =
-      raw.prepare(tables).get() &&
+      (hasSegments || undefined) &&
       raw.prepare(
         `SELECT first, count, leaf_hashes, ends, leaves, salts FROM audit_segments
          WHERE first >= COALESCE((SELECT MAX(first) FROM audit_segments WHERE first <= ?), 0)
@@ -38,6 +48,12 @@ export class SqliteLogReader implements LogReader {
 
   entries(first: number, limit: number): Promise<readonly StoredEntry[]> {
     return attempt(() => this.entriesNow(first, limit))
+  }
+
+  /** Where the tables end: the highest index plus one. */
+  protected endNow(): number {
+    const row = this.#end.get()
+    return row ? numberOf(row, 'size') : 0
   }
 
   /** As {@link entries}: rows and segments, merged by index. */

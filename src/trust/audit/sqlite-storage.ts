@@ -1,5 +1,5 @@
 import type { StatementSync } from 'node:sqlite'
-import type { Store } from '../../foundation/storage/index.ts'
+import { type Store, syncWritten } from '../../foundation/storage/index.ts'
 import { auditErrors } from './errors.ts'
 import {
   type EncodedEntries,
@@ -21,12 +21,11 @@ const KEEP_EVERY_MS = 3_600_000
 /** What of a store the log needs; any store has it. */
 export type AuditStore = Pick<Store<unknown>, 'raw' | 'transaction'>
 
-/** Keeps a log in SQLite: one transaction, hence one fsync, per change. */
+/** Keeps a log in SQLite: one transaction per change. */
 export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
   readonly #store: AuditStore
   readonly #insertEntry: StatementSync
   readonly #insertSegment: StatementSync
-  readonly #end: StatementSync
   readonly #insertSubtree: StatementSync
   readonly #insertForwarded: StatementSync
   readonly #upsertSource: StatementSync
@@ -37,33 +36,46 @@ export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
     const { raw } = store
     this.#insertEntry = raw.prepare('INSERT INTO audit_entries VALUES (?, ?, ?, ?)')
     this.#insertSegment = raw.prepare('INSERT INTO audit_segments VALUES (?, ?, ?, ?, ?, ?)')
-    this.#end = raw.prepare(
-      `SELECT MAX(
-         COALESCE((SELECT MAX(idx) + 1 FROM audit_entries), 0),
-         COALESCE((SELECT first + count FROM audit_segments ORDER BY first DESC LIMIT 1), 0)
-       ) AS size`,
-    )
     this.#insertSubtree = raw.prepare('INSERT INTO audit_subtrees VALUES (?, ?, ?)')
     this.#insertForwarded = raw.prepare('INSERT INTO audit_forwarded VALUES (?, ?, ?)')
     this.#upsertSource = raw.prepare('INSERT OR REPLACE INTO audit_sources VALUES (?, ?, ?, ?, ?)')
   }
 
   size(): Promise<number> {
-    return attempt(() => this.#size())
+    return attempt(() => this.endNow())
   }
 
   append(change: LogChange): Promise<void> {
     return attempt(() => this.#store.transaction(() => this.#append(change)))
   }
 
-  #size(): number {
-    const row = this.#end.get()
-    return row ? numberOf(row, 'size') : 0
+  stage(change: LogChange): Promise<void> {
+    return attempt(() => this.#relaxed(() => this.#append(change)))
+  }
+
+  /** The main file needs no flush: the engine flushes it before it gives up a page of the log. */
+  async settle(): Promise<void> {
+    await syncWritten(`${this.#store.raw.location()}-wal`)
+  }
+
+  /**
+   * A transaction whose commit is written, but not flushed.
+   *
+   * @see https://sqlite.org/pragma.html#pragma_synchronous: NORMAL in WAL mode
+   */
+  #relaxed<T>(work: (raw: AuditStore['raw']) => T): T {
+    const { raw } = this.#store
+    raw.exec('PRAGMA synchronous = NORMAL')
+    try {
+      return this.#store.transaction(work)
+    } finally {
+      raw.exec('PRAGMA synchronous = FULL')
+    }
   }
 
   #append({ first, entries, subtrees, source }: LogChange): void {
     // Refuses a second writer: an index is never written twice, in whichever table.
-    const size = this.#size()
+    const size = this.endNow()
     if (size !== first) throw auditErrors.error('KOS_AUDIT_RANGE', { index: first, size })
     if (entries.count < MIN_PACKED) this.#appendRows(entries, first)
     else this.#appendSegments(entries, first)
@@ -95,7 +107,7 @@ export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
 
   addCheckpoint({ size, note, frontier, signedAtMs }: StoredCheckpoint): Promise<void> {
     return attempt(() =>
-      this.#store.transaction((raw) => {
+      this.#relaxed((raw) => {
         const [last, before] = raw
           .prepare('SELECT size, signed_at_ms FROM audit_checkpoints ORDER BY size DESC LIMIT 2')
           .all()
@@ -127,7 +139,7 @@ export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
 
   setForwardedIndex(index: number): Promise<void> {
     return attempt(() =>
-      this.#store.transaction((raw) => {
+      this.#relaxed((raw) => {
         raw.prepare('INSERT OR REPLACE INTO audit_forwarding VALUES (1, ?)').run(index)
       }),
     )

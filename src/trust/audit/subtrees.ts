@@ -21,7 +21,8 @@ export function subtreeSource(reader: LogReader): SubtreeSource {
   }
 }
 
-function joinPairs(hashes: readonly Uint8Array[]): Uint8Array[] {
+/** The level above: nodes over pairs of hashes. */
+export function joinPairs(hashes: readonly Uint8Array[]): Uint8Array[] {
   const joined: Uint8Array[] = []
   for (let index = 0; index + 1 < hashes.length; index += 2) {
     const [left, right] = [hashes[index], hashes[index + 1]]

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { DatabaseSync } from 'node:sqlite'
-import { asStorageError, storageErrors } from '../../foundation/storage/index.ts'
+import { asStorageError, readJournalFile, storageErrors } from '../../foundation/storage/index.ts'
 import { claimedOrigin, createCheckpointVerifier, type LogPublicKeys } from './checkpoint.ts'
 import { MAX_WRAPPED_BYTES } from './entry.ts'
 import { auditErrors } from './errors.ts'
+import { continuation, JOURNAL_BYTES, journalPath } from './journal.ts'
+import { JournaledLogReader } from './journaled-reader.ts'
 import type { SignedNote } from './signed-note.ts'
-import { SqliteLogReader } from './sqlite-reader.ts'
 import { hasLogTables } from './sqlite-tables.ts'
 import { type AuditVerification, verifyLog } from './verify.ts'
 
@@ -36,10 +37,12 @@ export async function verifyAuditFile(
   path: string,
   options: VerifyFileOptions,
 ): Promise<AuditVerification & { readonly origin: string }> {
+  // The journal first: what is folded while it is read stands in the tables then.
+  const journal = readJournalFile(journalPath(path), JOURNAL_BYTES)
   const raw = openReadOnly(path)
   try {
     requireLog(raw)
-    const reader = new SqliteLogReader(raw)
+    const reader = new JournaledLogReader(raw, (size) => continuation(journal, size).frames)
     const newest = await reader.newestCheckpoint()
     const origin = options.origin ?? (newest && claimedOrigin(newest.note)) ?? 'unknown'
     const verifier = createCheckpointVerifier(origin, options.keys)

@@ -4,13 +4,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Log } from '../../../../src/foundation/base/index.ts'
 import { openTestLog, type TestLog, testEvent } from '../../../kit/audit.ts'
 
-/** A real full disk: no page may be added, and the free ones are taken. */
-function fill({ store }: TestLog): void {
+/** A full disk: no page may be added to the tables, and a journal without room of its own fails. */
+function fill({ store, disk }: TestLog): void {
+  disk.room = 0
   const pages = Number(store.raw.prepare('PRAGMA page_count').get()?.['page_count'])
   store.raw.exec(`PRAGMA max_page_count = ${pages}`)
 }
 
-function free({ store }: TestLog): void {
+function free({ store, disk }: TestLog): void {
+  disk.room = Number.POSITIVE_INFINITY
   store.raw.exec('PRAGMA max_page_count = 1000000')
 }
 
@@ -111,6 +113,43 @@ describe('audit log on a full disk', () => {
     await nextTurn()
     assert.ok(audit.healthy)
     assert.ok((await audit.verify()).ok)
+  })
+})
+
+describe('audit log whose tables are full while its journal has room', () => {
+  it('takes records until it would have to be folded, then refuses; nothing is lost', async (t) => {
+    const opened = await openTestLog(t)
+    const { audit, clock, disk } = opened
+    fill(opened)
+    disk.room = Number.POSITIVE_INFINITY
+    appendMany(opened)
+    await audit.append(testEvent())
+    assert.equal(audit.size, 201)
+    // The checkpoint of the second cannot be stored.
+    clock.advance(1000)
+    await nextTurn()
+    assert.equal(audit.healthy, false)
+    await assert.rejects(audit.append(testEvent()), { code: 'KOS_AUDIT_UNAVAILABLE' })
+    // What is durable is read all the same.
+    assert.equal((await audit.entries(0, 4096)).length, 201)
+    assert.deepEqual((await audit.verify()).entries, 201)
+    free(opened)
+    clock.advance(1000)
+    await nextTurn()
+    assert.ok(audit.healthy)
+    assert.equal((await resumed(opened))['refused'], 1)
+    const result = await audit.verify()
+    assert.deepEqual([result.ok, result.entries, result.unsealed], [true, 202, 0])
+  })
+
+  it('says so when entries come fast, before the second is over', async (t) => {
+    const opened = await openTestLog(t)
+    fill(opened)
+    opened.disk.room = Number.POSITIVE_INFINITY
+    appendMany(opened, 3000)
+    while (opened.audit.size < 2048) await nextTurn()
+    await nextTurn()
+    assert.equal(opened.audit.healthy, false)
   })
 })
 

@@ -28,9 +28,10 @@ describe('verifying a log', () => {
   })
 
   it('reads a log that cannot be written', async (t) => {
-    const { audit, store } = await openTestLog(t)
+    const { audit, store, disk } = await openTestLog(t)
     await audit.append(testEvent())
     store.raw.exec('PRAGMA query_only = ON')
+    disk.room = 0
     audit.appendSoon(testEvent())
     const result = await audit.verify()
     assert.deepEqual([result.ok, result.entries, result.unsealed], [true, 1, 1])

@@ -22,7 +22,12 @@ import {
 import { SESSION_LIMITS } from '../../network/session/index.ts'
 import type { CertificateIdentity } from '../../network/transport/index.ts'
 import { createCallRecorder } from '../../trust/audit/index.ts'
-import { createPeerVerifier, createTrustState, signLockFreshness } from '../../trust/pki/index.ts'
+import {
+  createPeerVerifier,
+  createTrustState,
+  issueNodeToken,
+  signLockFreshness,
+} from '../../trust/pki/index.ts'
 import {
   createAuthorisePort,
   createManifestVerifier,
@@ -198,6 +203,7 @@ function createHubExecutor(
               ? auditMembers.ingest(record, batch)
               : Promise.resolve(refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/unknown'))
           },
+          token: (peer, audience) => nodeToken(deps, state, { peer, audience }),
         }),
       ),
       authorise: createAuthorisePort(engine, {
@@ -209,6 +215,29 @@ function createHubExecutor(
       log: deps.log,
     },
     { profile: AUTHORITY_PROFILE, limits: DEFAULT_EXECUTOR_LIMITS },
+  )
+}
+
+/** Says to one other node that a member is one, with the identity key that its session proved. */
+function nodeToken(
+  deps: HubDeps,
+  state: AuthorityState,
+  { peer, audience }: { readonly peer: PeerFacts; readonly audience: string },
+): Uint8Array | Refusal {
+  const named = parsePrincipal(audience)
+  const record = named && state.registry.principal(named.id)
+  if (!named || record?.state !== 'active' || record.uri !== audience) {
+    return refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/unknown')
+  }
+  return issueNodeToken(
+    {
+      issuer: state.principal,
+      subject: peer.principal,
+      audience: named,
+      identityKeyHash: peer.identityKeyHash,
+    },
+    { id: deps.random.bytes(16), now: deps.clock.wallMs() },
+    state.ca.signers.directory.coseSigner(),
   )
 }
 

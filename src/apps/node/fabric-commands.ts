@@ -1,4 +1,6 @@
-import { type Refusal, refuse, z } from '../../foundation/base/index.ts'
+import { isRefusal, type Refusal, refuse, z } from '../../foundation/base/index.ts'
+import { MAX_CWT_BYTES } from '../../foundation/codec/index.ts'
+import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { type Command, defineCommand } from '../../commands/catalog/index.ts'
 import { type ForwardBatch, forwardBatchSchema } from '../../trust/audit/index.ts'
 import { parseHostPort } from './addresses.ts'
@@ -14,6 +16,7 @@ export const FABRIC = {
   fresh: 'fabric.node.fresh',
   report: 'fabric.node.report',
   audit: 'fabric.node.audit',
+  token: 'fabric.node.token',
   notice: 'fabric.push.notice',
 } as const
 
@@ -27,6 +30,8 @@ export interface AuthorityPort {
   report(uri: string, addresses: readonly string[]): Promise<void>
   /** Takes entries of a member's audit log; says which index it expects next. */
   audit(uri: string, batch: ForwardBatch): Promise<{ readonly nextIndex: number } | Refusal>
+  /** A token that a member presents to one other node, good for ten minutes. */
+  token(peer: PeerFacts, audience: string): Uint8Array | Refusal
 }
 
 /** What a member does with a notice of the authority. */
@@ -52,7 +57,13 @@ const MAX_OBJECT_BYTES = 16 * 1024 * 1024
  * @param port - the authority's registry, publisher and audit log
  */
 export function authorityFabricCommands(port: AuthorityPort): readonly Command[] {
-  return [objectCommand(port), freshCommand(port), reportCommand(port), auditCommand(port)]
+  return [
+    objectCommand(port),
+    freshCommand(port),
+    reportCommand(port),
+    auditCommand(port),
+    tokenCommand(port),
+  ]
 }
 
 function objectCommand(port: AuthorityPort): Command {
@@ -132,6 +143,34 @@ function auditCommand(port: AuthorityPort): Command {
       },
     ],
     run: async (context, batch) => port.audit(context.peer.principal.uri, batch),
+  })
+}
+
+function tokenCommand(port: AuthorityPort): Command {
+  return defineCommand({
+    name: FABRIC.token,
+    domain: 'fabric',
+    summary: 'Issues a token for another node',
+    description:
+      'Signs that the caller is an active member with its identity key, for one other node.',
+    argumentSchema: z.strictObject({ audience: z.string().max(512) }),
+    resultSchema: z.strictObject({ token: bytes(MAX_CWT_BYTES) }),
+    positional: ['audience'],
+    permission: FABRIC.token,
+    effects: 'read',
+    limits: SMALL,
+    examples: [
+      {
+        purpose: 'Ask for a token for a camera.',
+        arguments: {
+          audience: 'spiffe://kos.internal/device/kdev-aaaaaaaaaaaaaaaaaaaaaaaaaa',
+        },
+      },
+    ],
+    run: (context, { audience }) => {
+      const token = port.token(context.peer, audience)
+      return isRefusal(token) ? token : { token }
+    },
   })
 }
 

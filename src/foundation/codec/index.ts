@@ -30,6 +30,7 @@ export {
   type CoseSigner,
   type CoseVerifier,
 } from './cose-types.ts'
+export { type CwtClaims, encodeCwtClaims, MAX_CWT_BYTES, signCwt, verifyCwt } from './cwt.ts'
 export { codecErrors } from './errors.ts'
 export { encodeOid, type ObjectIdentifier } from './der-oid.ts'
 export { DER_LIMITS, type DerLimits, DerReader } from './der-reader.ts'

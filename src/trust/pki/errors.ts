@@ -10,6 +10,7 @@ type PkiErrorCode =
   | 'KOS_PKI_OLDER'
   | 'KOS_PKI_PATH'
   | 'KOS_PKI_STATE'
+  | 'KOS_PKI_TOKEN'
 
 /** The errors and refusals of this room; the rule names the check, for the log only. */
 export const pkiErrors: ErrorTable<PkiErrorCode> = defineErrors({
@@ -56,6 +57,11 @@ export const pkiErrors: ErrorTable<PkiErrorCode> = defineErrors({
   KOS_PKI_STATE: {
     message: 'The certificate authority lacks a key or has inconsistent state.',
     hint: 'Bring the root keys back, or restore the key store from a backup.',
+    retry: 'never',
+  },
+  KOS_PKI_TOKEN: {
+    message: 'The token does not prove the peer to this node.',
+    hint: 'Ask the authority for a new token for this node; the log names the check.',
     retry: 'never',
   },
 })

@@ -27,6 +27,12 @@ export {
 } from './lock-list.ts'
 export { createLockState, type LockState } from './lock-state.ts'
 export {
+  issueNodeToken,
+  NODE_TOKEN_LIFE_MS,
+  type NodeTokenFacts,
+  verifyNodeToken,
+} from './node-token.ts'
+export {
   compareNumbered,
   type EraNumber,
   type NumberedFields,

@@ -27,14 +27,14 @@ export class Secret {
 
   /** Copies the bytes into a new secret and wipes the source. */
   static take(bytes: Uint8Array): Secret {
-    const own = Uint8Array.from(bytes)
+    const own = new Uint8Array(bytes)
     bytes.fill(0)
     return new Secret(own)
   }
 
   /** Copies the bytes into a new secret and leaves the source alone. */
   static copy(bytes: Uint8Array): Secret {
-    return new Secret(Uint8Array.from(bytes))
+    return new Secret(new Uint8Array(bytes))
   }
 
   /** Length in bytes. */

@@ -162,7 +162,7 @@ function decodeAuth(payload: Uint8Array): {
     if (typeof key !== 'number' || key < KEY_SPKI || key > KEY_SECOND_FACTOR) {
       throw malformed('auth: unknown field')
     }
-    fields.set(key, Uint8Array.from(reader.bytes()))
+    fields.set(key, new Uint8Array(reader.bytes()))
     previous = key
   }
   reader.end()

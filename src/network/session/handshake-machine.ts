@@ -51,6 +51,8 @@ import { SealReader, SealWriter } from './seal.ts'
 const EMPTY_CONTEXT = new Uint8Array(0)
 const NOTHING: Uint8Array = new Uint8Array(0)
 const SESSION_ID_BYTES = 16
+/** One request to the generator for nonce (32), token handle (16) and token secret (32). */
+const [RANDOM_BYTES, HANDLE_AT, SECRET_AT] = [80, 32, 48]
 
 /** What the machine is given of the world. */
 export interface HandshakeDeps {
@@ -130,10 +132,13 @@ export class HandshakeMachine {
   #state: State = 'new'
   #startedMs = 0
   #consumedBytes = 0
+  readonly #frames = new FrameWriter()
+  #random: Uint8Array = NOTHING
   #ownNonce: Uint8Array = NOTHING
   #ownHello: Uint8Array = NOTHING
   #peerHello: Uint8Array = NOTHING
   #ownAuth: Uint8Array = NOTHING
+  #helloHashes: Readonly<Record<Role, Uint8Array>> | undefined
   #hello: Hello | undefined
   #peer: PeerFacts | undefined
   #exported: Uint8Array = NOTHING
@@ -155,7 +160,8 @@ export class HandshakeMachine {
     const { clock, random } = this.#deps
     const { role, state } = this.#options
     this.#startedMs = clock.monotonicMs()
-    this.#ownNonce = random.bytes(32)
+    this.#random = random.bytes(RANDOM_BYTES)
+    this.#ownNonce = this.#random.subarray(0, HANDLE_AT)
     const hello: Hello = {
       ...state,
       versions: [PROTOCOL_VERSION],
@@ -167,7 +173,7 @@ export class HandshakeMachine {
       maxControlBytes: MAX_CONTROL_BYTES,
       maxDataBytes: MAX_DATA_BYTES,
     }
-    this.#ownHello = frameOf(FRAME.HELLO, encodeHello(hello))
+    this.#ownHello = this.#framed(FRAME.HELLO, encodeHello(hello))
     this.#state = 'hello'
     return this.#ownHello
   }
@@ -177,7 +183,8 @@ export class HandshakeMachine {
     this.#parser.push(chunk)
     const end = this.#consume()
     if (end && isRefusal(end)) return this.#fail(end)
-    const send = concatBytes(...this.#output)
+    const [first = NOTHING, ...more] = this.#output
+    const send = more.length > 0 ? concatBytes(first, ...more) : first
     this.#output = []
     this.#parser.settle()
     return end ? { send, end } : { send }
@@ -198,6 +205,7 @@ export class HandshakeMachine {
   abandon(): void {
     if (this.#state === 'done') return
     this.#state = 'failed'
+    this.#random.fill(0, SECRET_AT)
     this.#keys?.writer[Symbol.dispose]()
     this.#keys?.reader[Symbol.dispose]()
     this.#ready?.token.secret[Symbol.dispose]()
@@ -250,6 +258,11 @@ export class HandshakeMachine {
     return this.#parser.keptStart === this.#parser.frameStart
   }
 
+  #framed(type: FrameType, payload: Uint8Array): Uint8Array {
+    this.#frames.frame(type, 0, payload)
+    return this.#frames.take()
+  }
+
   /** The frame just found, header and payload; consumes it. */
   #takeFrame(): Uint8Array {
     const { buffer, frameStart, payloadEnd } = this.#parser
@@ -288,7 +301,7 @@ export class HandshakeMachine {
     const evidence = authenticator.evidence?.(binding) ?? {}
     const { identitySpki, identitySigner } = this.#own
     const payload = encodeAuth(binding, { identitySpki, identitySigner, evidence })
-    this.#ownAuth = frameOf(FRAME.AUTH, payload)
+    this.#ownAuth = this.#framed(FRAME.AUTH, payload)
     this.#output.push(this.#ownAuth)
   }
 
@@ -297,13 +310,14 @@ export class HandshakeMachine {
     const { role, localLeafHash } = this.#options
     const own = localLeafHash ?? NOTHING
     const isOwn = signer === role
-    const { dialler, listener } = this.#byRole(this.#ownHello, this.#peerHello)
+    this.#helloHashes ??= this.#byRole(sha256(this.#ownHello), sha256(this.#peerHello))
+    const { dialler, listener } = this.#helloHashes
     return encodeBinding({
       role: signer,
       ownLeafHash: isOwn ? own : peer.tlsKeyHash,
       peerLeafHash: isOwn ? peer.tlsKeyHash : own,
-      diallerHelloHash: sha256(dialler),
-      listenerHelloHash: sha256(listener),
+      diallerHelloHash: dialler,
+      listenerHelloHash: listener,
       exporter: this.#exported,
     })
   }
@@ -337,7 +351,7 @@ export class HandshakeMachine {
   }
 
   #sendReady(peer: PeerFacts, peerAuth: Uint8Array): void {
-    const { clock, random } = this.#deps
+    const { clock } = this.#deps
     const { role, exporter, limits, resumeMs } = this.#options
     const hellos = this.#byRole(this.#ownHello, this.#peerHello)
     const auths = this.#byRole(this.#ownAuth, peerAuth)
@@ -358,17 +372,19 @@ export class HandshakeMachine {
     const ready: Ready = {
       // Hashed once more, so that the public id says nothing of the exporter's context.
       sessionId: sha256(hash).subarray(0, SESSION_ID_BYTES),
-      token: { handle: random.bytes(16), secret: Secret.take(random.bytes(32)) },
+      token: {
+        handle: this.#random.subarray(HANDLE_AT, SECRET_AT),
+        secret: Secret.take(this.#random.subarray(SECRET_AT)),
+      },
       grants: grantsOf(limits),
       epoch: 0,
       expiresAt: unixMs(Math.min(nowMs + limits.sessionLifeMs, peer.notAfter)),
       resumeMs: resumeMs ?? 0,
     }
     this.#ready = ready
-    const frames = new FrameWriter()
-    frames.frame(FRAME.READY, 0, encodeReady(ready))
-    writer.seal(frames, nowMs)
-    this.#output.push(writer.take(frames))
+    this.#frames.frame(FRAME.READY, 0, encodeReady(ready))
+    writer.seal(this.#frames, nowMs)
+    this.#output.push(writer.take(this.#frames))
   }
 
   #onSeal(): Established | Refusal {
@@ -404,12 +420,6 @@ export class HandshakeMachine {
       rest: this.#parser.takeRest(),
     }
   }
-}
-
-function frameOf(type: FrameType, payload: Uint8Array): Uint8Array {
-  const writer = new FrameWriter(HEADER_BYTES + payload.length)
-  writer.frame(type, 0, payload)
-  return writer.take()
 }
 
 /** What this end lets the peer do. */

@@ -100,7 +100,7 @@ export function malformed(rule: string): Error {
 export function readFixed(reader: CborReader, length: number): Uint8Array {
   const bytes = reader.bytes()
   if (bytes.length !== length) throw malformed('bytes: length')
-  return Uint8Array.from(bytes)
+  return new Uint8Array(bytes)
 }
 
 function readVersions(reader: CborReader): readonly number[] {

@@ -23,6 +23,10 @@ export type Exporter = (label: string, context: Uint8Array, length: number) => U
 const SECRET_BYTES = 32
 const SECRET_LABEL = 'EXPORTER-kos1-mac'
 const NO_SALT = new Uint8Array(0)
+const INFO_NEXT = utf8('kos1 next epoch')
+const INFO_DIALLER = utf8('kos1 dialler')
+const INFO_LISTENER = utf8('kos1 listener')
+const INFO_MAC = utf8('kos1 mac')
 
 /** What all four handshake frames hash to; the context of secret 0. */
 export function transcriptHash(transcript: Transcript): Uint8Array {
@@ -58,7 +62,7 @@ export class DirectionKeys {
 
   /** Moves to the next epoch and erases the secret of this one. */
   advance(): void {
-    const next = expand(this.#secret, 'kos1 next epoch')
+    const next = expand(this.#secret, INFO_NEXT)
     this.#secret[Symbol.dispose]()
     this.#secret = next
     this.#key = macKey(next)
@@ -80,19 +84,19 @@ export class DirectionKeys {
   static derive(exporter: Exporter, transcript: Uint8Array): Readonly<Record<Role, DirectionKeys>> {
     using secret = Secret.take(exporter(SECRET_LABEL, transcript, SECRET_BYTES))
     return {
-      dialler: new DirectionKeys(expand(secret, 'kos1 dialler')),
-      listener: new DirectionKeys(expand(secret, 'kos1 listener')),
+      dialler: new DirectionKeys(expand(secret, INFO_DIALLER)),
+      listener: new DirectionKeys(expand(secret, INFO_LISTENER)),
     }
   }
 }
 
 /** HKDF-SHA256 without salt: the input is uniform already. @see RFC 5869 section 3.1 */
-function expand(secret: Secret, info: string): Secret {
-  const bytes = secret.use((ikm) => hkdfSync('sha256', ikm, NO_SALT, utf8(info), SECRET_BYTES))
+function expand(secret: Secret, info: Uint8Array): Secret {
+  const bytes = secret.use((ikm) => hkdfSync('sha256', ikm, NO_SALT, info, SECRET_BYTES))
   return Secret.take(new Uint8Array(bytes))
 }
 
 function macKey(secret: Secret): KeyObject {
-  using bytes = expand(secret, 'kos1 mac')
+  using bytes = expand(secret, INFO_MAC)
   return bytes.use((key) => createSecretKey(key))
 }

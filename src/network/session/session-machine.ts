@@ -342,8 +342,12 @@ export class SessionMachine implements CallHome {
     session: Pick<SessionCore, 'role' | 'granted' | 'sessionId' | 'resumable'>,
   ): SessionCore {
     const isClosed = (): boolean => this.#closed
+    const { role, granted, sessionId, resumable } = session
     return {
-      ...session,
+      role,
+      granted,
+      sessionId,
+      resumable,
       limits: this.#limits,
       time: this.#time,
       ids: this.#ids,

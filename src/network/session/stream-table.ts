@@ -75,7 +75,9 @@ export class StreamTable<T extends OnStream> {
 }
 
 function emptySlots<T>(count: number): (T | undefined)[] {
-  return Array.from({ length: count }, () => undefined)
+  const slots: (T | undefined)[] = []
+  for (let index = 0; index < count; index += 1) slots.push(undefined)
+  return slots
 }
 
 function place<T extends OnStream>(slots: (T | undefined)[], entry: T): void {

@@ -1,10 +1,9 @@
 /** A client that stays connected: the session of `kosctl exec`, held open by a test. */
 import assert from 'node:assert/strict'
-import { connectPeer } from '../../src/apps/cli/peers.ts'
+import { openPeers } from '../../src/apps/cli/peers.ts'
 import { openMember } from '../../src/apps/node/index.ts'
 import { systemClock, systemRandom } from '../../src/foundation/base/index.ts'
 import type { CallResult, PeerSession } from '../../src/network/session/index.ts'
-import { captureTerminal, testWorld } from './fabric.ts'
 
 /** An open session with a peer. */
 export interface PeerClient {
@@ -23,14 +22,13 @@ export interface PeerClient {
 export async function openPeerClient(folder: string, peer: string): Promise<PeerClient> {
   const member = openMember({ clock: systemClock, random: systemRandom }, { folder })
   assert.ok(member, `${folder} holds a member`)
-  const context = { ...testWorld({ clock: systemClock }), terminal: captureTerminal() }
+  const peers = openPeers({ random: systemRandom }, member)
   try {
-    const connection = await connectPeer(context, member, peer)
-    const { open } = connection
+    const { open } = await peers.connect(peer)
     return {
       session: open.session,
       call: (command = 'calc', args = { expression: '1+2' }) => open.session.call(command, args),
-      close: () => connection.close().finally(() => member.close()),
+      close: () => peers.close().finally(() => member.close()),
     }
   } catch (error) {
     member.close()

@@ -99,20 +99,6 @@ async function connectBy(
   throw cliErrors.error('KOS_CLI_UNREACHABLE', { name, address, rule: open.rule })
 }
 
-/** One connection of its own, as {@link Peers.connect}; closing it closes everything. */
-export async function connectPeer(
-  world: Pick<CliWorld, 'random'>,
-  member: Member,
-  name: string,
-): Promise<PeerConnection & { close(): Promise<void> }> {
-  const peers = openPeers(world, member)
-  const connection = await peers.connect(name)
-  return {
-    ...connection,
-    close: () => peers.close(),
-  }
-}
-
 /** What the signed directory says of a peer, by its name or id. */
 export function findEntry(member: Member, name: string): DirectoryEntry | undefined {
   const { directory } = member.fabric

@@ -87,6 +87,27 @@ describe('kosctl agent', () => {
     await agent.stop()
   })
 
+  test('what a peer can do is asked through it as well', async (context) => {
+    const asked = [
+      ['commands', 'list', 'camera-1', '--json'],
+      ['commands', 'show', 'camera-1', 'calc'],
+      ['commands', 'show', 'camera-1', 'no.such'],
+      ['commands', 'list', 'nobody'],
+    ]
+    const plain = []
+    for (const words of asked) plain.push(await fabric.kosctl(words))
+    assert.deepEqual(
+      plain.map(({ code }) => code),
+      [0, 0, 1, 1],
+    )
+    const agent = await startTestAgent(context, fabric)
+    for (const [index, words] of asked.entries()) {
+      assert.deepEqual(await fabric.kosctl(words), plain[index], words.join(' '))
+    }
+    assert.equal((await statusOf()).calls, asked.length)
+    await agent.stop()
+  })
+
   test('another identity, and KOS_AGENT set to nothing, go without it', async (context) => {
     const { folder } = await fabric.addNode('camera-2')
     const agent = await startTestAgent(context, fabric)

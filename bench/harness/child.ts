@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import type { ClientEnd, Contender, ServerEnd } from './contender.ts'
 import { loadMember, type MemberRole } from './fleet.ts'
@@ -81,6 +81,7 @@ async function startProfile(): Promise<void> {
 
 async function writeProfile(file: string): Promise<void> {
   const { profile } = await inspector.post('Profiler.stop')
+  mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, JSON.stringify(profile))
   inspector.disconnect()
 }

@@ -1,7 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { silentLog, systemClock, systemRandom } from '../../src/foundation/base/index.ts'
 import { openStore } from '../../src/foundation/storage/index.ts'
 import {
@@ -103,9 +102,9 @@ function auditCases(audit: AuditLog): readonly InlineCase[] {
     {
       name: SOON,
       run: async () => {
-        const { size } = audit
-        for (let count = 0; count < GROUP; count++) audit.appendSoon(eventOf(next++))
-        while (audit.size < size + GROUP) await nextTurn()
+        for (let count = 1; count < GROUP; count++) audit.appendSoon(eventOf(next++))
+        // Resolves when all before it are durable; a loop that looks would burn the time it measures.
+        await audit.append(eventOf(next++))
         return GROUP
       },
     },

@@ -26,6 +26,7 @@ import {
   createCertificateAuthority,
   type IssuedLeaf,
 } from '../../trust/pki/index.ts'
+import { trustAnchorsPem } from '../node/index.ts'
 import { auditOrigin } from './audit-service.ts'
 import { authorityErrors } from './errors.ts'
 import { createRegistry, type Registry, registrySchema, signedRequestSchema } from './registry.ts'
@@ -183,7 +184,7 @@ export function issueAuthorityCertificate(
     lifeMs: AUTHORITY_LEAF_MS,
     ...names,
   })
-  const [intermediate, root] = state.ca.chain
+  const [intermediate] = state.ca.chain
   const pem = (der: Uint8Array): string => pemEncode('CERTIFICATE', der)
   return {
     leaf,
@@ -191,10 +192,7 @@ export function issueAuthorityCertificate(
       kind: 'certificate',
       certificateChainPem: pem(leaf.der) + pem(intermediate),
       privateKeyPem: tls.tlsPrivateKeyPem(),
-      trustedCaPem: [
-        pem(root),
-        ...state.ca.trust.intermediates.map(({ certificate }) => pem(certificate.der)),
-      ],
+      trustedCaPem: trustAnchorsPem(state.ca.trust),
     },
   }
 }

@@ -1,6 +1,7 @@
 import { isRefusal } from '../../foundation/base/index.ts'
 import type { AdmissionLimits } from '../../network/admission/index.ts'
 import {
+  disagreementRecorder,
   formatHostPort,
   type HostPort,
   keepPort,
@@ -10,6 +11,7 @@ import {
   reachableHosts,
   recordInterrupted,
   recordSoon,
+  trustAnchorsPem,
 } from '../node/index.ts'
 import { createApiTokens } from './api-tokens.ts'
 import { createRequestLimit, createServices } from './authority-services.ts'
@@ -26,6 +28,7 @@ import {
   openAuthorityState,
 } from './authority-state.ts'
 import { type RotationStep, rotateIntermediate } from './ca-rotation.ts'
+import { createClientVerdicts } from './client-verdicts.ts'
 import { authorityErrors } from './errors.ts'
 import { createHub, type Hub } from './hub.ts'
 import { type HttpServer, type ServerIdentity, startHttpServer } from './http-server.ts'
@@ -297,7 +300,11 @@ async function serveHttp(
     log: deps.log,
     admission: hub.admission,
     routes: [...enrolmentRoutes(services), ...sessionRoutes(services), ...operatorRoutes(services)],
-    identify: (leafDer: Uint8Array) => hub.identify(leafDer, 'client'),
+    identify: createClientVerdicts({
+      identify: (leafDer) => hub.identify(leafDer, 'client'),
+      anchorsPem: () => trustAnchorsPem(state.ca.trust),
+      onDisagreement: disagreementRecorder(deps.log, state.audit, state.principal.uri),
+    }),
     checkSignature: createRequestSignatures({
       ...deps,
       tokens: services.apiTokens,

@@ -5,6 +5,7 @@ import { type Context, Hono } from 'hono'
 import { isRefusal, KosError, type Log, type Refusal, refuse } from '../../foundation/base/index.ts'
 import { ENROLMENT_EXPORTER_LABEL, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
 import { requestTarget } from '../../network/session/index.ts'
+import type { IdentifyClient } from './client-verdicts.ts'
 import type { Guard, Route, RouteAnswer } from './http-types.ts'
 import type { RefusedRequest } from './refusal-log.ts'
 import type { CheckSignature, SignedRequest } from './request-signatures.ts'
@@ -13,8 +14,8 @@ import type { CheckSignature, SignedRequest } from './request-signatures.ts'
 export interface HttpAppDeps {
   readonly log: Log
   readonly routes: readonly Route[]
-  /** The caller behind a verified client certificate, or why there is none. */
-  identify(leafDer: Uint8Array): PrincipalRecord | Refusal
+  /** The caller behind a client certificate that is verified now, or why there is none. */
+  readonly identify: IdentifyClient
   /** Checks the signature of a caller's request; the rule of a refusal is for the log alone. */
   readonly checkSignature: CheckSignature
   /** Takes one request of a caller or an address; a refusal says when to come back. */
@@ -200,7 +201,7 @@ function checkCertificate(deps: HttpAppDeps, arrived: Arrived): Caller {
   if (guard === 'public' || guard === 'proof') return {}
   const leaf = socket.getPeerX509Certificate()?.raw
   if (!leaf) return { refused: guardRefused(guard, 'certificate-missing') }
-  const record = deps.identify(leaf)
+  const record = deps.identify(leaf, socket)
   return isRefusal(record) ? { refused: guardRefused(guard, 'certificate') } : { record }
 }
 

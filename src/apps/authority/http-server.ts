@@ -17,6 +17,8 @@ import { createApp, type HttpAppDeps } from './http-app.ts'
 export interface ServerIdentity {
   readonly certificateChainPem: string
   readonly privateKeyPem: Secret
+  /** What OpenSSL verifies client certificates by. */
+  readonly trustedCaPem: readonly string[]
 }
 
 /** What the HTTP server needs. */
@@ -118,8 +120,10 @@ function tlsOptions(identity: ServerIdentity): ServerOptions {
     ALPNProtocols: ['http/1.1'],
     // A ticket would carry a certificate past its removal; see docs/protocol.md.
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+    ca: [...identity.trustedCaPem],
     requestCert: true,
-    // The guard of the route verifies the leaf against the trust bundle and the lock list.
+    // The guard of the route asks for OpenSSL's verdict, and verifies the leaf against the trust bundle
+    // and the lock list.
     rejectUnauthorized: false,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
   }

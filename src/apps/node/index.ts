@@ -50,3 +50,4 @@ export {
   inspectCommandFiles,
 } from './user-commands-catalog.ts'
 export { KOS_VERSION } from './version.ts'
+export { trustAnchorsPem } from './trust-anchors.ts'

@@ -10,6 +10,7 @@ import {
   createBuiltins,
   createCatalog,
   describingCommands,
+  policyExplainCommand,
   readHostInfo,
   readHostStatus,
 } from '../src/commands/catalog/index.ts'
@@ -36,7 +37,12 @@ export function documentedCommands(): readonly Command[] {
   return createCatalog([
     ...createBuiltins({ system }, { fileRoots }),
     ...describingCommands(commands),
+    policyExplainCommand({ explain: notHere }),
   ]).list()
+}
+
+function notHere(): never {
+  throw new TypeError('a definition is not run by its documentation')
 }
 
 /** The catalog as Markdown: one table of all, then one section per command. */

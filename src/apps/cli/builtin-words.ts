@@ -31,4 +31,11 @@ export const BUILTIN_WORDS: readonly CommandWords[] = [
   { name: 'system.status', positional: [] },
   { name: 'commands.list', positional: [] },
   { name: 'commands.show', positional: [['name', 'string']] },
+  {
+    name: 'policy.explain',
+    positional: [
+      ['command', 'string'],
+      ['from', 'string'],
+    ],
+  },
 ]

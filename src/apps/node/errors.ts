@@ -13,6 +13,7 @@ type NodeErrorCode =
   | 'KOS_NODE_RESPONSE'
   | 'KOS_NODE_SELF_TEST'
   | 'KOS_NODE_STATE'
+  | 'KOS_NODE_UNKNOWN_PRINCIPAL'
 
 /** The errors of this room. */
 export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
@@ -74,6 +75,11 @@ export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
   KOS_NODE_STATE: {
     message: 'The state folder of this node is damaged.',
     hint: 'Keep it as evidence, and join again in an empty folder.',
+    retry: 'never',
+  },
+  KOS_NODE_UNKNOWN_PRINCIPAL: {
+    message: 'The directory has nobody of this name.',
+    hint: 'Name a principal of the directory, kind/id, or role/id for a user with that role alone.',
     retry: 'never',
   },
 })

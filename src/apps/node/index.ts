@@ -17,6 +17,7 @@ export {
 export { joinAuthority, type JoinOptions, renewMembership, type RenewOptions } from './enrol.ts'
 export { nodeErrors } from './errors.ts'
 export { authorityFabricCommands, type AuthorityPort, FABRIC } from './fabric-commands.ts'
+export { explainedSubject, type ExplainedSubject } from './explain-subject.ts'
 export { createFabricState, type FabricState } from './fabric-state.ts'
 export type { FloorClock } from './floor-clock.ts'
 export { recordInterrupted } from './interrupted.ts'

@@ -12,6 +12,7 @@ import {
   type Catalog,
   createBuiltins,
   DEFAULT_PROGRAMS,
+  policyExplainCommand,
   type ProcessOptions,
   programLimits,
   readAllowedPrograms,
@@ -58,6 +59,7 @@ import type { FloorClock } from './floor-clock.ts'
 import { type Member, openMember } from './member.ts'
 import type { ObjectKind } from './object-files.ts'
 import { createPeerRuntime, type PeerRuntime } from './peer-runtime.ts'
+import { createPolicyExplainer } from './policy-explainer.ts'
 import { createPolicyFacts } from './policy-facts.ts'
 import {
   callLog,
@@ -242,9 +244,9 @@ function nodeCatalog(
     readonly processes: ProcessOptions | undefined
   },
 ): NodeCatalog {
-  const { member, audit } = opened
+  const { member, engine, audit } = opened
   const { options, parts, processes } = wiring
-  return createNodeCatalog(
+  const made: NodeCatalog = createNodeCatalog(
     { ...deps, audit },
     {
       builtins: [
@@ -256,6 +258,9 @@ function nodeCatalog(
           },
         ),
         ...memberFabricCommands({ notice: (kinds) => void parts().link.fetch(kinds) }),
+        policyExplainCommand(
+          createPolicyExplainer({ member, engine, catalog: () => made.catalog }),
+        ),
       ],
       stateFolder: options.folder,
       commandsFolder: options.commandsFolder,
@@ -263,6 +268,7 @@ function nodeCatalog(
       target: member.membership.principal.uri,
     },
   )
+  return made
 }
 
 function allowedPrograms({ programsFile, folder }: NodeOptions): ProcessOptions['programs'] {

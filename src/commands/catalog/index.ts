@@ -26,6 +26,12 @@ export { echoCommand } from './echo.ts'
 export { catalogErrors } from './errors.ts'
 export type { FileRoot } from './files-path.ts'
 export {
+  type PolicyAnswer,
+  policyExplainCommand,
+  type PolicyExplainPort,
+  type PolicyQuestion,
+} from './policy-explain.ts'
+export {
   type AllowedProgram,
   type AllowedPrograms,
   DEFAULT_PROGRAMS,

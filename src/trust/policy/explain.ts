@@ -43,12 +43,14 @@ export interface LayerExplanation {
   /** How many rules of the layer are not listed. */
   readonly omitted: number
   /** Present where a manifest covers the request. */
-  readonly manifest?: {
-    readonly subject: string
-    readonly era: number
-    readonly number: number
-    readonly hash: string
-  }
+  readonly manifest?:
+    | {
+        readonly subject: string
+        readonly era: number
+        readonly number: number
+        readonly hash: string
+      }
+    | undefined
 }
 
 /** Why policy answers as it does. */
@@ -66,11 +68,11 @@ export interface Explanation {
   readonly outcome: 'allowed' | 'refused' | 'depends on arguments'
   /** `<layer>/<rule id>`, or the engine's own rule, for example `default-deny`. */
   readonly decidedBy: string
-  readonly code?: string
+  readonly code?: string | undefined
   /** What would permit the request, in one sentence. */
-  readonly remedy?: string
+  readonly remedy?: string | undefined
   /** Where an allow rule is missing: one that would be enough, for this caller, target and action. */
-  readonly suggestion?: Rule
+  readonly suggestion?: Rule | undefined
   /** All four layers; none when no manifest had a say. */
   readonly layers: readonly LayerExplanation[]
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isAbsolute, normalize } from 'node:path'
 import { isRefusal, type Refusal, sha256, silentLog } from '../../../foundation/base/index.ts'
-import { decodeCbor, encodeCbor } from '../../../foundation/codec/index.ts'
+import { type CborInput, decodeCbor, encodeCbor } from '../../../foundation/codec/index.ts'
 import {
   type Catalog,
   type Command,
@@ -23,14 +23,13 @@ import {
   SIGNED_MANIFEST_LIMITS,
   type VerifiedManifest,
 } from '../../../trust/policy/index.ts'
-import type { Member } from '../../node/index.ts'
-import { BUILTIN_WORDS } from '../builtin-words.ts'
+import { explainedSubject, type ExplainedSubject, type Member } from '../../node/index.ts'
+import { BUILTIN_WORDS, type CommandWords } from '../builtin-words.ts'
 import { callArguments } from '../call-arguments.ts'
 import type { CommandInput } from '../command-line.ts'
 import type { CliContext } from '../context.ts'
 import { openCredential, withAuthority } from '../credential.ts'
 import { cliErrors } from '../errors.ts'
-import { explainedSubject } from '../explain-subject.ts'
 import { takeObjects } from '../objects.ts'
 import { EXIT, paint, printable, printJson, printRefusal } from '../output.ts'
 
@@ -57,7 +56,7 @@ interface Asked {
 }
 
 /** An explanation, and what the command itself says of its arguments. */
-interface Answer {
+export interface Answer {
   readonly explanation: Explanation
   /** Why the command refuses its arguments, whatever policy says. */
   readonly refused: Refusal | undefined
@@ -116,8 +115,8 @@ function answerBy(
   })
   const loaded = manifest && engine.load(manifest, { layer: 'fleet' })
   if (isRefusal(loaded)) return loaded
-  const from = explainedSubject(member, asked.from)
-  const to = explainedSubject(member, asked.to)
+  const from = subjectOf(member, asked.from)
+  const to = subjectOf(member, asked.to)
   const notes = [from.note, to.note].filter((note) => note !== undefined)
   const { action, domain, catalogEntry } = asked
   return ask(
@@ -125,6 +124,12 @@ function answerBy(
     { from: from.facts, to: to.facts, domain, action, catalogEntry },
     { asked, notes },
   )
+}
+
+function subjectOf(member: Member, name: string): ExplainedSubject {
+  const subject = explainedSubject(member, name)
+  if (!subject) throw cliErrors.error('KOS_CLI_UNKNOWN_PEER', { name })
+  return subject
 }
 
 function ask(
@@ -135,7 +140,8 @@ function ask(
   const { asked, notes } = about
   const { command, given, catalog, maxRules, areRootsKnown } = asked
   if (!command) {
-    const note = 'kosctl does not know this action: its arguments are taken as they were given.'
+    const note =
+      'kosctl does not know this action: its arguments are taken as they were given. The device knows: --on PEER.'
     const explanation = engine.explain({ ...request, arguments: given }, maxRules)
     return {
       explanation,
@@ -164,7 +170,7 @@ function readQuestion(input: CommandInput): Asked {
   const [action = '', ...words] = input.positionals
   const from = input.text('from')
   const to = input.text('to')
-  if (from === undefined || to === undefined) throw usage('--from and --to are needed')
+  if (from === undefined || to === undefined) throw usage('--from and --to are needed, or --on')
   const maxRules = Number(input.text('rules') ?? DEFAULT_RULES)
   if (!(Number.isSafeInteger(maxRules) && maxRules >= 1 && maxRules <= MAX_RULES)) {
     throw usage(`--rules is 1 to ${MAX_RULES}`)
@@ -177,11 +183,14 @@ function readQuestion(input: CommandInput): Asked {
   const said = input.text('effects') ?? command?.effects
   const effects = EFFECTS.find((one) => one === said)
   if (!effects)
-    throw usage(`kosctl does not know ${action}: say --effects read or --effects change`)
+    throw usage(
+      `kosctl does not know ${action}: ask the device (--on PEER), or say --effects read or change`,
+    )
   const permission = input.text('permission') ?? command?.permission ?? action
   const areRootsKnown = roots.length > 0
   const catalogEntry = { effects, permission }
-  const given = givenArguments(action, words, input.text('args'))
+  const known = BUILTIN_WORDS.find(({ name }) => name === action)
+  const given = givenArguments(known, words, input.text('args'))
   return {
     from,
     to,
@@ -196,22 +205,19 @@ function readQuestion(input: CommandInput): Asked {
   }
 }
 
-function givenArguments(
-  action: string,
+/** Arguments as words, as one JSON object or by `--args`; `undefined`: none were given. */
+export function givenArguments(
+  known: CommandWords | undefined,
   words: readonly string[],
   json: string | undefined,
-): unknown {
+): CborInput | undefined {
   const [only] = words
   if (json === undefined && only === undefined) return undefined
   // One word that is an object says what --args says.
   if (json === undefined && words.length === 1 && only?.startsWith('{')) {
     return callArguments(undefined, [], only)
   }
-  return callArguments(
-    BUILTIN_WORDS.find(({ name }) => name === action),
-    words,
-    json,
-  )
+  return callArguments(known, words, json)
 }
 
 function isDomain(text: string): text is ManifestDomain {
@@ -235,7 +241,8 @@ function definitions(fileRoots: readonly FileRoot[]): Catalog {
   )
 }
 
-function printAnswer(context: CliContext, answer: Answer, isJson: boolean): number {
+/** Prints an answer, and gives the exit code that goes with it. */
+export function printAnswer(context: CliContext, answer: Answer, isJson: boolean): number {
   const { terminal } = context
   const { explanation, refused, notes } = answer
   const isAllowed = explanation.outcome === 'allowed' && !refused

@@ -26,7 +26,7 @@ const apply: CliCommand<CliContext> = {
 const explain: CliCommand<CliContext> = {
   path: ['policy', 'explain'],
   summary: 'say whether a call is allowed, by which rule of which layer, and what would change it',
-  usage: '--from PRINCIPAL --to PRINCIPAL COMMAND [ARGUMENT … | JSON]',
+  usage: '--from PRINCIPAL --to PRINCIPAL | --on PEER COMMAND [ARGUMENT … | JSON]',
   minPositionals: 1,
   maxPositionals: 33,
   options: {
@@ -36,6 +36,12 @@ const explain: CliCommand<CliContext> = {
       summary: 'who calls: name, id, kind/id, or role/id for a user with that role alone',
     },
     to: { type: 'string', value: 'PRINCIPAL', summary: 'who is called' },
+    on: {
+      type: 'string',
+      value: 'PEER',
+      summary:
+        'ask this peer about a call to itself: its own manifest and commands; --from may be left out',
+    },
     manifest: {
       type: 'string',
       value: 'FILE',
@@ -65,8 +71,14 @@ const explain: CliCommand<CliContext> = {
   examples: [
     'kosctl policy explain --from operator/ada --to camera-1 files.read \'{"path":"/etc/shadow"}\'',
     'kosctl policy explain --from camera-2 --to camera-1 calc 1+2 --manifest draft.json',
+    'kosctl policy explain --on camera-1 log.tail 5',
   ],
-  run: async (context, input) => (await import('./policy-explain.ts')).explain(context, input),
+  run: async (context, input) => {
+    const peer = input.text('on')
+    return peer === undefined
+      ? (await import('./policy-explain.ts')).explain(context, input)
+      : (await import('./policy-explain-on.ts')).explainOn(context, input, peer)
+  },
 }
 
 /** `kosctl policy …` */

@@ -7,6 +7,7 @@ import {
   type Command,
   createBuiltins,
   describingCommands,
+  policyExplainCommand,
 } from '../../../../src/commands/catalog/index.ts'
 
 const typed: CommandWords = {
@@ -83,7 +84,7 @@ test('the built-in commands take the words that their definitions say', () => {
   const describing = describingCommands({ list: notHere, userNames: notHere, refused: notHere })
   assert.deepEqual(
     BUILTIN_WORDS,
-    [...builtins, ...describing].map((command) => ({
+    [...builtins, ...describing, policyExplainCommand({ explain: notHere })].map((command) => ({
       name: command.name,
       positional: command.positional.map((name) => [name, wordType(command, name)]),
       // What can only stream.

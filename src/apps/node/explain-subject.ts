@@ -2,8 +2,11 @@ import { type Principal, PRINCIPAL_KINDS, principalOf } from '../../foundation/b
 import { profileOf } from '../../foundation/profiles/index.ts'
 import type { DirectoryEntry } from '../../trust/pki/index.ts'
 import { type SubjectFacts, subjectFacts } from '../../trust/policy/index.ts'
-import { directoryFacts, type Member } from '../node/index.ts'
-import { cliErrors } from './errors.ts'
+import type { Member } from './member.ts'
+import { directoryFacts } from './policy-facts.ts'
+
+/** Who knows the directory. */
+type SubjectSource = Pick<Member, 'fabric' | 'membership'>
 
 /** A principal of a question to policy. */
 export interface ExplainedSubject {
@@ -18,20 +21,22 @@ export interface ExplainedSubject {
  * @param member - whose directory counts
  * @param text - a name or id of the directory, a principal URI, `kind/id`, or `role/id`: a user who
  * has this role and no other, whether the directory lists one or not
- * @throws {@link KosError} KOS_CLI_UNKNOWN_PEER
+ * @returns `undefined`: there is nobody of that name
  */
-export function explainedSubject(member: Member, text: string): ExplainedSubject {
+export function explainedSubject(
+  member: SubjectSource,
+  text: string,
+): ExplainedSubject | undefined {
   const entry = entryOf(member, text)
   if (entry) return { facts: factsOf(entry) }
   const [role = '', id = '', ...more] = text.split('/')
   const isRole = id !== '' && more.length === 0 && !PRINCIPAL_KINDS.some((kind) => kind === role)
   const { trustDomain } = member.fabric.bundle
   const user = isRole ? principalOf(trustDomain, 'user', id) : undefined
-  if (!user) throw cliErrors.error('KOS_CLI_UNKNOWN_PEER', { name: text })
-  return userWithRole(member, user, role)
+  return user && userWithRole(member, user, role)
 }
 
-function entryOf(member: Member, text: string): DirectoryEntry | undefined {
+function entryOf(member: SubjectSource, text: string): DirectoryEntry | undefined {
   const { directory, bundle } = member.fabric
   const uri = text.startsWith('spiffe://') ? text : `spiffe://${bundle.trustDomain}/${text}`
   return directory.byName(text) ?? directory.byId(text) ?? directory.byUri(uri)
@@ -46,7 +51,7 @@ function factsOf(entry: DirectoryEntry, changes: Partial<DirectoryEntry> = {}): 
   )
 }
 
-function userWithRole(member: Member, user: Principal, role: string): ExplainedSubject {
+function userWithRole(member: SubjectSource, user: Principal, role: string): ExplainedSubject {
   const entry = member.fabric.directory.byUri(user.uri)
   const { profile } = member.membership
   if (!entry) {

@@ -34,6 +34,7 @@ export function storedEntries(path: string): readonly StoredEntry[] {
   const journal = readJournalFile(journalPath(path), JOURNAL_BYTES)
   const raw = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
   try {
+    raw.exec('BEGIN')
     return new WholeLogReader(raw, (size) => continuation(journal, size).frames).all()
   } finally {
     raw.close()

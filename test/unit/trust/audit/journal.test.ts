@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { generateKeyPairSync } from 'node:crypto'
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openJournalFile } from '../../../../src/foundation/storage/index.ts'
-import { verifyAuditFile } from '../../../../src/trust/audit/index.ts'
+import { type LogPublicKeys, verifyAuditFile } from '../../../../src/trust/audit/index.ts'
 import { journalPath } from '../../../../src/trust/audit/journal.ts'
 import {
+  logKeyOf,
   makeLogKeys,
   openTestLog,
   publicKeysOf,
@@ -16,6 +19,7 @@ import {
   testEvent,
 } from '../../../kit/audit.ts'
 import { createTestDisk, type TestDisk } from '../../../kit/journal.ts'
+import { temporaryFolder } from '../../../kit/temporary.ts'
 
 /** A disk whose journals are the real ones. */
 function realDisk(): TestDisk {
@@ -168,17 +172,51 @@ describe('a log whose process was killed', () => {
   })
 })
 
+describe('a log that another process writes', () => {
+  it('verifies at every moment, also after that process was killed', async (t) => {
+    const folder = temporaryFolder(t)
+    const publicKeys = writeKeys(folder)
+    const program = fileURLToPath(import.meta.resolve('../../../kit/audit-writer.ts'))
+    const child = spawn(process.execPath, [program, folder], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const exited = once(child, 'exit')
+    let acknowledged = -1
+    for await (const line of createInterface({ input: child.stdout })) {
+      acknowledged = Number(line)
+      if (acknowledged < 200 || acknowledged % 80 !== 7) continue
+      const result = await verifyAuditFile(join(folder, 'audit.db'), { keys: publicKeys })
+      assert.deepEqual([result.ok, result.firstBad], [true, undefined])
+      assert.ok(result.entries > acknowledged)
+      if (acknowledged > 600) child.kill('SIGKILL')
+    }
+    await exited
+    const left = await verifyAuditFile(join(folder, 'audit.db'), { keys: publicKeys })
+    assert.ok(left.ok && left.entries > acknowledged && acknowledged > 600)
+  })
+})
+
+/** Log keys as the writing program reads them. */
+function writeKeys(folder: string): LogPublicKeys {
+  const keys = {
+    ed25519: generateKeyPairSync('ed25519').privateKey,
+    mlDsa44: generateKeyPairSync('ml-dsa-44').privateKey,
+  }
+  for (const [name, key] of Object.entries(keys)) {
+    writeFileSync(join(folder, `${name}.pem`), key.export({ type: 'pkcs8', format: 'pem' }))
+  }
+  return publicKeysOf({
+    ed25519: logKeyOf('Ed25519', keys.ed25519),
+    mlDsa44: logKeyOf('ML-DSA-44', keys.mlDsa44),
+  })
+}
+
 describe('a second process on the same log', () => {
   it('is refused before it touches the journal', async (t) => {
     const log = await openTestLog(t, { disk: realDisk() })
     await appendNamed(log, 0, 3)
     const before = readFileSync(journalPath(log.path))
-    for (const name of ['ed25519', 'mlDsa44'] as const) {
-      const type = name === 'ed25519' ? 'ed25519' : 'ml-dsa-44'
-      const { privateKey } = generateKeyPairSync(type as 'ed25519')
-      const pem = privateKey.export({ type: 'pkcs8', format: 'pem' })
-      writeFileSync(join(log.folder, `${name}.pem`), pem)
-    }
+    writeKeys(log.folder)
     const program = fileURLToPath(import.meta.resolve('../../../kit/audit-writer.ts'))
     const second = spawnSync(process.execPath, [program, log.folder], { encoding: 'utf8' })
     assert.notEqual(second.status, 0)

@@ -10,6 +10,14 @@ export {
 } from './compare.ts'
 export { profilesErrors } from './errors.ts'
 export {
+  listenersOf,
+  type Meeting,
+  meeting,
+  type MeetingFactor,
+  type MeetingRule,
+  meetingWithAuthority,
+} from './matrix.ts'
+export {
   type AttestationRule,
   type AuditRule,
   type AuthenticationRule,

@@ -10,6 +10,7 @@ import {
   sha256,
   unixMs,
 } from '../../foundation/base/index.ts'
+import type { CborInput } from '../../foundation/codec/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { createCatalog } from '../../commands/catalog/index.ts'
 import { createExecutor, DEFAULT_EXECUTOR_LIMITS } from '../../commands/execution/index.ts'
@@ -43,6 +44,7 @@ import {
   FABRIC,
   type FabricState,
   type HostPort,
+  MAX_PUSHED_BYTES,
   type ObjectKind,
   type OpenSession,
   type PeerSelf,
@@ -145,8 +147,9 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     notify: (kinds) => {
       refresh()
       if (kinds.includes('locks')) runtime.recheckSessions()
+      const notice = noticeOf(kinds, options.publisher().locks())
       for (const { session } of runtime.sessions) {
-        void session.call(FABRIC.notice, { kinds: [...kinds] }, { deadlineMs: NOTICE_DEADLINE_MS })
+        void session.call(FABRIC.notice, notice, { deadlineMs: NOTICE_DEADLINE_MS })
       }
     },
     updateIdentity: () => runtime.updateIdentity(),
@@ -155,6 +158,12 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
       await executor.close()
     },
   }
+}
+
+/** The lock list travels inside the notice where it fits: members cut at once, and ask for nothing. */
+function noticeOf(kinds: readonly ObjectKind[], locks: Uint8Array): CborInput {
+  const isPushed = kinds.includes('locks') && locks.length <= MAX_PUSHED_BYTES
+  return { kinds: [...kinds], ...(isPushed && { locks }) }
 }
 
 function ownFabric(state: AuthorityState): FabricState {

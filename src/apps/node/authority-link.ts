@@ -40,6 +40,8 @@ export interface AuthorityLinkDeps {
   authorityAddress(): string
   /** Told when objects took effect. */
   onApplied(kinds: readonly ObjectKind[]): void
+  /** Told of an object that was handed in and did not take effect. */
+  onRefused(kind: ObjectKind, refusal: Refusal): void
   /**
    * Told when no session could be had: the own clock may be the reason. Must not reject.
    *
@@ -55,6 +57,8 @@ export interface AuthorityLink {
   start(): void
   /** The authority has newer objects. */
   fetch(kinds: readonly ObjectKind[]): Promise<void>
+  /** A signed lock list that was brought here: it takes effect before this returns. */
+  takeLocks(signed: Uint8Array): 'newer' | 'same' | Refusal
   /** Sends what is recorded and not yet forwarded; resolves when all is sent or the session ends. */
   forward(): Promise<void>
   stop(): Promise<void>
@@ -144,14 +148,25 @@ class Link implements AuthorityLink {
       const value = await this.#call(FABRIC.object, { kind })
       const signed = value?.['signed']
       if (!(signed instanceof Uint8Array) || this.#isStopped) continue
-      const applied = this.#deps.fabric.apply(kind, signed)
-      if (applied === 'newer') changed.push(kind)
-      if (isRefusal(applied)) {
-        const { code, rule } = applied
-        this.#deps.log.event('object.refused', { kind, code, rule }, 'warn')
-      }
+      if (this.#apply(kind, signed) === 'newer') changed.push(kind)
     }
     if (changed.length > 0) this.#deps.onApplied(changed)
+  }
+
+  takeLocks(signed: Uint8Array): 'newer' | 'same' | Refusal {
+    const applied = this.#apply('locks', signed)
+    if (applied === 'newer') this.#deps.onApplied(['locks'])
+    return applied
+  }
+
+  #apply(kind: ObjectKind, signed: Uint8Array): 'newer' | 'same' | Refusal {
+    const applied = this.#deps.fabric.apply(kind, signed)
+    if (isRefusal(applied)) {
+      const { code, rule } = applied
+      this.#deps.log.event('object.refused', { kind, code, rule }, 'warn')
+      this.#deps.onRefused(kind, applied)
+    }
+    return applied
   }
 
   /** The age of the lock list counts from the own question, on the own monotonic clock. */

@@ -36,8 +36,12 @@ export interface AuthorityPort {
 
 /** What a member does with a notice of the authority. */
 export interface MemberPort {
-  /** The authority has newer objects of these kinds. */
-  notice(kinds: readonly ObjectKind[]): void
+  /**
+   * The authority has newer objects of these kinds.
+   *
+   * @param locks - the signed lock list itself, when it fits into a notice
+   */
+  notice(kinds: readonly ObjectKind[], locks: Uint8Array | undefined): void
 }
 
 const bytes = (max: number): z.ZodType<Uint8Array> =>
@@ -50,6 +54,8 @@ const address = z
 
 const SMALL = { maxArgumentBytes: 4096, maxResultBytes: 4096, timeoutMs: 10_000, concurrency: 4096 }
 const MAX_OBJECT_BYTES = 16 * 1024 * 1024
+/** Largest signed lock list that a notice carries: it fits into one frame. A longer one is fetched. */
+export const MAX_PUSHED_BYTES: number = 12 * 1024
 
 /**
  * The commands an authority offers to its members.
@@ -181,19 +187,23 @@ export function memberFabricCommands(port: MemberPort): readonly Command[] {
       name: FABRIC.notice,
       domain: 'fabric',
       summary: 'Says that signed objects changed',
-      description: 'Makes the member fetch the named objects from its authority.',
-      argumentSchema: z.strictObject({ kinds: z.array(z.enum(OBJECT_KINDS)).max(8) }),
+      description:
+        'Brings a short lock list along, and makes the member fetch the other named objects.',
+      argumentSchema: z.strictObject({
+        kinds: z.array(z.enum(OBJECT_KINDS)).max(8),
+        locks: bytes(MAX_PUSHED_BYTES).optional(),
+      }),
       resultSchema: z.strictObject({}),
       positional: [],
       permission: FABRIC.notice,
       effects: 'read',
-      limits: SMALL,
+      limits: { ...SMALL, maxArgumentBytes: 16_384 },
       examples: [
         { purpose: 'The lock list changed.', arguments: { kinds: ['locks'] }, result: {} },
       ],
-      run: (context, { kinds }) => {
+      run: (context, { kinds, locks }) => {
         if (context.peer.principal.kind !== 'authority') return refuse('KOS_NODE_REFUSED', 'notice')
-        port.notice(kinds)
+        port.notice(kinds, locks)
         return {}
       },
     }),

@@ -16,7 +16,12 @@ export {
 } from './authority-client.ts'
 export { joinAuthority, type JoinOptions, renewMembership, type RenewOptions } from './enrol.ts'
 export { nodeErrors } from './errors.ts'
-export { authorityFabricCommands, type AuthorityPort, FABRIC } from './fabric-commands.ts'
+export {
+  authorityFabricCommands,
+  type AuthorityPort,
+  FABRIC,
+  MAX_PUSHED_BYTES,
+} from './fabric-commands.ts'
 export { explainedSubject, type ExplainedSubject } from './explain-subject.ts'
 export { createFabricState, type FabricState } from './fabric-state.ts'
 export type { FloorClock } from './floor-clock.ts'

@@ -22,6 +22,7 @@ import type { AuthorityClient, ClientIdentity } from './authority-client.ts'
 import { nodeErrors } from './errors.ts'
 import { createFabricState, type FabricState } from './fabric-state.ts'
 import { createFloorClock, type FloorClock } from './floor-clock.ts'
+import { createLockGate, type LockGate } from './lock-gate.ts'
 import { loadMembership, type Membership, storeMembership } from './membership.ts'
 import { OBJECT_KINDS, type ObjectKind, readObject, writeObject } from './object-files.ts'
 import { trustAnchorsPem } from './trust-anchors.ts'
@@ -32,6 +33,8 @@ export interface Member {
   readonly keys: KeyStore
   readonly membership: Membership
   readonly fabric: FabricState
+  /** What the lock list says about peers. */
+  readonly locks: LockGate
   /** The machine's clock, never earlier than what the authority signed. */
   readonly clock: FloorClock
   /** Start and end of the leaf in use. */
@@ -104,6 +107,8 @@ function assemble(
   const clock = createFloorClock(deps.clock)
   const fabric = loadFabric(clock, opened)
   const verifier = createPeerVerifier()
+  const locks = createLockGate({ clock, locks: fabric.locks }, () => profileOf(membership.profile))
+  const trusting = { fabric, locks, verifier }
   const identity = (): ClientIdentity => ({
     certificateChainPem: chainPem(membership.leaf, fabric),
     privateKeyPem: keys.require(membership.tlsKey).tlsPrivateKeyPem(),
@@ -112,6 +117,7 @@ function assemble(
     folder,
     keys,
     fabric,
+    locks,
     clock,
     get membership(): Membership {
       return membership
@@ -129,10 +135,10 @@ function assemble(
       ...identity(),
       trustedCaPem: trustAnchorsPem(fabric.bundle),
     }),
-    authenticator: () => authenticatorOf({ fabric, keys, verifier, membership: () => membership }),
+    authenticator: () => authenticatorOf({ ...trusting, keys, membership: () => membership }),
     verifyPeer: (leafDer, purpose) => {
       const question = { leafDer, purpose, nowMs: clock.wallMs() }
-      const verified = verifyPeerFacts({ fabric, verifier }, question)
+      const verified = verifyPeerFacts(trusting, question)
       return isRefusal(verified) ? verified : undefined
     },
     connectAuthority: async (timeoutMs) => {
@@ -208,24 +214,24 @@ interface LeafQuestion {
   readonly nowMs: UnixMs
 }
 
+interface Trusting {
+  readonly fabric: FabricState
+  readonly locks: LockGate
+  readonly verifier: PeerVerifier
+}
+
 /** Trust bundle first, lock list second: both at every accept and dial. */
-function verifyPeerFacts(
-  by: { readonly fabric: FabricState; readonly verifier: PeerVerifier },
-  question: LeafQuestion,
-): PeerFacts | Refusal {
-  const { fabric, verifier } = by
+function verifyPeerFacts(by: Trusting, question: LeafQuestion): PeerFacts | Refusal {
+  const { fabric, locks, verifier } = by
   const { leafDer, purpose, nowMs } = question
   const verified = verifier.verify(leafDer, { bundle: fabric.bundle, purpose, nowMs })
   if (isRefusal(verified)) return verified
-  return fabric.locks.check(verified) ?? verified
+  return locks.check(verified) ?? verified
 }
 
-function authenticatorOf(parts: {
-  readonly fabric: FabricState
-  readonly keys: KeyStore
-  readonly verifier: PeerVerifier
-  readonly membership: () => Membership
-}): PeerAuthenticator {
+function authenticatorOf(
+  parts: Trusting & { readonly keys: KeyStore; readonly membership: () => Membership },
+): PeerAuthenticator {
   const identity = parts.keys.require('identity')
   const identitySigner = identity.coseSigner()
   return {

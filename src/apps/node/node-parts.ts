@@ -229,6 +229,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
       addresses,
       authorityAddress: () => member.membership.session,
       onApplied: (kinds) => applied(deps, { runtime, audit, member }, kinds),
+      onRefused: (kind, refusal) => objectRefused(deps, opened, { kind, refusal }),
       onUnreachable: (refusal) => checkTime(deps, parts, refusal),
     }),
   }
@@ -257,7 +258,7 @@ function nodeCatalog(
             ...(processes && { programs: processes }),
           },
         ),
-        ...memberFabricCommands({ notice: (kinds) => void parts().link.fetch(kinds) }),
+        ...memberFabricCommands({ notice: (kinds, locks) => noticed(parts().link, kinds, locks) }),
         policyExplainCommand(
           createPolicyExplainer({ member, engine, catalog: () => made.catalog }),
         ),
@@ -358,6 +359,36 @@ function policyPort(member: Member): Parameters<typeof createAuthorisePort>[1] {
     floor: profileOf(member.membership.profile),
   }))
   return { selfFacts: () => facts.self(), peerFacts: (authenticated) => facts.peer(authenticated) }
+}
+
+/** A lock list that came along counts at once; whatever else is named is fetched. */
+function noticed(
+  link: AuthorityLink,
+  kinds: readonly ObjectKind[],
+  locks: Uint8Array | undefined,
+): void {
+  if (!locks) return void link.fetch(kinds)
+  // Its key or era may be younger than the bundle that is held.
+  const missing = isRefusal(link.takeLocks(locks)) ? (['bundle', 'locks'] as const) : []
+  const others = kinds.filter((kind) => kind !== 'locks')
+  return void link.fetch([...new Set([...missing, ...others])])
+}
+
+/** Somebody handed in an object that is older, forked or not genuine. */
+function objectRefused(
+  deps: NodeDeps,
+  { audit, member }: Pick<Opened, 'audit' | 'member'>,
+  { kind, refusal }: { readonly kind: ObjectKind; readonly refusal: Refusal },
+): void {
+  recordSoon(audit, deps.log, {
+    type: 'refusal',
+    actor: '-',
+    target: member.membership.principal.uri,
+    action: `${kind}.apply`,
+    outcome: 'refused',
+    code: refusal.code,
+    rule: refusal.rule,
+  })
 }
 
 /** After new objects: who became unwelcome is cut off, and it is recorded. */

@@ -7,6 +7,7 @@ import { agreeOnTime, renewMembership } from './enrol.ts'
 import { nodeErrors } from './errors.ts'
 import { recordInterrupted } from './interrupted.ts'
 import { keepPort, type KeptListener, listenCandidates } from './kept-port.ts'
+import { watchLockAge } from './lock-watch.ts'
 import type { Member } from './member.ts'
 import {
   type NodeDeps,
@@ -60,6 +61,7 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
     link.start()
     parts.renewal.arm()
     const stopRefusals = recordRefusals(parts)
+    const stopWatch = watchLocks(deps, parts)
     deps.log.event('node.ready', { name: member.membership.name, address: formatHostPort(address) })
     return {
       member,
@@ -70,6 +72,7 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
       reloadCommands: () => parts.userCommands.reload(),
       stop: once(async () => {
         stopRefusals()
+        stopWatch()
         parts.renewal.stop()
         await audit.append(systemEvent(member, STOP)).catch(() => undefined)
         await link.stop()
@@ -161,6 +164,13 @@ function recordRefusals({ clock, admission }: NodeParts): () => void {
     cancel()
     admission.flush()
   }
+}
+
+function watchLocks(deps: NodeDeps, { clock, member, runtime }: NodeParts): () => void {
+  return watchLockAge({ clock, locks: member.fabric.locks }, () => {
+    const count = runtime.recheckSessions()
+    if (count > 0) deps.log.event('locks.stale', { count }, 'warn')
+  })
 }
 
 function systemEvent(member: Member, action: string): Parameters<AuditLog['append']>[0] {

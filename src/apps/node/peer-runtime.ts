@@ -43,6 +43,8 @@ export interface PeerSelf {
   readonly verifyPeer: VerifyPeer
   /** Refuses a peer whose session is open, after locks, directory or bundle changed. */
   recheck(peer: PeerFacts): Refusal | undefined
+  /** Refuses a call on an open session for what changes without an event; absent: nothing does. */
+  refuseCall?(peer: PeerFacts): Refusal | undefined
   helloState(): HelloState
 }
 
@@ -127,6 +129,8 @@ class Runtime implements PeerRuntime {
   readonly #deps: PeerRuntimeDeps
   readonly #limits: SessionLimits
   readonly #sessions = new Set<OpenSession>()
+  /** Those that are looked at whenever locks change; one that just became ready is not yet. */
+  readonly #entered = new WeakSet<PeerSession>()
   readonly #metKeys: NonNullable<PeerSessionDeps['metKeys']> = new WeakMap()
   readonly #dialler: Dialler
   readonly #resumption: Resumption | undefined
@@ -289,7 +293,7 @@ class Runtime implements PeerRuntime {
     admit: (peer: PeerFacts) => Refusal | undefined,
   ): PeerSession {
     const { clock, random, log, self, onCall } = this.#deps
-    return createPeerSession(
+    const session: PeerSession = createPeerSession(
       {
         metKeys: this.#metKeys,
         clock,
@@ -305,6 +309,7 @@ class Runtime implements PeerRuntime {
         state: self.helloState(),
         admit,
         onCall: (call: CallRequest, authenticated: Authenticated) =>
+          this.#refuseCall(session, authenticated) ??
           onCall?.(authenticated, call) ?? {
             status: 'refused',
             code: 'KOS_CATALOG_UNKNOWN',
@@ -312,15 +317,27 @@ class Runtime implements PeerRuntime {
           },
       },
     )
+    return session
+  }
+
+  /** Whoever became unwelcome during the handshake gets nothing executed that came with its end. */
+  #refuseCall(session: PeerSession, { peer }: Authenticated): CallOutcome | undefined {
+    const { self } = this.#deps
+    const refusal = this.#entered.has(session) ? self.refuseCall?.(peer) : self.recheck(peer)
+    return refusal && { status: 'refused', code: refusal.code, rule: refusal.rule }
   }
 
   #enter(open: OpenSession): OpenSession {
     this.#sessions.add(open)
+    this.#entered.add(open.session)
     this.#deps.onSession?.(open, 'opened', '')
     void open.session.closed.then((close) => {
       this.#sessions.delete(open)
       this.#deps.onSession?.(open, 'closed', close.rule)
     })
+    // Locks may have changed since the peer's certificate was looked at.
+    const refusal = this.#deps.self.recheck(open.authenticated.peer)
+    if (refusal) closeUnwelcome(open, refusal)
     return open
   }
 
@@ -331,14 +348,14 @@ class Runtime implements PeerRuntime {
       const refusal = self.recheck(open.authenticated.peer)
       if (!refusal) continue
       closed++
-      open.session.close(refusal.rule)
+      closeUnwelcome(open, refusal)
     }
     return closed
   }
 
   disconnect(uri: string, code: 'locked' | 'removed'): void {
     for (const open of this.#sessions) {
-      if (open.authenticated.peer.principal.uri === uri) open.session.close(code)
+      if (open.authenticated.peer.principal.uri === uri) open.session.close(code, 'locked')
     }
     this.#resumption?.drop((peer) => peer.principal.uri === uri)
   }
@@ -370,6 +387,11 @@ class Runtime implements PeerRuntime {
       await delay(clock, LEAVE_POLL_MS).over
     }
   }
+}
+
+/** Running calls of both sides end at once, and the peer is told why. */
+function closeUnwelcome({ session }: OpenSession, { code, rule }: Refusal): void {
+  session.close(rule, code === 'KOS_PKI_STALE' ? 'stale' : 'locked')
 }
 
 function delay(

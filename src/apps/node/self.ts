@@ -4,13 +4,14 @@ import type { PeerSelf } from './peer-runtime.ts'
 
 /** A member as its peers see it. */
 export function memberSelf(member: Member): PeerSelf {
-  const { fabric } = member
+  const { fabric, locks } = member
   return {
     profile: profileOf(member.membership.profile),
     certificateIdentity: () => member.certificateIdentity(),
     authenticator: () => member.authenticator(),
     verifyPeer: member.verifyPeer,
-    recheck: (peer) => fabric.locks.check(peer),
+    recheck: (peer) => locks.check(peer),
+    refuseCall: (peer) => locks.checkAge(peer),
     helloState: () => ({
       directory: fabric.directory.current?.object,
       manifest: fabric.manifest,

@@ -156,9 +156,9 @@ class ChannelSession implements PeerSession {
     this.#machine?.rekey()
   }
 
-  close(reason: string): void {
+  close(reason: string, goaway: GoawayReason = 'shutdown'): void {
     const refusal = refuse('KOS_SESSION_CLOSED', reason)
-    if (this.#machine) this.#machine.close(refusal, 'shutdown')
+    if (this.#machine) this.#machine.close(refusal, goaway)
     else this.#finish(refusal)
   }
 

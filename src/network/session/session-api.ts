@@ -110,6 +110,7 @@ export interface PeerSession {
    * Closes at once: running calls fail.
    *
    * @param reason - short and safe to log
+   * @param goaway - what the peer is told; `shutdown` by default
    */
-  close(reason: string): void
+  close(reason: string, goaway?: GoawayReason): void
 }

@@ -17,6 +17,8 @@ export type GoawayReason =
   | 'protocol'
   | 'flood'
   | 'dead-peer'
+  | 'locked'
+  | 'stale'
 
 /** Codes of GOAWAY. */
 export const GOAWAY_CODES: Readonly<Record<GoawayReason, number>> = {
@@ -27,6 +29,8 @@ export const GOAWAY_CODES: Readonly<Record<GoawayReason, number>> = {
   protocol: 5,
   flood: 6,
   'dead-peer': 7,
+  locked: 8,
+  stale: 9,
 }
 
 const GOAWAY_REASONS = Object.keys(GOAWAY_CODES) as readonly GoawayReason[]

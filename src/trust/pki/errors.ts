@@ -9,6 +9,7 @@ type PkiErrorCode =
   | 'KOS_PKI_OBJECT'
   | 'KOS_PKI_OLDER'
   | 'KOS_PKI_PATH'
+  | 'KOS_PKI_STALE'
   | 'KOS_PKI_STATE'
   | 'KOS_PKI_TOKEN'
 
@@ -53,6 +54,11 @@ export const pkiErrors: ErrorTable<PkiErrorCode> = defineErrors({
     message: 'No valid path leads from the certificate to a trust anchor.',
     hint: 'The rule, its clause and the depth of the refused certificate say what to correct.',
     retry: 'never',
+  },
+  KOS_PKI_STALE: {
+    message: 'The lock list is older than the profile of an end allows.',
+    hint: 'Reconnect to the authority or its standby signer: they confirm the list every 10 s.',
+    retry: 'later',
   },
   KOS_PKI_STATE: {
     message: 'The certificate authority lacks a key or has inconsistent state.',

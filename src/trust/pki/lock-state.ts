@@ -1,6 +1,6 @@
 import { type MonotonicMs, refuse, type Refusal, toBase64Url } from '../../foundation/base/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
-import { atLeast, profileOf } from '../../foundation/profiles/index.ts'
+import { atLeast, type Profile, profileOf } from '../../foundation/profiles/index.ts'
 import { verifyLockFreshness } from './lock-freshness.ts'
 import { LOCK_LIST_LIMITS, type LockList, type LockMinimum, readLockList } from './lock-list.ts'
 import { createNumberedState, type HeldObject } from './numbered-state.ts'
@@ -29,11 +29,20 @@ export interface LockState {
   /** Milliseconds since the held list was known to be the newest; infinite when it never was. */
   ageMs(now: MonotonicMs): number
   /**
+   * Fails closed when the age is beyond what one of these profiles allows. The sessions that bring
+   * fresh lists, those with an authority, are not asked for it.
+   *
+   * @param floors - the profiles of both ends
+   * @param now - the own monotonic time
+   * @returns `undefined`, or a refusal KOS_PKI_STALE
+   * @see profiles: revocation check
+   */
+  checkAge(floors: readonly Profile[], now: MonotonicMs): Refusal | undefined
+  /**
    * Refuses a locked peer, at every accept and dial and on open sessions after every change.
    * Without any list it refuses too.
    *
-   * **Security:** says nothing about age: what a profile allows, the caller compares with
-   * {@link ageMs}.
+   * **Security:** says nothing about age: that is {@link checkAge}.
    *
    * @returns `undefined`, or a refusal KOS_PKI_LOCKED with the rule `principal`, `key`, `serial`,
    *   `generation`, `floor` or `no-list`
@@ -91,6 +100,13 @@ export function createLockState(deps: { readonly trust: () => TrustBundle }): Lo
       return refusal
     },
     ageMs: (now): number => (freshAt === undefined ? Number.POSITIVE_INFINITY : now - freshAt),
+    checkAge(floors, now): Refusal | undefined {
+      const limits = floors.map(({ revocation }) => revocation.maxLockListAgeMs ?? Infinity)
+      const maxAgeMs = Math.min(...limits)
+      // Most profiles have no limit: then nothing is measured.
+      if (maxAgeMs === Infinity || this.ageMs(now) <= maxAgeMs) return undefined
+      return refuse('KOS_PKI_STALE', 'lock-list/age')
+    },
     check: (peer): Refusal | undefined => checkPeer(index, peer),
     isLocked: (uri): boolean => index?.principals.has(uri) === true,
     isTokenLocked: (tokenId): boolean => index?.tokens.has(tokenId) === true,

@@ -217,3 +217,28 @@ describe('the age of the lock list', () => {
     assert.equal(ruleOf(result), 'KOS_PKI_OBJECT freshness: no-list')
   })
 })
+
+describe('the age that profiles allow', () => {
+  const nonce = new Uint8Array(32).fill(9)
+  const first = sign({})
+  const [sec2, sec3, sec4] = [profileOf('SEC-2'), profileOf('SEC-3'), profileOf('SEC-4')]
+  const stale = 'KOS_PKI_STALE lock-list/age'
+
+  it('is that of the stricter end, to the millisecond', () => {
+    const state = createLockState({ trust: () => ca.trust })
+    state.apply(first.bytes)
+    const answer = signLockFreshness(first.object, nonce, signer)
+    state.confirm(answer, { nonce, askedAt: monotonicMs(1000) })
+    assert.equal(state.checkAge([sec3, sec4], monotonicMs(31_000)), undefined)
+    assert.equal(ruleOf(state.checkAge([sec3, sec4], monotonicMs(31_001))), stale)
+    assert.equal(ruleOf(state.checkAge([sec4, sec2], monotonicMs(31_001))), stale)
+    assert.equal(state.checkAge([sec3, sec2], monotonicMs(601_000)), undefined)
+    assert.equal(ruleOf(state.checkAge([sec2, sec3], monotonicMs(601_001))), stale)
+  })
+
+  it('is over when it was never measured, and no matter at SEC-2', () => {
+    const state = createLockState({ trust: () => ca.trust })
+    assert.equal(ruleOf(state.checkAge([sec3], monotonicMs(1))), stale)
+    assert.equal(state.checkAge([sec2, sec2], monotonicMs(1)), undefined)
+  })
+})

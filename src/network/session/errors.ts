@@ -15,6 +15,7 @@ type SessionErrorCode =
   | 'KOS_SESSION_GOAWAY'
   | 'KOS_SESSION_IDENTITY'
   | 'KOS_SESSION_INTERNAL'
+  | 'KOS_SESSION_LISTENER'
   | 'KOS_SESSION_LOST'
   | 'KOS_SESSION_MISUSE'
   | 'KOS_SESSION_NOT_READY'
@@ -105,6 +106,11 @@ export const sessionErrors: ErrorTable<SessionErrorCode> = defineErrors({
     hint: 'See the log of the peer with the id of the call.',
     retry: 'later',
   },
+  KOS_SESSION_LISTENER: {
+    message: 'The connection runs on the listener of another profile than the two peers need.',
+    hint: 'Connect to the listener of the stricter profile of the two; the directory names it.',
+    retry: 'never',
+  },
   KOS_SESSION_LOST: {
     message: 'The connection was lost while the call ran, and the call could not go on.',
     hint: 'It may have been executed: look at the state it was to change before calling again.',
@@ -122,7 +128,7 @@ export const sessionErrors: ErrorTable<SessionErrorCode> = defineErrors({
   },
   KOS_SESSION_PROFILE: {
     message: 'The security profiles of the two peers do not allow this session.',
-    hint: 'Connect to the listener of the stricter profile of the two.',
+    hint: 'See the table of who may meet whom in docs/profiles.md.',
     retry: 'never',
   },
   KOS_SESSION_PROTOCOL: {

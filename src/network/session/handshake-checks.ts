@@ -1,6 +1,18 @@
-import { equalBytes, refuse, type Refusal, type UnixMs } from '../../foundation/base/index.ts'
+import {
+  equalBytes,
+  type Principal,
+  refuse,
+  type Refusal,
+  type UnixMs,
+} from '../../foundation/base/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
-import { atLeast, type Profile, stricterOf } from '../../foundation/profiles/index.ts'
+import {
+  meeting,
+  meetingWithAuthority,
+  type Meeting,
+  type Profile,
+  type ProfileName,
+} from '../../foundation/profiles/index.ts'
 import type { AuthEvidence, PeerAuthenticator } from './authenticator.ts'
 import { type Hello, PROTOCOL_VERSION } from './hello.ts'
 import type { Role } from './key-schedule.ts'
@@ -36,18 +48,24 @@ export function refuseHello(
   return undefined
 }
 
+/** One end of a connection, for the question whether both may meet. */
+export interface OwnEnd {
+  readonly principal: Principal
+  readonly floor: Profile
+  readonly role: Role
+  /** Profile of the listener that the connection runs on. */
+  readonly transport: Profile
+}
+
 /**
- * Holds the HELLO against the verified leaf, and both floors against the transport: the level is the
- * registered profile or there is no session, and the transport is that of the stricter floor.
+ * Holds the HELLO against the verified leaf, and both floors against the listener: the level is the
+ * registered profile or there is no session, and the listener is that of the stricter floor, neither
+ * a weaker nor a stricter one.
  *
  * @returns a refusal, or `undefined` when the handshake may go on
- * @see docs/profiles.md, the matrix
+ * @see docs/profiles.md, Who may meet whom
  */
-export function refuseProfiles(
-  hello: Hello,
-  peer: PeerFacts,
-  own: { readonly own: Profile; readonly transport: Profile },
-): Refusal | undefined {
+export function refuseProfiles(hello: Hello, peer: PeerFacts, own: OwnEnd): Refusal | undefined {
   if (hello.principal.uri !== peer.principal.uri) {
     return refuse('KOS_SESSION_IDENTITY', 'hello: principal')
   }
@@ -56,17 +74,31 @@ export function refuseProfiles(
       details: { claimed: hello.profile.name, floor: peer.floor.name },
     })
   }
-  if (!own.own.ceiling.session || !peer.floor.ceiling.session) {
-    return refuse('KOS_SESSION_PROFILE', 'profile: no session')
-  }
-  const needed = stricterOf(own.own, peer.floor)
-  if (!atLeast(own.transport, needed)) {
-    return refuse('KOS_SESSION_PROFILE', 'profile: transport', {
-      remedy: `Connect to the listener of ${needed.name}.`,
-      details: { transport: own.transport.name, needed: needed.name },
+  const met = meetingOf(peer, own)
+  if (!met.may) {
+    return refuse('KOS_SESSION_PROFILE', `matrix: ${met.rule}`, {
+      details: { floor: peer.floor.name },
     })
   }
-  return undefined
+  return own.transport.name === met.listener
+    ? undefined
+    : refuseListener(own.transport.name, met.listener)
+}
+
+function refuseListener(transport: ProfileName, needed: ProfileName): Refusal {
+  return refuse('KOS_SESSION_LISTENER', `listener: ${transport} for ${needed}`, {
+    remedy: `Connect to the listener of ${needed}.`,
+    details: { transport, needed },
+  })
+}
+
+/** The authority has a listener for every floor; who it is stands in the leaf. */
+function meetingOf(peer: PeerFacts, own: OwnEnd): Meeting {
+  if (peer.principal.kind === 'authority') return meetingWithAuthority(own.floor.name)
+  if (own.principal.kind === 'authority') return meetingWithAuthority(peer.floor.name)
+  return own.role === 'dialler'
+    ? meeting(own.floor.name, peer.floor.name)
+    : meeting(peer.floor.name, own.floor.name)
 }
 
 /** What the last check of a handshake looks at. */

@@ -284,7 +284,8 @@ export class HandshakeMachine {
     const purpose = role === 'listener' ? 'client' : 'server'
     const peer = authenticator.verifyPeer(peerLeafDer, purpose, nowMs)
     if (isRefusal(peer)) return peer
-    const mismatch = refuseProfiles(hello, peer, { own: this.#own.floor, transport })
+    const { principal, floor } = this.#own
+    const mismatch = refuseProfiles(hello, peer, { principal, floor, role, transport })
     if (mismatch) return mismatch
     this.#hello = hello
     this.#peer = peer

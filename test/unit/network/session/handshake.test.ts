@@ -126,24 +126,35 @@ describe('the handshake is refused', () => {
 
   test('a profile that has no session', () => {
     const dialler = testPeer('unmanaged', PROFILES['SEC-0'])
-    assert.equal(refusal({ dialler }), 'KOS_SESSION_PROFILE profile: no session')
+    assert.equal(refusal({ dialler }), 'KOS_SESSION_PROFILE matrix: no-session')
   })
 
   test('a transport weaker than the stricter floor', () => {
     const dialler = testPeer('strict', PROFILES['SEC-3'])
     const transport = PROFILES['SEC-2']
-    assert.equal(refusal({ dialler, transport }), 'KOS_SESSION_PROFILE profile: transport')
+    const rule = 'KOS_SESSION_LISTENER listener: SEC-2 for SEC-3'
+    assert.equal(refusal({ dialler, transport }), rule)
+    assert.equal(refusal({ dialler, transport }, 'dialler'), rule)
   })
 
-  test('a stricter transport than needed is fine', () => {
-    establish(handshakePair({ transport: PROFILES['SEC-3'] }))
+  test('a transport stricter than needed', () => {
+    const rule = 'KOS_SESSION_LISTENER listener: SEC-3 for SEC-2'
+    assert.equal(refusal({ transport: PROFILES['SEC-3'] }), rule)
+  })
+
+  test('a SEC-4 end that dials one below it, which has no listener for it', () => {
+    const dialler = testPeer('critical', PROFILES['SEC-4'])
+    const rule = 'KOS_SESSION_PROFILE matrix: no-listener'
+    assert.equal(refusal({ dialler }), rule)
+    assert.equal(refusal({ dialler }, 'dialler'), rule)
   })
 
   test('a profile whose demands nobody can check', () => {
     const dialler = testPeer('critical', PROFILES['SEC-4'])
+    const listener = testPeer('critical-2', PROFILES['SEC-4'])
     const rule = 'KOS_SESSION_EVIDENCE profile: no way to check what it demands'
-    assert.equal(refusal({ dialler }), rule)
-    assert.equal(refusal({ dialler }, 'dialler'), rule)
+    assert.equal(refusal({ dialler, listener }), rule)
+    assert.equal(refusal({ dialler, listener }, 'dialler'), rule)
   })
 
   test('evidence that nobody looks at', () => {

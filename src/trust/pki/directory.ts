@@ -15,6 +15,9 @@ import { readNumberedBody } from './numbered-body.ts'
 import { createNumberedState, type HeldObject } from './numbered-state.ts'
 import type { TrustBundle } from './trust-bundle.ts'
 
+/** `host:port` of listeners, by their profile; at least one address each. */
+export type ListenerAddresses = { readonly [P in ProfileName]?: readonly string[] | undefined }
+
 /** What the authority says of one principal in the signed directory. */
 export interface DirectoryEntry {
   readonly uri: PrincipalUri
@@ -22,8 +25,10 @@ export interface DirectoryEntry {
   readonly id: string
   /** The name that people use; unique in the directory. */
   readonly name: string
-  /** `host:port` where its listener is reached. */
+  /** `host:port` where the listener of its own profile is reached. */
   readonly addresses: readonly string[]
+  /** `host:port` of its other listeners; absent: it has none. */
+  readonly listeners?: ListenerAddresses | undefined
   /** SHA-256 of the identity key's SubjectPublicKeyInfo. */
   readonly identityKeyHash: Uint8Array
   readonly profile: ProfileName
@@ -53,10 +58,23 @@ const word = zm.string().check(zm.minLength(1), zm.maxLength(128))
 const words = zm.array(word).check(zm.maxLength(MAX_FACTS))
 const principal = zm.string().check(zm.maxLength(512))
 
+const address = zm.string().check(zm.minLength(1), zm.maxLength(262))
+const someAddresses = zm.optional(zm.array(address).check(zm.minLength(1), zm.maxLength(8)))
+const listeners = zm
+  .strictObject({
+    'SEC-1': someAddresses,
+    'SEC-2': someAddresses,
+    'SEC-3': someAddresses,
+    'SEC-4': someAddresses,
+  })
+  // One spelling only: a principal without other listeners has no such field.
+  .check(zm.refine((value) => Object.keys(value).length > 0))
+
 const entrySchema = zm.strictObject({
   uri: principal,
   name: word,
-  addresses: zm.array(zm.string().check(zm.minLength(1), zm.maxLength(262))).check(zm.maxLength(8)),
+  addresses: zm.array(address).check(zm.maxLength(8)),
+  listeners: zm.optional(listeners),
   identityKeyHash: zm.instanceof(Uint8Array).check(zm.refine((hash) => hash.length === 32)),
   profile: zm.enum(PROFILE_NAMES),
   roles: words,
@@ -82,11 +100,13 @@ export function encodeDirectory(entries: readonly DirectoryEntryInput[]): CborIn
 
 function encodeEntry(entry: DirectoryEntryInput): CborInput {
   const { uri, name, addresses, identityKeyHash, profile } = entry
-  const { roles, groups, labels, owner, zone } = entry
+  const { roles, groups, labels, owner, zone, listeners = {} } = entry
+  const others = Object.entries(listeners).flatMap(([name, at]) => (at?.length ? [[name, at]] : []))
   return {
     uri,
     name,
     addresses,
+    ...(others.length > 0 && { listeners: Object.fromEntries(others) }),
     identityKeyHash,
     profile,
     roles,

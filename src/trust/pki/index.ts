@@ -10,6 +10,7 @@ export {
   type DirectoryEntryInput,
   type DirectoryState,
   encodeDirectory,
+  type ListenerAddresses,
   MAX_DIRECTORY_ENTRIES,
 } from './directory.ts'
 export { pkiErrors } from './errors.ts'

@@ -69,6 +69,37 @@ describe('the directory', () => {
     assert.ok(state.byUri(alice.uri))
   })
 
+  it('names the other listeners of a principal by profile', () => {
+    const state = empty()
+    const listeners = { 'SEC-3': ['10.0.0.7:7403'], 'SEC-4': [] }
+    state.apply(
+      sign(
+        encodeDirectory([
+          { ...camera, listeners },
+          { ...alice, listeners: {} },
+        ]),
+      ),
+    )
+    assert.deepEqual({ ...state.byName('camera-1')?.listeners }, { 'SEC-3': ['10.0.0.7:7403'] })
+    assert.equal(state.byName('alice')?.listeners, undefined)
+  })
+
+  it('refuses listeners that are none', () => {
+    const raw = { ...camera, owner: camera.owner ?? '', zone: 'north', labels: {} }
+    const bodies = [
+      {},
+      { 'SEC-0': ['10.0.0.7:7400'] },
+      { 'SEC-3': [] },
+      { 'SEC-3': [''] },
+      ['SEC-3'],
+    ]
+    for (const listeners of bodies) {
+      const result = empty().apply(sign({ entries: [{ ...raw, listeners } as CborInput] }))
+      assert.ok(isRefusal(result), JSON.stringify(listeners))
+      assert.match(result.rule, /^body: entries\.0\.listeners/)
+    }
+  })
+
   const other = 'spiffe://other.internal/user/alice'
   const cases: readonly (readonly [rule: RegExp, body: CborInput])[] = [
     [/^body: twice$/, encodeDirectory([camera, { ...alice, name: 'camera-1' }])],

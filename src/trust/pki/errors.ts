@@ -4,6 +4,7 @@ type PkiErrorCode =
   | 'KOS_PKI_BUNDLE'
   | 'KOS_PKI_CERTIFICATE'
   | 'KOS_PKI_DEVICE_ID'
+  | 'KOS_PKI_FLOOR'
   | 'KOS_PKI_ISSUE'
   | 'KOS_PKI_LOCKED'
   | 'KOS_PKI_OBJECT'
@@ -28,6 +29,11 @@ export const pkiErrors: ErrorTable<PkiErrorCode> = defineErrors({
   KOS_PKI_DEVICE_ID: {
     message: 'A device id cannot be computed from these facts.',
     hint: 'Give a MAC address of six bytes, a UUID of version 7 and the identity public key.',
+    retry: 'never',
+  },
+  KOS_PKI_FLOOR: {
+    message: 'The principal was seen with a stricter profile: a floor never falls.',
+    hint: 'Look for an authority that came back from an old backup, and for copied keys.',
     retry: 'never',
   },
   KOS_PKI_ISSUE: {

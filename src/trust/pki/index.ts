@@ -13,6 +13,12 @@ export {
   type ListenerAddresses,
   MAX_DIRECTORY_ENTRIES,
 } from './directory.ts'
+export {
+  createFloorMemory,
+  type FloorMemory,
+  type FloorSighting,
+  MAX_REMEMBERED_FLOORS,
+} from './floor-memory.ts'
 export { pkiErrors } from './errors.ts'
 export { type IssuedLeaf, type LeafRequest } from './issue-leaf.ts'
 export { KOS_IDENTITY_OID, type LeafIdentity } from './leaf-identity.ts'

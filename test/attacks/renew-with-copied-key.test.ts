@@ -27,7 +27,7 @@ test('an old generation after the new one was used locks the device, for both', 
   const stolen = await fleet.renewals.renew(renewRequest(withNewKey(copy), grant), EXPORTER)
   assertRefused(stolen, 'KOS_ENROLMENT_COPY', 'generation/older')
   assert.equal('copyOf' in stolen && stolen.copyOf, grant.principalId)
-  assert.equal(fleet.registry.principal(grant.principalId)?.state, 'locked')
+  assert.equal(fleet.registry.principal(grant.principalId)?.state, 'quarantined')
 
   // Nobody knows which of the two is the device: neither goes on, also after a restart.
   const { renewals } = fleet.restart()

@@ -8,7 +8,7 @@ export interface PrincipalView {
   readonly kind: string
   readonly name: string
   readonly profile: ProfileName
-  readonly state: 'active' | 'locked' | 'removed'
+  readonly state: 'active' | 'locked' | 'quarantined' | 'removed'
   readonly owner: string
   readonly roles: string[]
   readonly groups: string[]
@@ -32,7 +32,7 @@ export const principalView: z.ZodType<PrincipalView> = z.object({
   kind: z.string(),
   name: z.string(),
   profile: z.enum(PROFILE_NAMES),
-  state: z.enum(['active', 'locked', 'removed']),
+  state: z.enum(['active', 'locked', 'quarantined', 'removed']),
   owner: z.string(),
   roles: z.array(z.string()),
   groups: z.array(z.string()),
@@ -77,6 +77,21 @@ export const principalPatch: z.ZodType<PrincipalPatch> = z.strictObject({
     .refine((labels) => Object.keys(labels).length <= 32)
     .optional(),
   groups: z.array(name).max(32).optional(),
+})
+
+/** What `kosctl lock` sends. */
+export interface LockRequest {
+  /** Why; for the audit log. */
+  readonly reason: string
+}
+
+/** {@link LockRequest} as a schema. */
+export const lockRequest: z.ZodType<LockRequest> = z.strictObject({
+  reason: z
+    .string()
+    .min(1)
+    .max(256)
+    .refine((text) => text.isWellFormed()),
 })
 
 /** What `kosctl token create` sends. */

@@ -19,6 +19,7 @@ import { readAuditPage, verifyAudit } from './audit-service.ts'
 import type { AuthorityState } from './authority-state.ts'
 import { authorityChecks } from './checks.ts'
 import type { Hub } from './hub.ts'
+import { createLocks } from './locks.ts'
 import type { AuthorityPublisher } from './publisher.ts'
 import type { AuthorityServices } from './services.ts'
 
@@ -67,6 +68,7 @@ export function createServices(
     apiTokens: parts.apiTokens,
     sessions: hub.sessions,
     publisher,
+    locks: createLocks({ registry, publisher, disconnect: (uri) => hub.disconnect(uri) }),
     settings: {
       trustDomain,
       pin: ca.pin,

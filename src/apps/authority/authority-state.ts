@@ -29,7 +29,13 @@ import {
 import { trustAnchorsPem } from '../node/index.ts'
 import { auditOrigin } from './audit-service.ts'
 import { authorityErrors } from './errors.ts'
-import { createRegistry, type Registry, registrySchema, signedRequestSchema } from './registry.ts'
+import {
+  createRegistry,
+  type Registry,
+  quarantineSchema,
+  registrySchema,
+  signedRequestSchema,
+} from './registry.ts'
 import type { AuthorityTables } from './schema.ts'
 
 /** The authority's own name in the directory. */
@@ -119,6 +125,7 @@ function openAuthorityStore(
         { version: 2, ...registrySchema },
         { version: 3, ...auditSegments },
         { version: 4, ...signedRequestSchema },
+        { version: 5, ...quarantineSchema },
       ],
       ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
     })

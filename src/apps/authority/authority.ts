@@ -38,6 +38,7 @@ import { createRefusalLog, type RefusalLog, type RefusedRequest } from './refusa
 import { enrolmentRoutes } from './routes-enrolment.ts'
 import { createRequestNonces } from './request-nonces.ts'
 import { createRequestSignatures } from './request-signatures.ts'
+import { lockRoutes } from './routes-locks.ts'
 import { operatorRoutes } from './routes-operator.ts'
 import { sessionRoutes } from './routes-session.ts'
 import type { AuthorityServices } from './services.ts'
@@ -299,7 +300,12 @@ async function serveHttp(
   const serverDeps = {
     log: deps.log,
     admission: hub.admission,
-    routes: [...enrolmentRoutes(services), ...sessionRoutes(services), ...operatorRoutes(services)],
+    routes: [
+      ...enrolmentRoutes(services),
+      ...sessionRoutes(services),
+      ...operatorRoutes(services),
+      ...lockRoutes(services),
+    ],
     identify: createClientVerdicts({
       identify: (leafDer) => hub.identify(leafDer, 'client'),
       anchorsPem: () => trustAnchorsPem(state.ca.trust),

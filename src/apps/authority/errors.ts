@@ -7,6 +7,7 @@ type AuthorityErrorCode =
   | 'KOS_AUTHORITY_GUARD'
   | 'KOS_AUTHORITY_INTERNAL'
   | 'KOS_AUTHORITY_LISTEN'
+  | 'KOS_AUTHORITY_LOCK'
   | 'KOS_AUTHORITY_NOT_FOUND'
   | 'KOS_AUTHORITY_REQUEST'
   | 'KOS_AUTHORITY_SELF_TEST'
@@ -41,6 +42,11 @@ export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
   KOS_AUTHORITY_LISTEN: {
     message: 'The authority cannot listen on its address.',
     hint: 'Choose a free port and an address of this machine with --listen and --session.',
+    retry: 'never',
+  },
+  KOS_AUTHORITY_LOCK: {
+    message: 'The principal cannot be unlocked.',
+    hint: 'Only what an operator locked is unlocked; what is quarantined is removed and joins again.',
     retry: 'never',
   },
   KOS_AUTHORITY_NOT_FOUND: {

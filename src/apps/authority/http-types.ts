@@ -62,6 +62,7 @@ export function cbor(bytes: Uint8Array): RouteAnswer {
 }
 
 const STATUS: Partial<Record<KosErrorCode, RefusedStatus>> = {
+  KOS_AUTHORITY_LOCK: 409,
   KOS_AUTHORITY_NOT_FOUND: 404,
   KOS_AUTHORITY_REQUEST: 400,
   KOS_BASE_INVALID: 400,

@@ -1,5 +1,6 @@
 import {
   type Clock,
+  equalBytes,
   isRefusal,
   type Log,
   parsePrincipal,
@@ -124,17 +125,33 @@ export function createPublisher(
     },
     lockPrincipal: (principal: PrincipalRecord): void =>
       publishLocks(withLocked(locks(), [principal])),
+    unlockPrincipal: (principal: PrincipalRecord): boolean => {
+      const list = locks()
+      if (!list.principals.includes(principal.uri)) return false
+      publishLocks(withUnlocked(list, principal))
+      return true
+    },
     putManifest: (text: string) => putManifest(deps, series, text),
     manifestText: () => manifestText(series.require('manifest')),
   })
 }
 
+function withUnlocked(list: LockList, { uri, identitySpki }: PrincipalRecord): LockList {
+  const keyHash = sha256(identitySpki)
+  return {
+    ...list,
+    principals: list.principals.filter((locked) => locked !== uri),
+    spkis: list.spkis.filter((locked) => !equalBytes(locked, keyHash)),
+  }
+}
+
+/** What is locked stays listed: a lock changes the lock list, and nothing else has to travel. */
 function isListed(record: PrincipalRecord): boolean {
-  return record.state === 'active'
+  return record.state === 'active' || record.state === 'locked'
 }
 
 function isLocked(record: PrincipalRecord): boolean {
-  return record.state === 'locked'
+  return record.state === 'locked' || record.state === 'quarantined'
 }
 
 function entryOf(record: PrincipalRecord): DirectoryEntryInput {

@@ -78,6 +78,15 @@ export const signedRequestSchema: SchemaStep = Object.freeze({
   },
 })
 
+/** The schema step that tells what an operator locked from what was found to be copied. */
+export const quarantineSchema: SchemaStep = Object.freeze({
+  name: 'quarantined principals',
+  up: (raw: DatabaseSync): void => {
+    // Before this version nothing but a copy locked a principal.
+    raw.exec(`UPDATE principal SET state = 'quarantined' WHERE state = 'locked'`)
+  },
+})
+
 type RegistryStore = Store<AuthorityTables>
 
 /**

@@ -65,13 +65,6 @@ function principalRoutes(services: AuthorityServices): readonly Route[] {
       handle: (call) => changePrincipal(services, call),
     },
     {
-      method: 'DELETE',
-      path,
-      guard: 'operator',
-      maxBytes: 0,
-      handle: (call) => removePrincipal(services, call),
-    },
-    {
       method: 'GET',
       path: '/v1/objects',
       guard: 'member',
@@ -279,28 +272,8 @@ function mergeLabels(
   return Object.fromEntries(merged)
 }
 
-/** Removal locks the principal first: its certificate must be refused before its record is gone. */
-async function removePrincipal(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
-  const principal = named(services, call)
-  if (isRefusal(principal)) return refused(principal)
-  if (principal.id === call.caller?.id) {
-    return refused(
-      refuse('KOS_AUTHORITY_GUARD', 'remove/self', {
-        remedy: 'Ask another operator to remove this credential.',
-      }),
-    )
-  }
-  const change = { action: 'device.remove', target: principal.uri }
-  await recorded(services, { call, change }, async () => {
-    services.publisher.lockPrincipal(principal)
-    await services.registry.change(principal.id, { state: 'removed' })
-    services.publisher.refreshDirectory()
-    services.disconnect(principal.uri)
-  })
-  return json({ removed: true })
-}
-
-function named(services: AuthorityServices, call: RouteCall): PrincipalRecord | Refusal {
+/** The principal that the path names, unless it was removed. */
+export function named(services: AuthorityServices, call: RouteCall): PrincipalRecord | Refusal {
   const name = call.parameters['name'] ?? ''
   const found = services.registry.principalNamed(name) ?? services.registry.principal(name)
   return found && found.state !== 'removed'
@@ -314,7 +287,8 @@ function view(services: AuthorityServices): (record: PrincipalRecord) => unknown
   return (record) => principalViewOf(record, services.isConnected(record.uri))
 }
 
-function parseBody<T>(schema: z.ZodType<T>, body: Uint8Array): T | Refusal {
+/** Reads a JSON body. */
+export function parseBody<T>(schema: z.ZodType<T>, body: Uint8Array): T | Refusal {
   const parsed = parseJson(Buffer.from(body).toString('utf8'), MANIFEST_BODY)
   if (isRefusal(parsed)) return refuse('KOS_AUTHORITY_REQUEST', `body/${parsed.rule}`)
   const checked = validate(schema, parsed.value)

@@ -30,7 +30,7 @@ export function toPrincipalRecord(row: PrincipalRow): PrincipalRecord {
     kind: kindOf(row.kind),
     name: row.name,
     profile: profileNameOf(row.profile),
-    state: oneOf(['active', 'locked', 'removed'] as const, row.state),
+    state: oneOf(['active', 'locked', 'quarantined', 'removed'] as const, row.state),
     owner: row.owner,
     mac: row.mac,
     uuid: row.uuid,

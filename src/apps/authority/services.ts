@@ -8,6 +8,7 @@ import type {
 import type { AuditEvent } from '../../trust/audit/index.ts'
 import type { AuditMemberView, AuditPage, AuditReport, CheckView } from './api-schema.ts'
 import type { ApiTokens } from './api-tokens.ts'
+import type { Locks } from './locks.ts'
 import type { Registry } from './registry.ts'
 import type { SessionList } from './session-list.ts'
 
@@ -21,6 +22,8 @@ export interface Publisher {
   refreshDirectory(): void
   /** Signs a lock list that names one more principal; durable on return. */
   lockPrincipal(principal: PrincipalRecord): void
+  /** Signs a lock list without a principal; durable on return. `false`: it was not on it. */
+  unlockPrincipal(principal: PrincipalRecord): boolean
   /**
    * Signs and stores a new fleet manifest.
    *
@@ -43,6 +46,7 @@ export interface AuthorityServices {
   readonly joins: JoinService
   readonly renewals: RenewService
   readonly publisher: Publisher
+  readonly locks: Locks
   readonly settings: {
     readonly trustDomain: TrustDomain
     readonly pin: string

@@ -5,6 +5,7 @@ import { completionCommands } from './commands/completion.ts'
 import { devicesCommands } from './commands/devices.ts'
 import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
+import { lockCommands } from './commands/lock.ts'
 import { policyCommands } from './commands/policy.ts'
 import { sessionsCommands } from './commands/sessions.ts'
 import { shellCommands } from './commands/shell.ts'
@@ -26,6 +27,7 @@ export const KOSCTL: Program = {
   },
   commands: [
     ...devicesCommands,
+    ...lockCommands,
     ...tokenCommands,
     ...sessionsCommands,
     ...execCommands,

@@ -173,7 +173,7 @@ function otherKey(
   const isUsed = principal.generationUsed || principal.generation > 1
   const isOld = token.expiresAt <= deps.clock.wallMs()
   if (isOld || !isUsed || principal.state !== 'active') return tokenRefused('spent')
-  transaction.changePrincipal(principal.id, { state: 'locked' })
+  transaction.changePrincipal(principal.id, { state: 'quarantined' })
   return { ...refuse('KOS_ENROLMENT_COPY', 'token/other-key'), copyOf: principal.id }
 }
 

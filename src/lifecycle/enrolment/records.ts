@@ -24,7 +24,8 @@ export interface PrincipalRecord {
   readonly kind: PrincipalKind
   readonly name: string
   readonly profile: ProfileName
-  readonly state: 'active' | 'locked' | 'removed'
+  /** `locked`: by an operator, who can unlock it; `quarantined`: its keys may exist twice, for ever. */
+  readonly state: 'active' | 'locked' | 'quarantined' | 'removed'
   readonly owner: string
   readonly mac: string
   readonly uuid: string

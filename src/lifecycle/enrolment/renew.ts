@@ -106,7 +106,7 @@ function again(deps: RenewDeps, renewal: RenewCase, principal: PrincipalRecord):
 }
 
 function copied({ transaction }: RenewCase, principal: PrincipalRecord): RenewResult {
-  transaction.changePrincipal(principal.id, { state: 'locked' })
+  transaction.changePrincipal(principal.id, { state: 'quarantined' })
   return { ...refuse('KOS_ENROLMENT_COPY', 'generation/older'), copyOf: principal.id }
 }
 

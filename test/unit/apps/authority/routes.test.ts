@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { enrolmentRoutes } from '../../../../src/apps/authority/routes-enrolment.ts'
+import { lockRoutes } from '../../../../src/apps/authority/routes-locks.ts'
 import { operatorRoutes } from '../../../../src/apps/authority/routes-operator.ts'
 import { sessionRoutes } from '../../../../src/apps/authority/routes-session.ts'
 import type { AuthorityServices } from '../../../../src/apps/authority/services.ts'
@@ -50,7 +51,6 @@ const TABLE: readonly Row[] = [
     maxBytes: 16 * KIB,
     body: '{}',
   },
-  row('DELETE /v1/principals/:name', 'operator', ['operator', 'admin']),
   row('GET /v1/objects', 'member', MEMBERS),
   {
     ...row('POST /v1/tokens', 'operator', ['operator', 'admin']),
@@ -65,6 +65,12 @@ const TABLE: readonly Row[] = [
   row('GET /v1/audit/verify', 'auditor', ['auditor', 'admin']),
   row('GET /v1/audit/members', 'auditor', ['auditor', 'admin']),
   row('GET /v1/checks', 'viewer', ['viewer', 'admin']),
+  ...['lock', 'unlock'].map((verb) => ({
+    ...row(`POST /v1/principals/:name/${verb}`, 'operator', ['operator', 'admin']),
+    maxBytes: 4 * KIB,
+    body: '{}',
+  })),
+  row('DELETE /v1/principals/:name', 'operator', ['operator', 'admin']),
 ]
 
 function row(head: string, guard: string, passes: readonly Everybody[]): Row {
@@ -74,7 +80,7 @@ function row(head: string, guard: string, passes: readonly Everybody[]): Row {
 
 /** A name that nobody has, so that whoever gets through changes nothing. */
 function pathOf({ path }: Row): string {
-  return path.replace(/:(name|id|handle)$/, 'nobody')
+  return path.replace(/:(name|id|handle)/, 'nobody')
 }
 
 test('the table is the whole API', () => {
@@ -83,6 +89,7 @@ test('the table is the whole API', () => {
     ...enrolmentRoutes(services),
     ...sessionRoutes(services),
     ...operatorRoutes(services),
+    ...lockRoutes(services),
   ]
   assert.deepEqual(
     routes.map(({ method, path, guard, maxBytes }) => ({ method, path, guard, maxBytes })),

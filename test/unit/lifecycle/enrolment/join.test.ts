@@ -212,7 +212,7 @@ test('a token that is used by another key in its life locks a device in use', as
   const late = await fleet.joins.join(joinRequest(createDevice(), token), EXPORTER)
   assertRefused(late, 'KOS_ENROLMENT_COPY', 'token/other-key')
   assert.equal('copyOf' in late && late.copyOf, grant.principalId)
-  assert.equal(state(), 'locked')
+  assert.equal(state(), 'quarantined')
   const third = await fleet.joins.join(joinRequest(createDevice(), token), EXPORTER)
   assertRefused(third, 'KOS_ENROLMENT_TOKEN', 'token/spent')
 })

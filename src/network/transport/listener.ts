@@ -1,3 +1,4 @@
+import { generateKeySync } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
@@ -9,12 +10,13 @@ import {
   type Log,
   refuse,
   type Refusal,
+  Secret,
 } from '../../foundation/base/index.ts'
 import type { Profile } from '../../foundation/profiles/index.ts'
 import type { Admission, AdmissionFailure, AdmissionTicket } from '../admission/index.ts'
 import type { SecureChannel } from './channel.ts'
 import { transportErrors } from './errors.ts'
-import { leafSpkiSha256, type ListenerIdentity } from './identity.ts'
+import { leafSpkiSha256, type ListenerIdentity, type PskIdentity } from './identity.ts'
 import {
   checkSecured,
   type SecuredPeer,
@@ -67,7 +69,8 @@ export interface Listener {
   readonly address: ListenAddress | undefined
   /**
    * Shakes hands with its own TLS server, past the gate and without a socket: version, suite, group and
-   * key work as the profile says, and a weaker client is refused. Ask before {@link listen}.
+   * key work as the profile says, and weaker clients are refused, one weakness at a time. Ask before
+   * {@link listen}. A listener of pre-shared keys knows one more key meanwhile, made for the test.
    *
    * @returns `undefined`, or a refusal KOS_TRANSPORT_SELF_TEST whose rule names what is wrong: then do
    * not serve
@@ -106,8 +109,10 @@ export function createListener(
   deps: ListenerDependencies,
   options: ListenerOptions,
 ): Listener | Refusal {
-  const context = contextOf(options)
-  return isRefusal(context) ? context : new TlsListener(deps, options, context)
+  const probe = createPskProbe()
+  const probed = { ...options, identity: () => probe.admitted(options.identity()) }
+  const context = contextOf(probed)
+  return isRefusal(context) ? context : new TlsListener(deps, probed, { context, probe })
 }
 
 /** One identity in use: the options made of it, and its leaf. */
@@ -122,6 +127,45 @@ function contextOf(options: ListenerOptions): TlsContext | Refusal {
   if (isRefusal(tlsOptions)) return tlsOptions
   const trustedCaPem = identity.kind === 'psk' ? [] : identity.trustedCaPem
   return { ...tlsOptions, trustedCaPem, leafSpkiSha256: leafSpkiSha256(identity) }
+}
+
+/**
+ * A pre-shared key that exists while a listener tests itself: the keys of its devices are not for that.
+ */
+interface PskProbe {
+  readonly identity: PskIdentity
+  /** An identity that knows the probe's key as well while the test runs. */
+  admitted(identity: ListenerIdentity): ListenerIdentity
+  during<T>(test: () => Promise<T>): Promise<T>
+}
+
+function createPskProbe(): PskProbe {
+  const random = (): Buffer => Buffer.from(generateKeySync('hmac', { length: 256 }).export())
+  const identity: PskIdentity = {
+    kind: 'psk',
+    handle: `self-test-${random().toString('hex')}`,
+    key: Secret.take(random()),
+  }
+  let isOpen = false
+  return {
+    identity,
+    admitted: (own) =>
+      own.kind === 'certificate'
+        ? own
+        : {
+            kind: 'psk',
+            keyOf: (handle) =>
+              isOpen && handle === identity.handle ? identity.key : own.keyOf(handle),
+          },
+    during: async (test) => {
+      isOpen = true
+      try {
+        return await test()
+      } finally {
+        isOpen = false
+      }
+    },
+  }
 }
 
 /** An admitted socket from accept to TLS done. */
@@ -143,12 +187,19 @@ class TlsListener implements Listener {
   /** Every admitted socket, and its channel once there is one. */
   readonly #sockets = new Map<Socket, SecureChannel | undefined>()
   readonly #gone = Promise.withResolvers<undefined>()
+  readonly #probe: PskProbe
   #context: TlsContext
   #address: ListenAddress | undefined
   #draining = false
 
-  constructor(deps: ListenerDependencies, options: ListenerOptions, context: TlsContext) {
+  constructor(
+    deps: ListenerDependencies,
+    options: ListenerOptions,
+    start: { readonly context: TlsContext; readonly probe: PskProbe },
+  ) {
+    const { context } = start
     this.profile = options.profile
+    this.#probe = start.probe
     this.#deps = deps
     this.#options = options
     this.#context = context
@@ -169,7 +220,9 @@ class TlsListener implements Listener {
       this.#tls.emit('connection', stream)
     }
     const { profile } = this
-    return selfTestTls(accept, this.#deps.clock, { profile, identity: this.#options.identity() })
+    const own = this.#options.identity()
+    const identity = own.kind === 'psk' ? this.#probe.identity : own
+    return this.#probe.during(() => selfTestTls(accept, this.#deps.clock, { profile, identity }))
   }
 
   listen(): Promise<ListenAddress | Refusal> {

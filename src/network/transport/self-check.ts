@@ -1,15 +1,17 @@
+import { generateKeySync } from 'node:crypto'
 import { duplexPair, type Duplex } from 'node:stream'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { type Clock, isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { Profile, TransportRule } from '../../foundation/profiles/index.ts'
-import type { ListenerIdentity } from './identity.ts'
+import type { DiallerIdentity, PskIdentity } from './identity.ts'
 import { groupOf } from './secured-peer.ts'
 import { ALPN_PROTOCOL, tlsClientOptions } from './tls-options.ts'
 
 /** Whose enforcement is tested. */
 export interface SelfTestSubject {
   readonly profile: Profile
-  readonly identity: ListenerIdentity
+  /** Of a client that the server has to accept. */
+  readonly identity: DiallerIdentity
 }
 
 /** What a handshake agreed on. */
@@ -22,8 +24,20 @@ interface Agreed {
 
 const PROBE_TIMEOUT_MS = 3000
 
-/** A group that no profile knows. */
-const FOREIGN_GROUP = 'P-521'
+/** Every suite of TLS 1.3 that OpenSSL offers unasked. @see RFC 8446 appendix B.4 */
+const SUITES = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']
+/** Groups that some profile has, and those that clients of others offer most. */
+const GROUPS = [
+  'SecP256r1MLKEM768',
+  'SecP384r1MLKEM1024',
+  'X25519MLKEM768',
+  'X25519',
+  'P-256',
+  'P-384',
+  'P-521',
+]
+/** Signature algorithms that no profile has. */
+const FOREIGN_SIGNATURES = 'ed25519:rsa_pss_rsae_sha256:ecdsa_secp384r1_sha384'
 
 /**
  * Shakes hands with a TLS server from within the process.
@@ -43,14 +57,11 @@ export async function selfTestTls(
   if (!transport) return refuse('KOS_TRANSPORT_PROFILE', 'transport')
   const attempt = (options: ConnectionOptions): Promise<Agreed | undefined> =>
     handshake(accept, clock, options)
-  // No key of a pre-shared-key listener is at hand here: only what it must refuse can be tested.
-  if (identity.kind === 'certificate') {
-    const options = tlsClientOptions(profile, identity)
-    if (isRefusal(options)) return options
-    const wrong = wrongAgreement(await attempt(options), transport)
-    if (wrong) return failure(wrong, profile)
-  }
-  for (const [rule, options] of Object.entries(forbiddenClients(transport))) {
+  const good = tlsClientOptions(profile, identity)
+  if (isRefusal(good)) return good
+  const wrong = wrongAgreement(await attempt(good), transport)
+  if (wrong) return failure(wrong, profile)
+  for (const [rule, options] of forbiddenClients(transport, identity)) {
     if (await attempt(options)) return failure(rule, profile)
   }
   return undefined
@@ -68,22 +79,51 @@ function wrongAgreement(agreed: Agreed | undefined, transport: TransportRule): s
   return agreed.alpn === ALPN_PROTOCOL ? undefined : 'alpn'
 }
 
+type Client = readonly [rule: string, options: ConnectionOptions]
+
 /** Clients that the listener must refuse, by the rule that would be broken. */
-function forbiddenClients(transport: TransportRule): Readonly<Record<string, ConnectionOptions>> {
-  const tls13: ConnectionOptions = {
+function forbiddenClients(transport: TransportRule, identity: DiallerIdentity): readonly Client[] {
+  // Without a secure context of its own, each probe is exactly what it says; a pre-shared key stays
+  // good, so that the key is not what is refused.
+  const client: ConnectionOptions = {
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     ALPNProtocols: [ALPN_PROTOCOL],
+    ...(identity.kind === 'psk' && pskOptions(identity)),
   }
-  const otherSuite =
-    transport.cipherSuite === 'TLS_AES_256_GCM_SHA384'
-      ? 'TLS_AES_128_GCM_SHA256'
-      : 'TLS_AES_256_GCM_SHA384'
+  const suites = SUITES.filter((suite) => suite !== transport.cipherSuite)
+  const groups = GROUPS.filter((group) => !transport.groups.some((allowed) => allowed === group))
+  return [
+    ['tls-1.2-accepted', { ...client, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }],
+    ...suites.map((ciphers): Client => [`accepted: ${ciphers}`, { ...client, ciphers }]),
+    ...groups.map((group): Client => [`accepted: ${group}`, { ...client, ecdhCurve: group }]),
+    ['alpn-accepted', { ...client, ALPNProtocols: ['kos-self-test'] }],
+    ...(identity.kind === 'psk'
+      ? forbiddenKeys(client, identity)
+      : ([['signatures-accepted', { ...client, sigalgs: FOREIGN_SIGNATURES }]] as const)),
+  ]
+}
+
+function forbiddenKeys(client: ConnectionOptions, identity: PskIdentity): readonly Client[] {
+  const foreign = (): Buffer => Buffer.from(generateKeySync('hmac', { length: 256 }).export())
+  return [
+    // First: who lets it in falls back to that for other clients as well.
+    ['no-key-accepted', { ...client, pskCallback: undefined }],
+    ['handle-accepted', { ...client, ...pskOptions({ ...identity, handle: 'kos-self-test' }) }],
+    [
+      'key-accepted',
+      { ...client, pskCallback: () => ({ identity: identity.handle, psk: foreign() }) },
+    ],
+  ]
+}
+
+function pskOptions(identity: PskIdentity): ConnectionOptions {
   return {
-    'tls-1.2-accepted': { ...tls13, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' },
-    'cipher-suite-accepted': { ...tls13, ciphers: otherSuite },
-    'group-accepted': { ...tls13, ecdhCurve: FOREIGN_GROUP },
-    'alpn-accepted': { ...tls13, ALPNProtocols: ['kos-self-test'] },
+    ciphers: 'TLS_AES_128_GCM_SHA256',
+    pskCallback: () => ({
+      identity: identity.handle,
+      psk: identity.key.use((bytes) => Buffer.from(bytes)),
+    }),
   }
 }
 

@@ -13,6 +13,8 @@ export interface SessionCore {
   readonly sessionId: string
   /** Whether streams go on on another connection when this one is lost. */
   readonly resumable: boolean
+  /** Whether this end makes that connection when the peer wants to recycle this one. */
+  readonly replaceable: boolean
   readonly limits: SessionLimits
   /** What the peer lets this end do. */
   readonly granted: Grants

@@ -10,12 +10,19 @@ export {
   signTokenRequest,
   type TokenConnection,
 } from './api-token.ts'
-export type { AuthEvidence, OwnIdentity, PeerAuthenticator } from './authenticator.ts'
+export type {
+  AuthEvidence,
+  OwnIdentity,
+  PeerAuthenticator,
+  PskAuthenticator,
+  PskPeer,
+} from './authenticator.ts'
 export type { CallFailure, CallResult, DataSink, SessionCallOutcome } from './calls.ts'
 export { sessionErrors } from './errors.ts'
 export { type ByteBudget, createByteBudget } from './flow.ts'
 export { type Hello, type HelloState, type NumberedAt, PROTOCOL_VERSION } from './hello.ts'
 export type { Role } from './key-schedule.ts'
+export type { RecycleReason } from './lifetime.ts'
 export { SESSION_LIMITS, type SessionLimits } from './limits.ts'
 export { createPeerSession } from './peer-session.ts'
 export type { Grants, SessionToken } from './ready.ts'

@@ -2,6 +2,7 @@ import type { RateLimit } from '../../foundation/base/index.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
+const GIB = 1024 * MIB
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
 
@@ -47,6 +48,10 @@ export interface SessionLimits {
   readonly drainMs: number
   /** How long the streams of a lost connection wait for another one. */
   readonly resumeMs: number
+  /** Age at which the dialler replaces a connection, ± 10 %; a near expiry makes it earlier. */
+  readonly recycleMs: number
+  /** Bytes in both directions after which the dialler replaces a connection; twice as many end it. */
+  readonly recycleBytes: number
   /** Longest life of a session; the leaf's end shortens it. */
   readonly sessionLifeMs: number
   /** Age at which the MAC key of the own direction is replaced. */
@@ -78,7 +83,9 @@ export const SESSION_LIMITS: SessionLimits = Object.freeze({
   answerGraceMs: 10 * SECOND_MS,
   drainMs: 30 * SECOND_MS,
   resumeMs: 30 * SECOND_MS,
-  sessionLifeMs: 60 * MINUTE_MS,
+  recycleMs: 60 * MINUTE_MS,
+  recycleBytes: 64 * GIB,
+  sessionLifeMs: 80 * MINUTE_MS,
   rekeyIntervalMs: 10 * MINUTE_MS,
   tickMs: 20,
 })

@@ -24,6 +24,8 @@ export interface SessionMachineOptions {
   readonly established: Omit<Established, 'rest'>
   /** Whether every message needs a SEAL of its own, both ways. */
   readonly perMessage: boolean
+  /** Whether this end replaces the connection when the peer asks for it. */
+  readonly replaceable?: boolean
 }
 
 /** What the machine tells; none of it before the SEAL of its cause was verified. */

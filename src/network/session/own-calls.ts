@@ -200,9 +200,15 @@ export class OwnCalls implements CallOwner {
     this.#abandon(call, isCancelled ? RESET_CODES.cancelled : RESET_CODES.refused)
   }
 
-  /** The peer takes no more calls; those above its last stream were never looked at. */
-  goaway(lastStream: number, retryAfterMs: number): void {
+  /**
+   * The peer takes no more calls; those above its last stream were never looked at.
+   *
+   * @param isRecycle - whether it only wants another connection
+   */
+  goaway(lastStream: number, retryAfterMs: number, isRecycle: boolean): void {
     this.#goaway = { retryAfterMs }
+    // They begin on the connection that replaces this one.
+    if (isRecycle && this.#core.replaceable) return
     for (const call of this.#calls.list()) {
       if (call.stream <= lastStream) continue
       this.#calls.delete(call.stream)

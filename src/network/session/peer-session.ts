@@ -93,6 +93,7 @@ class ChannelSession implements PeerSession {
       transport: channel.connected.connection.listener,
       peerLeafDer: channel.peerLeafDer,
       localLeafHash: channel.localLeafSpkiSha256,
+      pskHandle: channel.pskHandle,
       exporter: (label, context, length) => channel.exporter(label, context, length),
       state,
       limits,
@@ -222,6 +223,7 @@ class ChannelSession implements PeerSession {
       return
     }
     machine.receive(bytes)
+    this.#lifetime?.moved(bytes.length)
     this.#armTick(machine)
     this.#holdBack(machine)
   }
@@ -264,7 +266,7 @@ class ChannelSession implements PeerSession {
   #establish(established: Established): void {
     const { rest, ...facts } = established
     const { peer, sessionId } = facts
-    const { limits, channel, role } = this.#options
+    const { limits, channel, role, onRecycleDue, onReady } = this.#options
     this.#cancelHandshakeTimer?.()
     this.#established = facts
     const authenticated = mintAuthenticated(channel.connected, { peer, sessionId })
@@ -276,6 +278,7 @@ class ChannelSession implements PeerSession {
         limits,
         established: facts,
         perMessage: facts.profile.messages.seal === 'per-message',
+        replaceable: role === 'dialler' && onRecycleDue !== undefined,
       },
       {
         onCall: (call) => this.#answer(call, authenticated),
@@ -286,11 +289,18 @@ class ChannelSession implements PeerSession {
       },
     )
     this.#machine = machine
-    machine.start()
     const { expiresAt, profile } = facts
-    this.#lifetime = new Lifetime(this.#clock, machine, { limits, profile, expiresAt })
+    this.#lifetime = new Lifetime(this.#deps, machine, {
+      limits,
+      profile,
+      expiresAt,
+      ...(role === 'dialler' && onRecycleDue && { onRecycleDue }),
+    })
     this.#lifetime.start()
     // The leaf may have ended during the handshake.
+    if (machine.closed) return
+    onReady?.(authenticated)
+    machine.start()
     if (machine.closed) return
     this.#log('session.ready', { session: sessionId, profile: profile.name })
     this.#resolveReady(authenticated)
@@ -327,7 +337,9 @@ class ChannelSession implements PeerSession {
     // Until the channel drains everything waits in the machine, joined.
     if (!machine || this.#blocked || this.#over) return
     const bytes = machine.take()
-    if (bytes) this.#blocked = !this.#channel.write(bytes)
+    if (!bytes) return
+    this.#blocked = !this.#channel.write(bytes)
+    this.#lifetime?.moved(bytes.length)
   }
 
   #armTick(machine: SessionMachine): void {

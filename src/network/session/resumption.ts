@@ -13,7 +13,9 @@ export interface ResumptionOptions {
 /** A session that still has its connection. */
 export interface LiveSession {
   readonly peer: PeerFacts
-  /** The peer says that the connection is lost. */
+  /** Whether its calls can go on on another connection. */
+  readonly resumable: boolean
+  /** The connection is given up, by this end or the peer. */
   lose(): void
 }
 
@@ -61,6 +63,20 @@ export class Resumption {
   /** Ends everything that waits. */
   close(): void {
     this.drop(() => true)
+  }
+
+  /**
+   * Gives up the connection of a session, so that the next one that gets ready goes on with its calls.
+   * Do it when that one is ready, in `onReady`: then nothing waits.
+   *
+   * @param sessionId - lower-case hexadecimal
+   * @returns false when its calls cannot move: nothing was done, let it drain
+   */
+  replace(sessionId: string): boolean {
+    const live = this.#live.get(sessionId)
+    if (!live?.resumable) return false
+    live.lose()
+    return true
   }
 
   /** A session is ready. */

@@ -8,6 +8,7 @@ import type { CallResult, DataSink, SessionCallOutcome } from './calls.ts'
 import type { ByteBudget } from './flow.ts'
 import type { Hello, HelloState } from './hello.ts'
 import type { Role } from './key-schedule.ts'
+import type { RecycleReason } from './lifetime.ts'
 import type { SessionLimits } from './limits.ts'
 import type { SessionToken } from './ready.ts'
 import type { Resumption } from './resumption.ts'
@@ -45,6 +46,16 @@ export interface PeerSessionOptions {
     call: CallRequest,
     authenticated: Authenticated,
   ) => SessionCallOutcome | Promise<SessionCallOutcome>
+  /**
+   * Told at once when both ends are ready, before a call goes either way: the moment to replace
+   * another session, see {@link Resumption.replace}.
+   */
+  readonly onReady?: (authenticated: Authenticated) => void
+  /**
+   * Told once that the connection should be replaced, by its age, its bytes or its expiry: dial again.
+   * It goes on meanwhile, and for as long as that does not succeed, up to its expiry.
+   */
+  readonly onRecycleDue?: (why: RecycleReason) => void
   /** The peer takes no more calls: dial again before it closes. */
   readonly onGoaway?: (reason: GoawayReason, retryAfterMs: number) => void
   /** The peer asks to wait with calls; `node`: on all its sessions. */

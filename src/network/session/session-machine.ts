@@ -107,7 +107,9 @@ export class SessionMachine implements CallHome {
       { perMessage, maxDataBytes: peerHello.maxDataBytes, onPending: () => events.onPending() },
     )
     const { sessionId, peer } = established
-    const core = this.#core(deps, { role, granted, sessionId, resumable: this.#resumable })
+    const resumable = this.#resumable
+    const replaceable = resumable && options.replaceable === true
+    const core = this.#core(deps, { role, granted, sessionId, resumable, replaceable })
     const { maxControlBytes } = peerHello
     this.#own = new OwnCalls(core, { maxControlBytes })
     const onCall = (call: IncomingCall): void => events.onCall(call)
@@ -119,8 +121,12 @@ export class SessionMachine implements CallHome {
   /** Goes on with calls of lost connections to this peer. */
   start(): void {
     const { peer, sessionId } = this.#established
+    const isResumable = (): boolean => this.#resumable
     this.#resumption?.enter(sessionId, {
       peer,
+      get resumable(): boolean {
+        return isResumable()
+      },
       lose: () => this.lost(refuse('KOS_SESSION_CLOSED', 'resume: replaced')),
     })
     this.#resumer.start()
@@ -145,6 +151,11 @@ export class SessionMachine implements CallHome {
   /** When the last verified batch arrived, monotonic. */
   get lastReceivedMs(): number {
     return this.#lastReceivedMs
+  }
+
+  /** SEALs written so far. */
+  get sealsSent(): number {
+    return this.#output.seals
   }
 
   /** Counters. */
@@ -339,15 +350,11 @@ export class SessionMachine implements CallHome {
 
   #core(
     deps: SessionMachineDeps,
-    session: Pick<SessionCore, 'role' | 'granted' | 'sessionId' | 'resumable'>,
+    session: Pick<SessionCore, 'role' | 'granted' | 'sessionId' | 'resumable' | 'replaceable'>,
   ): SessionCore {
     const isClosed = (): boolean => this.#closed
-    const { role, granted, sessionId, resumable } = session
     return {
-      role,
-      granted,
-      sessionId,
-      resumable,
+      ...session,
       limits: this.#limits,
       time: this.#time,
       ids: this.#ids,
@@ -525,7 +532,7 @@ export class SessionMachine implements CallHome {
     if (!reason) return this.#fault('KOS_SESSION_PROTOCOL', 'goaway: code')
     const retryAfterMs = readU32(payload, 6)
     this.#resumable &&= RESUMABLE.has(reason)
-    this.#own.goaway(readU32(payload, 0), retryAfterMs)
+    this.#own.goaway(readU32(payload, 0), retryAfterMs, reason === 'recycle')
     this.#events.onGoaway(reason, retryAfterMs)
     return this.#drain()
   }

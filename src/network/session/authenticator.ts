@@ -1,4 +1,4 @@
-import type { Principal, Refusal, UnixMs } from '../../foundation/base/index.ts'
+import type { Principal, Refusal, Secret, UnixMs } from '../../foundation/base/index.ts'
 import type { CoseSigner } from '../../foundation/codec/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import type { Profile } from '../../foundation/profiles/index.ts'
@@ -22,6 +22,36 @@ export interface OwnIdentity {
   readonly identitySigner: CoseSigner
 }
 
+/** The peer at the other end of a pre-shared key. */
+export interface PskPeer {
+  /**
+   * What stands behind the handle: `floor` is that of the listener, `tlsKeyHash` names the handle,
+   * `identityKeyHash` the device for all its handles.
+   */
+  readonly facts: PeerFacts
+  /** The authentication key of the handle: 32 bytes, derived apart from the key that TLS uses. */
+  readonly authKey: Secret
+  /**
+   * Decides once the peer proved the key; absent: welcome.
+   *
+   * @param machine - 32 bytes that tell two machines with one key apart
+   */
+  readonly admit?: ((machine: Uint8Array) => Refusal | undefined) | undefined
+}
+
+/** What the session asks about pre-shared keys. */
+export interface PskAuthenticator {
+  /** This end, and 32 bytes that its machine is known by. */
+  own(): { readonly principal: Principal; readonly machine: Uint8Array }
+  /**
+   * Finds the peer of the handle that TLS was made with, and checks the lock list.
+   *
+   * @param handle - as it stood in TLS
+   * @param nowMs - the one wall-clock reading of this decision
+   */
+  verify(handle: string, nowMs: UnixMs): PskPeer | Refusal
+}
+
 /**
  * What the session asks about identities: the port that `apps/` wires to trust/pki and the key
  * store.
@@ -29,6 +59,8 @@ export interface OwnIdentity {
 export interface PeerAuthenticator {
   /** The own identity now; asked once per handshake, so that a renewal counts for the next one. */
   own(): OwnIdentity
+  /** Pre-shared keys; absent: a connection that was made with one is refused. */
+  readonly psk?: PskAuthenticator
   /**
    * Verifies the peer's TLS leaf against the trust bundle, its validity and the lock list.
    *

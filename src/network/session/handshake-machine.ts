@@ -16,15 +16,14 @@ import {
 } from '../../foundation/base/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { type Profile, stricterOf } from '../../foundation/profiles/index.ts'
+import { BINDING_BYTES, BINDING_LABEL, encodeBinding, type MetKeys } from './auth.ts'
+import type { PeerAuthenticator } from './authenticator.ts'
 import {
-  BINDING_BYTES,
-  BINDING_LABEL,
-  encodeAuth,
-  encodeBinding,
-  type MetKeys,
-  verifyAuth,
-} from './auth.ts'
-import type { OwnIdentity, PeerAuthenticator } from './authenticator.ts'
+  type ChannelCredentials,
+  type Credentials,
+  credentialsOf,
+  type MetPeer,
+} from './credentials.ts'
 import {
   FRAME,
   FrameParser,
@@ -64,14 +63,7 @@ export interface HandshakeDeps {
 }
 
 /** What the machine is told of its connection. */
-export interface HandshakeOptions {
-  readonly role: Role
-  /** Profile of the listener that accepted, or of the dial. */
-  readonly transport: Profile
-  /** The peer's TLS leaf, DER; `undefined` on a pre-shared-key channel. */
-  readonly peerLeafDer: Uint8Array | undefined
-  /** SHA-256 of the SPKI of the own TLS leaf. */
-  readonly localLeafHash: Uint8Array | undefined
+export interface HandshakeOptions extends ChannelCredentials {
   readonly exporter: Exporter
   readonly state: HelloState
   readonly limits: SessionLimits
@@ -126,7 +118,7 @@ type State = 'new' | 'hello' | 'auth' | 'ready' | 'done' | 'failed'
 export class HandshakeMachine {
   readonly #deps: HandshakeDeps
   readonly #options: HandshakeOptions
-  readonly #own: OwnIdentity
+  readonly #own: Credentials
   readonly #parser = new FrameParser()
   #output: Uint8Array[] = []
   #state: State = 'new'
@@ -140,7 +132,7 @@ export class HandshakeMachine {
   #ownAuth: Uint8Array = NOTHING
   #helloHashes: Readonly<Record<Role, Uint8Array>> | undefined
   #hello: Hello | undefined
-  #peer: PeerFacts | undefined
+  #peer: MetPeer | undefined
   #exported: Uint8Array = NOTHING
   #keys: { readonly writer: SealWriter; readonly reader: SealReader } | undefined
   #ready: Ready | undefined
@@ -148,7 +140,7 @@ export class HandshakeMachine {
   constructor(deps: HandshakeDeps, options: HandshakeOptions) {
     this.#deps = deps
     this.#options = options
-    this.#own = deps.authenticator.own()
+    this.#own = credentialsOf(deps, options)
   }
 
   /**
@@ -273,19 +265,17 @@ export class HandshakeMachine {
   }
 
   #onHello(): Refusal | undefined {
-    const { clock, authenticator } = this.#deps
-    const { role, limits, peerLeafDer, transport } = this.#options
+    const { clock } = this.#deps
+    const { role, limits, transport } = this.#options
     this.#peerHello = this.#takeFrame()
     const hello = decodeHello(this.#peerHello.subarray(HEADER_BYTES))
     const nowMs = clock.wallMs()
     const refused = refuseHello(hello, { role, ownNonce: this.#ownNonce, nowMs, limits })
     if (refused) return refused
-    if (!peerLeafDer) return refuse('KOS_SESSION_UNSUPPORTED', 'pre-shared key')
-    const purpose = role === 'listener' ? 'client' : 'server'
-    const peer = authenticator.verifyPeer(peerLeafDer, purpose, nowMs)
+    const peer = this.#own.meet(nowMs)
     if (isRefusal(peer)) return peer
     const { principal, floor } = this.#own
-    const mismatch = refuseProfiles(hello, peer, { principal, floor, role, transport })
+    const mismatch = refuseProfiles(hello, peer.facts, { principal, floor, role, transport })
     if (mismatch) return mismatch
     this.#hello = hello
     this.#peer = peer
@@ -294,29 +284,23 @@ export class HandshakeMachine {
     return undefined
   }
 
-  #sendAuth(peer: PeerFacts): void {
-    const { authenticator } = this.#deps
+  #sendAuth(peer: MetPeer): void {
     const { role, exporter } = this.#options
     this.#exported = exporter(BINDING_LABEL, EMPTY_CONTEXT, BINDING_BYTES)
-    const binding = this.#binding(role, peer)
-    const evidence = authenticator.evidence?.(binding) ?? {}
-    const { identitySpki, identitySigner } = this.#own
-    const payload = encodeAuth(binding, { identitySpki, identitySigner, evidence })
+    const payload = peer.prove(this.#binding(role, peer))
     this.#ownAuth = this.#framed(FRAME.AUTH, payload)
     this.#output.push(this.#ownAuth)
   }
 
   /** The binding that the end with this role signs. */
-  #binding(signer: Role, peer: PeerFacts): Uint8Array {
-    const { role, localLeafHash } = this.#options
-    const own = localLeafHash ?? NOTHING
-    const isOwn = signer === role
+  #binding(signer: Role, { facts, ownLeafHash }: MetPeer): Uint8Array {
+    const isOwn = signer === this.#options.role
     this.#helloHashes ??= this.#byRole(sha256(this.#ownHello), sha256(this.#peerHello))
     const { dialler, listener } = this.#helloHashes
     return encodeBinding({
       role: signer,
-      ownLeafHash: isOwn ? own : peer.tlsKeyHash,
-      peerLeafHash: isOwn ? peer.tlsKeyHash : own,
+      ownLeafHash: isOwn ? ownLeafHash : facts.tlsKeyHash,
+      peerLeafHash: isOwn ? facts.tlsKeyHash : ownLeafHash,
       diallerHelloHash: dialler,
       listenerHelloHash: listener,
       exporter: this.#exported,
@@ -330,28 +314,25 @@ export class HandshakeMachine {
   }
 
   #onAuth(): Refusal | undefined {
-    const peer = this.#peer
-    if (!peer) return refuse('KOS_SESSION_PROTOCOL', 'handshake: no HELLO')
-    const { role } = this.#options
+    const met = this.#peer
+    if (!met) return refuse('KOS_SESSION_PROTOCOL', 'handshake: no HELLO')
     const frame = this.#takeFrame()
-    const binding = this.#binding(peerRole(role), peer)
-    const evidence = verifyAuth(frame.subarray(HEADER_BYTES), binding, {
-      keyHash: peer.identityKeyHash,
-      met: this.#deps.metKeys,
-    })
+    const binding = this.#binding(peerRole(this.#options.role), met)
+    const evidence = met.verify(frame.subarray(HEADER_BYTES), binding)
     if (isRefusal(evidence)) return evidence
     const { authenticator } = this.#deps
+    const { facts: peer } = met
     const floors = [this.#own.floor, peer.floor]
     const refused =
       refuseAdmission(floors, { evidence, binding, peer, authenticator }) ??
       this.#options.admit?.(peer)
     if (refused) return refused
-    this.#sendReady(peer, frame)
+    this.#sendReady(met, frame)
     this.#state = 'ready'
     return undefined
   }
 
-  #sendReady(peer: PeerFacts, peerAuth: Uint8Array): void {
+  #sendReady({ facts: peer, ownKeyId }: MetPeer, peerAuth: Uint8Array): void {
     const { clock } = this.#deps
     const { role, exporter, limits, resumeMs } = this.#options
     const hellos = this.#byRole(this.#ownHello, this.#peerHello)
@@ -364,7 +345,6 @@ export class HandshakeMachine {
     }
     const hash = transcriptHash(transcript)
     const keys = DirectionKeys.derive(exporter, hash)
-    const ownKeyId = this.#own.identitySigner.keyId
     const writer = new SealWriter(keys[role], { role, keyId: ownKeyId })
     const sender = { role: peerRole(role), keyId: peer.identityKeyHash }
     const reader = new SealReader(keys[peerRole(role)], sender)
@@ -390,7 +370,8 @@ export class HandshakeMachine {
 
   #onSeal(): Established | Refusal {
     const { buffer, keptStart, frameStart, payloadStart, payloadEnd } = this.#parser
-    const [keys, own, peer, peerHello] = [this.#keys, this.#ready, this.#peer, this.#hello]
+    const [keys, own, peerHello] = [this.#keys, this.#ready, this.#hello]
+    const peer = this.#peer?.facts
     if (!keys || !own || !peer || !peerHello || keptStart === frameStart) {
       return refuse('KOS_SESSION_PROTOCOL', 'handshake: empty SEAL')
     }

@@ -11,3 +11,4 @@ export {
   type KeyStore,
   type KeyStoreUnlock,
 } from './key-types.ts'
+export { seal, unseal } from './sealing.ts'

@@ -70,6 +70,17 @@ export {
   type ValidatedPath,
 } from './path-types.ts'
 export { validatePath } from './path-validate.ts'
+export {
+  derivePskKeys,
+  isPskHandle,
+  newPskHandle,
+  PSK_LIFE_MS,
+  PSK_OVERLAP_MS,
+  PSK_ROOT_BYTES,
+  pskHandleHash,
+  pskIdentity,
+  type PskKeys,
+} from './psk.ts'
 export { renewAtMs } from './renewal.ts'
 export {
   MAX_TRUST_BUNDLE_BYTES,

@@ -106,9 +106,9 @@ describe('the handshake is refused', () => {
     assert.equal(refusal({ authenticator }), 'KOS_PKI_LEAF expired')
   })
 
-  test('a pre-shared-key channel', () => {
+  test('a channel without a leaf at a certificate listener', () => {
     const handshake = { listener: { peerLeafDer: undefined } }
-    assert.equal(refusal({ handshake }), 'KOS_SESSION_UNSUPPORTED pre-shared key')
+    assert.equal(refusal({ handshake }), 'KOS_SESSION_IDENTITY channel: credentials')
   })
 
   test('another principal than the leaf says', () => {

@@ -37,7 +37,8 @@ import {
 import { nodeErrors } from './errors.ts'
 import { createFloorClock } from './floor-clock.ts'
 import type { Member } from './member.ts'
-import { type Membership, storeMembership } from './membership.ts'
+import { openFloorFile } from './floor-file.ts'
+import { keepOwnFloor, type Membership, storeMembership } from './membership.ts'
 import { OBJECT_KINDS, writeObject } from './object-files.ts'
 import { ensurePrincipalKeys, ensureTlsKey, tlsKeyName } from './principal-keys.ts'
 
@@ -99,7 +100,7 @@ const answerSchema: z.ZodType<EnrolmentAnswer> = z.strictObject({
  *
  * @returns the membership, durable; or the authority's refusal
  * @throws {@link KosError} KOS_NODE_AUTHORITY_UNREACHABLE, KOS_NODE_AUTHORITY_UNTRUSTED,
- * KOS_NODE_RESPONSE, KOS_NODE_CLOCK
+ * KOS_NODE_RESPONSE, KOS_NODE_CLOCK, KOS_NODE_FLOOR
  * @see identity: Joining
  */
 export async function joinAuthority(
@@ -108,6 +109,7 @@ export async function joinAuthority(
 ): Promise<Membership | Refusal> {
   const { keys, line } = options
   const clock = createFloorClock(deps.clock)
+  const floors = openFloorFile(deps, options)
   ensurePrincipalKeys(keys)
   const tls = ensureTlsKey(keys, 1)
   const { host, port, pin } = line
@@ -128,6 +130,7 @@ export async function joinAuthority(
     if (isRefusal(answer)) return answer
     const nowMs = clock.wallMs()
     const membership = membershipOf({ client, answer, keys, nowMs, at: { host, port, pin } })
+    keepOwnFloor(keys, floors, membership)
     for (const kind of OBJECT_KINDS) writeObject(options.folder, kind, answer[kind])
     storeMembership(keys, membership)
     return membership
@@ -260,6 +263,7 @@ function membershipOf(made: {
   const profile = parseProfileName(grant.profile)
   const fits = principal && principal.uri === verified.principal.uri && profile
   if (!fits || verified.generation !== grant.generation) throw response('grant')
+  if (verified.floor.name !== profile) throw response('grant/floor')
   return Object.freeze({
     ...made.at,
     principal,

@@ -5,6 +5,7 @@ type NodeErrorCode =
   | 'KOS_NODE_AUTHORITY_UNTRUSTED'
   | 'KOS_NODE_CLOCK'
   | 'KOS_NODE_COMMAND_FILE'
+  | 'KOS_NODE_FLOOR'
   | 'KOS_NODE_IN_USE'
   | 'KOS_NODE_LISTEN'
   | 'KOS_NODE_NOT_JOINED'
@@ -35,6 +36,11 @@ export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
   KOS_NODE_COMMAND_FILE: {
     message: 'A command file is not accepted; what was in force before stays.',
     hint: 'Correct what the rule names, and check the file: kosctl commands validate FILE',
+    retry: 'never',
+  },
+  KOS_NODE_FLOOR: {
+    message: 'The membership has a weaker profile than this node had before.',
+    hint: 'A profile never goes down: bring the newest state folder back, or join in an empty one.',
     retry: 'never',
   },
   KOS_NODE_IN_USE: {

@@ -22,8 +22,16 @@ import type { AuthorityClient, ClientIdentity } from './authority-client.ts'
 import { nodeErrors } from './errors.ts'
 import { createFabricState, type FabricState } from './fabric-state.ts'
 import { createFloorClock, type FloorClock } from './floor-clock.ts'
+import { openFloorFile } from './floor-file.ts'
+import { createFloorGate, type FloorGate, type OnFloorRefused } from './floor-gate.ts'
 import { createLockGate, type LockGate } from './lock-gate.ts'
-import { loadMembership, type Membership, storeMembership } from './membership.ts'
+import {
+  checkOwnFloor,
+  keepOwnFloor,
+  loadMembership,
+  type Membership,
+  storeMembership,
+} from './membership.ts'
 import { OBJECT_KINDS, type ObjectKind, readObject, writeObject } from './object-files.ts'
 import { trustAnchorsPem } from './trust-anchors.ts'
 
@@ -35,6 +43,8 @@ export interface Member {
   readonly fabric: FabricState
   /** What the lock list says about peers. */
   readonly locks: LockGate
+  /** What is known of the floors of peers. */
+  readonly floors: FloorGate
   /** The machine's clock, never earlier than what the authority signed. */
   readonly clock: FloorClock
   /** Start and end of the leaf in use. */
@@ -63,6 +73,8 @@ interface MemberOptions {
   readonly acceptManifest?: (manifest: NumberedObject) => Refusal | undefined
   /** Told when an object in force could not be written; without it the error is thrown. */
   readonly onKeepFailed?: (kind: ObjectKind, error: unknown) => void
+  /** Told of peers that came with a lower floor than they have. */
+  readonly onFloorRefused?: OnFloorRefused
 }
 
 /** A lock list that says nothing new is written again this often: it carries the floor of time. */
@@ -80,7 +92,8 @@ export function openMemberKeys(deps: MemberDeps, folder: string): KeyStore {
  * @param deps - clock and randomness
  * @param options - its state folder, and who takes manifests
  * @returns the member, or `undefined` when the folder holds none
- * @throws {@link KosError} KOS_NODE_STATE when kept objects are missing or do not verify
+ * @throws {@link KosError} KOS_NODE_STATE when kept objects are missing or do not verify,
+ * KOS_NODE_FLOOR when the folder had a stricter profile before
  */
 export function openMember(deps: MemberDeps, options: MemberOptions): Member | undefined {
   const keys = openMemberKeys(deps, options.folder)
@@ -105,10 +118,21 @@ function assemble(
   let membership = opened.membership
   let leaf = parseCertificate(membership.leaf)
   const clock = createFloorClock(deps.clock)
-  const fabric = loadFabric(clock, opened)
+  const memory = openFloorFile(deps, opened)
+  keepOwnFloor(keys, memory, membership)
+  let learn: () => void = () => undefined
+  const fabric = loadFabric(clock, { ...opened, onFloors: () => learn() })
+  const floors = createFloorGate({
+    memory,
+    fabric,
+    own: () => membership.principal.uri,
+    onRefused: (peer, refusal) => opened.onFloorRefused?.(peer, refusal),
+  })
+  learn = floors.learn
+  learn()
   const verifier = createPeerVerifier()
   const locks = createLockGate({ clock, locks: fabric.locks }, () => profileOf(membership.profile))
-  const trusting = { fabric, locks, verifier }
+  const trusting = { fabric, locks, floors, verifier }
   const identity = (): ClientIdentity => ({
     certificateChainPem: chainPem(membership.leaf, fabric),
     privateKeyPem: keys.require(membership.tlsKey).tlsPrivateKeyPem(),
@@ -118,6 +142,7 @@ function assemble(
     keys,
     fabric,
     locks,
+    floors,
     clock,
     get membership(): Membership {
       return membership
@@ -126,7 +151,10 @@ function assemble(
       return { notBefore: leaf.notBefore, notAfter: leaf.notAfter }
     },
     update: (next): void => {
+      checkOwnFloor(keys, memory, next)
+      // A crash in between leaves the higher membership, which is remembered at the next start.
       storeMembership(keys, next)
+      keepOwnFloor(keys, memory, next)
       membership = next
       leaf = parseCertificate(next.leaf)
     },
@@ -165,7 +193,7 @@ function assemble(
 
 function loadFabric(
   clock: FloorClock,
-  opened: MemberOptions & { readonly membership: Membership },
+  opened: MemberOptions & { readonly membership: Membership; readonly onFloors: () => void },
 ): FabricState {
   const { folder, membership } = opened
   const trust = createTrustState({ pin: membership.pin })
@@ -179,6 +207,7 @@ function loadFabric(
       clock.raise(fabric.signedAt)
       const isDue = kind === 'locks' && fabric.signedAt - keptMs >= KEEP_INTERVAL_MS
       if (isLoading || (applied === 'same' && !isDue)) return
+      if (applied === 'newer' && kind !== 'manifest') opened.onFloors()
       keepObject(opened, kind, signed)
       if (kind === 'locks') keptMs = fabric.signedAt
     },
@@ -217,16 +246,20 @@ interface LeafQuestion {
 interface Trusting {
   readonly fabric: FabricState
   readonly locks: LockGate
+  readonly floors: FloorGate
   readonly verifier: PeerVerifier
 }
 
-/** Trust bundle first, lock list second: both at every accept and dial. */
+/** Trust bundle first, lock list and floors second: all at every accept and dial. */
 function verifyPeerFacts(by: Trusting, question: LeafQuestion): PeerFacts | Refusal {
-  const { fabric, locks, verifier } = by
+  const { fabric, locks, floors, verifier } = by
   const { leafDer, purpose, nowMs } = question
   const verified = verifier.verify(leafDer, { bundle: fabric.bundle, purpose, nowMs })
   if (isRefusal(verified)) return verified
-  return locks.check(verified) ?? verified
+  const refusal = locks.check(verified) ?? floors.check(verified)
+  if (refusal) return refusal
+  floors.seen(verified)
+  return verified
 }
 
 function authenticatorOf(

@@ -8,9 +8,15 @@ import {
   zm,
 } from '../../foundation/base/index.ts'
 import { cborToPlain, decodeCbor, encodeCbor } from '../../foundation/codec/index.ts'
-import { PROFILE_NAMES, type ProfileName } from '../../foundation/profiles/index.ts'
+import {
+  PROFILE_NAMES,
+  profileOf,
+  type ProfileName,
+  refuseDowngrade,
+} from '../../foundation/profiles/index.ts'
 import type { KeyStore } from '../../trust/keys/index.ts'
 import { nodeErrors } from './errors.ts'
+import type { FloorFile } from './floor-file.ts'
 
 /** Name under which the membership is sealed in the key store. */
 const SECRET_NAME = 'membership'
@@ -72,4 +78,32 @@ export function loadMembership(keys: KeyStore): Membership | undefined {
   const principal = parsePrincipal(uri)
   if (!principal) throw nodeErrors.error('KOS_NODE_STATE', { rule: 'uri' })
   return Object.freeze({ ...rest, principal })
+}
+
+/**
+ * Holds the own profile against the highest one that this folder ever had, for this principal or for
+ * this identity key, and remembers it from now on; durable on return.
+ *
+ * @throws {@link KosError} KOS_NODE_FLOOR when it is lower; nothing is changed then
+ */
+export function keepOwnFloor(
+  keys: KeyStore,
+  floors: FloorFile,
+  { principal, profile }: Pick<Membership, 'principal' | 'profile'>,
+): void {
+  checkOwnFloor(keys, floors, { principal, profile })
+  const own = { uri: principal.uri, identityKeyHash: keys.require('identity').keyId }
+  floors.note([{ ...own, floor: profileOf(profile) }])
+}
+
+/** The check of {@link keepOwnFloor} alone. */
+export function checkOwnFloor(
+  keys: KeyStore,
+  floors: FloorFile,
+  { principal, profile }: Pick<Membership, 'principal' | 'profile'>,
+): void {
+  const own = { uri: principal.uri, identityKeyHash: keys.require('identity').keyId }
+  const floor = floors.floorOf(own)
+  if (!floor || !refuseDowngrade(floor, profileOf(profile))) return
+  throw nodeErrors.error('KOS_NODE_FLOOR', { profile, floor: floor.name })
 }

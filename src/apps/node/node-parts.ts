@@ -56,6 +56,8 @@ import { agreeOnTime } from './enrol.ts'
 import { nodeErrors } from './errors.ts'
 import { memberFabricCommands } from './fabric-commands.ts'
 import type { FloorClock } from './floor-clock.ts'
+import type { OnFloorRefused } from './floor-gate.ts'
+import { floorRecorder } from './floor-records.ts'
 import { type Member, openMember } from './member.ts'
 import type { ObjectKind } from './object-files.ts'
 import { createPeerRuntime, type PeerRuntime } from './peer-runtime.ts'
@@ -134,9 +136,11 @@ export async function openParts(deps: NodeDeps, options: NodeOptions): Promise<N
   let member: Member | undefined
   try {
     const policy = createLatePolicy(deps.log)
+    let onFloorRefused: OnFloorRefused | undefined
     member = openMember(deps, {
       folder: options.folder,
       acceptManifest: policy.accept,
+      onFloorRefused: (peer, refusal) => onFloorRefused?.(peer, refusal),
       onKeepFailed: (kind, error) => {
         deps.log.event('object.not-kept', { kind, error: String(error) }, 'error')
       },
@@ -148,6 +152,7 @@ export async function openParts(deps: NodeDeps, options: NodeOptions): Promise<N
       { ...timed, store, keys: logKeys(member) },
       { origin: logOrigin(member) },
     )
+    onFloorRefused = floorRecorder({ ...timed, audit }, member.membership.principal.uri)
     return assemble(timed, { member, engine, store, audit }, options)
   } catch (error) {
     member?.close()
@@ -397,7 +402,8 @@ function applied(
   parts: Pick<NodeParts, 'runtime' | 'audit' | 'member'>,
   kinds: readonly ObjectKind[],
 ): void {
-  const closed = kinds.includes('locks') ? parts.runtime.recheckSessions() : 0
+  const isRechecked = kinds.includes('locks') || kinds.includes('directory')
+  const closed = isRechecked ? parts.runtime.recheckSessions() : 0
   if (kinds.includes('bundle')) parts.runtime.updateIdentity()
   for (const kind of kinds) {
     recordSoon(parts.audit, deps.log, {

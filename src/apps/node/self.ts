@@ -4,13 +4,13 @@ import type { PeerSelf } from './peer-runtime.ts'
 
 /** A member as its peers see it. */
 export function memberSelf(member: Member): PeerSelf {
-  const { fabric, locks } = member
+  const { fabric, locks, floors } = member
   return {
     profile: profileOf(member.membership.profile),
     certificateIdentity: () => member.certificateIdentity(),
     authenticator: () => member.authenticator(),
     verifyPeer: member.verifyPeer,
-    recheck: (peer) => locks.check(peer),
+    recheck: (peer) => locks.check(peer) ?? floors.check(peer),
     refuseCall: (peer) => locks.checkAge(peer),
     helloState: () => ({
       directory: fabric.directory.current?.object,

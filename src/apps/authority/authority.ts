@@ -13,6 +13,7 @@ import {
   recordSoon,
   trustAnchorsPem,
 } from '../node/index.ts'
+import { apiTokenKeys, createAlertIntake } from './alert-intake.ts'
 import { createApiTokens } from './api-tokens.ts'
 import { createRequestLimit, createServices } from './authority-services.ts'
 import {
@@ -35,6 +36,7 @@ import { type HttpServer, type ServerIdentity, startHttpServer } from './http-se
 import { ensureOperator, type OperatorOutcome } from './operator.ts'
 import { type AuthorityPublisher, createPublisher } from './publisher.ts'
 import { createRefusalLog, type RefusalLog, type RefusedRequest } from './refusal-log.ts'
+import { alertRoutes } from './routes-alerts.ts'
 import { enrolmentRoutes } from './routes-enrolment.ts'
 import { createRequestNonces } from './request-nonces.ts'
 import { createRequestSignatures } from './request-signatures.ts'
@@ -297,11 +299,13 @@ async function serveHttp(
 ): Promise<HttpServer> {
   const { hub, state, services } = parts
   const kept = keptListener(options, 'api')
+  const alerts = createAlertIntake({ ...deps, findKey: apiTokenKeys(services.apiTokens) })
   const serverDeps = {
     log: deps.log,
     admission: hub.admission,
     routes: [
       ...enrolmentRoutes(services),
+      ...alertRoutes(alerts),
       ...sessionRoutes(services),
       ...operatorRoutes(services),
       ...lockRoutes(services),

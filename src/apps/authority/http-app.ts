@@ -67,7 +67,8 @@ async function serve(deps: HttpAppDeps, route: Route, context: Context<Env>): Pr
   const arrived = { context, route, socket, source: socket.remoteAddress ?? '' }
   const caller = checkCaller(deps, arrived)
   const result = caller.refused ?? checkDisk(deps, route) ?? (await handle(arrived, caller))
-  if (result.kind === 'refused' && !UNRECORDED.includes(result.status)) {
+  const isRecorded = !route.isUnrecorded
+  if (result.kind === 'refused' && isRecorded && !UNRECORDED.includes(result.status)) {
     deps.onRefused({
       actor: caller.record?.uri ?? '-',
       source: arrived.source,
@@ -115,7 +116,8 @@ function checkCaller(deps: HttpAppDeps, arrived: Arrived): Caller {
 }
 
 function checkDisk(deps: HttpAppDeps, route: Route): Refused | undefined {
-  return route.method === 'GET' || deps.canRecord() ? undefined : diskRefusal()
+  const writes = route.method !== 'GET' && !route.isUnrecorded
+  return !writes || deps.canRecord() ? undefined : diskRefusal()
 }
 
 function checkSignature(

@@ -46,6 +46,8 @@ export interface Route {
   readonly guard: Guard
   /** A route behind a certificate that brings a proof of its own instead of a signature. */
   readonly isUnsigned?: true
+  /** A route that writes nothing: it works without a disk, and its refusals are in no log. */
+  readonly isUnrecorded?: true
   /** Upper bound of the body in bytes, checked before anything else is done with it. */
   readonly maxBytes: number
   handle(call: RouteCall): RouteAnswer | Promise<RouteAnswer>

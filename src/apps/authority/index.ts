@@ -19,6 +19,7 @@ export {
   tokenCreated,
   tokenList,
 } from './api-schema.ts'
+export { type AlertList, alertList, type AlertView } from './api-schema-alerts.ts'
 export { auditOrigin } from './audit-service.ts'
 export { type AuthorityOptions, type RunningAuthority, startAuthority } from './authority.ts'
 export { authorityErrors } from './errors.ts'

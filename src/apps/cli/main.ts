@@ -1,4 +1,5 @@
 import { agentCommands } from './commands/agent.ts'
+import { alertsCommands } from './commands/alerts.ts'
 import { auditCommands } from './commands/audit.ts'
 import { commandsCommands } from './commands/commands.ts'
 import { completionCommands } from './commands/completion.ts'
@@ -30,6 +31,7 @@ export const KOSCTL: Program = {
     ...lockCommands,
     ...tokenCommands,
     ...sessionsCommands,
+    ...alertsCommands,
     ...execCommands,
     ...commandsCommands,
     ...policyCommands,

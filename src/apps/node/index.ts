@@ -8,6 +8,14 @@ export {
   reachableHosts,
 } from './addresses.ts'
 export {
+  encodeAlert,
+  isMacOf,
+  macAlert,
+  MAX_ALERT_BYTES,
+  parseAlert,
+  type SentAlert,
+} from './alert.ts'
+export {
   type AuthorityAnswer,
   type AuthorityClient,
   parseAnswer,

@@ -1,4 +1,5 @@
 /** The gate before TLS: address lists, rates, half-open limits, penalties. */
+export { parseSource } from './address.ts'
 export { type Admission, type AdmissionOptions, createAdmission } from './admission.ts'
 export { admissionErrors } from './errors.ts'
 export { type AdmissionFailure, type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from './limits.ts'

@@ -233,7 +233,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
       audit,
       addresses,
       authorityAddress: () => member.membership.session,
-      onApplied: (kinds) => applied(deps, { runtime, audit, member }, kinds),
+      onApplied: (kinds) => applied(deps, { runtime, executor, audit, member }, kinds),
       onRefused: (kind, refusal) => objectRefused(deps, opened, { kind, refusal }),
       onUnreachable: (refusal) => checkTime(deps, parts, refusal),
     }),
@@ -399,11 +399,15 @@ function objectRefused(
 /** After new objects: who became unwelcome is cut off, and it is recorded. */
 function applied(
   deps: NodeDeps,
-  parts: Pick<NodeParts, 'runtime' | 'audit' | 'member'>,
+  parts: Pick<NodeParts, 'runtime' | 'executor' | 'audit' | 'member'>,
   kinds: readonly ObjectKind[],
 ): void {
   const isRechecked = kinds.includes('locks') || kinds.includes('directory')
   const closed = isRechecked ? parts.runtime.recheckSessions() : 0
+  // Rights come from the manifest and from what the directory says of both ends.
+  const mayNarrow = kinds.includes('manifest') || kinds.includes('directory')
+  const stopped = mayNarrow ? parts.executor.recheck() : 0
+  if (stopped > 0) deps.log.event('calls.stopped', { count: stopped })
   if (kinds.includes('bundle')) parts.runtime.updateIdentity()
   for (const kind of kinds) {
     recordSoon(parts.audit, deps.log, {

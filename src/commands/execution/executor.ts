@@ -75,6 +75,13 @@ export interface Executor {
    * @throws {@link KosError} KOS_PIPELINE_SKIPPED when `authenticated` is a forgery
    */
   execute(authenticated: Authenticated, call: CallRequest): CallOutcome | Promise<CallOutcome>
+  /**
+   * Stops calls whose permission went away, after policy or the facts it decides on changed; what is
+   * still permitted is not disturbed.
+   *
+   * @returns how many were stopped
+   */
+  recheck(): number
   /** Commands that run now. */
   readonly runningCalls: number
   /** Refuses new calls, stops the running ones and resolves when all have their outcome. */
@@ -152,6 +159,13 @@ class CallExecutor implements Executor {
       this.#recorder.report(attempt, error)
       return this.#recorder.end(attempt, 'failed', failedInside)
     }
+  }
+
+  recheck(): number {
+    const { authorise } = this.#deps
+    return this.#runner.stopWhere(({ attempt, command, validated }) =>
+      authorise.refuseRunning?.(attempt.authenticated, command, validated.arguments),
+    )
   }
 
   async close(): Promise<void> {

@@ -28,6 +28,17 @@ export interface AuthorisePort {
     call: CallRequest,
     command: CommandFacts,
   ): Authorised | Refusal
+  /**
+   * Decides again, by the policy in force now, whether a call that runs may go on. Uses no rate up.
+   * Absent: what was permitted once stays so.
+   *
+   * @param canonicalArguments - as the command got them
+   */
+  refuseRunning?(
+    authenticated: Authenticated,
+    command: CommandFacts,
+    canonicalArguments: unknown,
+  ): Refusal | undefined
 }
 
 /** What the audit log gets to know of one call beyond its last stage. */

@@ -46,7 +46,7 @@ export class CallRunner {
   readonly #maxRunningPerPeer: number
   /** By name: a definition may be replaced while it runs. */
   readonly #runningOf = new Map<string, number>()
-  readonly #flights = new Set<Flight>()
+  readonly #flights = new Map<Flight, Admitted>()
   readonly #keeper = new DataKeeper()
   #running = 0
 
@@ -88,9 +88,21 @@ export class CallRunner {
 
   /** Stops every flight and waits until all have landed. */
   async stop(refusal: Refusal): Promise<void> {
-    const flights = [...this.#flights]
+    const flights = [...this.#flights.keys()]
     for (const flight of flights) flight.stop(refusal)
     await Promise.all(flights.map((flight) => flight.landed))
+  }
+
+  /** Stops the flights that a reason is found against. @returns how many */
+  stopWhere(refuse: (admitted: Admitted) => Refusal | undefined): number {
+    let stopped = 0
+    for (const [flight, admitted] of [...this.#flights]) {
+      const refusal = refuse(admitted)
+      if (!refusal) continue
+      stopped += 1
+      flight.stop(refusal)
+    }
+    return stopped
   }
 
   #launch(
@@ -107,7 +119,7 @@ export class CallRunner {
     })
     attempt.stream?.onExcess((refusal) => flight.stop(refusal))
     const stored = this.#storedCall(admitted, flight)
-    this.#flights.add(flight)
+    this.#flights.set(flight, admitted)
     peer.calls.keep(stored, attempt.startedMs)
     const waiting = flight.wait(attempt.call.signal)
     void this.#fly(admitted, flight, started).then((outcome) => {

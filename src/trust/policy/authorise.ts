@@ -32,6 +32,16 @@ export interface AuthorisePort {
     call: CallRequest,
     command: CommandFacts,
   ): Authorised | Refusal
+  /**
+   * Decides again, by the policy in force now, whether a call that runs may go on. Uses no rate up.
+   *
+   * @param canonicalArguments - as the command got them
+   */
+  refuseRunning(
+    authenticated: Authenticated,
+    command: CommandFacts,
+    canonicalArguments: unknown,
+  ): Refusal | undefined
 }
 
 /** Port: what is known of both ends of a call, from the certificate and the directory. */
@@ -41,7 +51,7 @@ export interface AuthoriseFacts {
   /** The peer: uri and floor from the verified leaf. The same frozen object while they hold. */
   peerFacts(authenticated: Authenticated): SubjectFacts | Refusal
   /** Obligations that this daemon guarantees for the call; none when absent. */
-  fulfilled?(authenticated: Authenticated, call: CallRequest): readonly Obligation[]
+  fulfilled?(authenticated: Authenticated): readonly Obligation[]
 }
 
 /**
@@ -68,7 +78,7 @@ export function createAuthorisePort(engine: PolicyEngine, facts: AuthoriseFacts)
         domain: command.domain,
         action: command.name,
         catalogEntry: command,
-        fulfilled: facts.fulfilled?.(authenticated, call),
+        fulfilled: facts.fulfilled?.(authenticated),
       })
       if (isRefusal(decision)) return decision
       if (decision.allow === 'pending') {
@@ -78,6 +88,28 @@ export function createAuthorisePort(engine: PolicyEngine, facts: AuthoriseFacts)
       const limited = engine.admit(decision, from)
       if (limited !== undefined) return limited
       return mintAuthorised(authenticated, { call, grant: decision, decideArguments: undefined })
+    },
+    refuseRunning(
+      authenticated: Authenticated,
+      command: CommandFacts,
+      canonicalArguments: unknown,
+    ): Refusal | undefined {
+      const from = facts.peerFacts(authenticated)
+      if (isRefusal(from)) return from
+      requireProven(from, authenticated)
+      const request = {
+        from,
+        to: facts.selfFacts(),
+        domain: command.domain,
+        action: command.name,
+        catalogEntry: command,
+        fulfilled: facts.fulfilled?.(authenticated),
+      }
+      const decision = engine.decide(request)
+      if (isRefusal(decision)) return decision
+      if (decision.allow !== 'pending') return undefined
+      const decided = decision.decideArguments(canonicalArguments)
+      return isRefusal(decided) ? decided : undefined
     },
   })
 }

@@ -11,6 +11,7 @@ import {
   systemClock,
   systemRandom,
 } from '../../src/foundation/base/index.ts'
+import { profileOf } from '../../src/foundation/profiles/index.ts'
 
 /** A node that listens and has a session with its authority. */
 export interface OpenNode {
@@ -44,7 +45,7 @@ export async function openNode(
   )
   context.after(() => closeNode(parts))
   const { runtime } = parts
-  const address = must(await runtime.listen([listen]))
+  const address = must(await runtime.listen(profileOf(parts.member.membership.profile), [listen]))
   parts.address = address
   parts.link.start()
   return {

@@ -1,6 +1,7 @@
 /** A joined principal whose program does what it likes: it calls and answers as the test says. */
 import assert from 'node:assert/strict'
 import { isRefusal, silentLog, systemRandom } from '../../src/foundation/base/index.ts'
+import { profileOf } from '../../src/foundation/profiles/index.ts'
 import type { CallRequest } from '../../src/foundation/pipeline/index.ts'
 import {
   createPeerRuntime,
@@ -16,7 +17,7 @@ import {
 } from '../../src/apps/node/index.ts'
 import type { CallOutcome } from '../../src/commands/execution/index.ts'
 import { createAdmission } from '../../src/network/admission/index.ts'
-import { SESSION_LIMITS } from '../../src/network/session/index.ts'
+import { SESSION_LIMITS, type SessionLimits } from '../../src/network/session/index.ts'
 import { CROWD, eventually, joinFolder, type TestFabric, type TestNode } from './fabric.ts'
 
 /** A rogue with a genuine membership. */
@@ -39,6 +40,7 @@ export async function startRogue(
     readonly onCall?: (call: CallRequest) => CallOutcome | Promise<CallOutcome>
     /** Whether its calls wait for another connection. */
     readonly resumes?: boolean
+    readonly limits?: Partial<SessionLimits>
   },
 ): Promise<Rogue> {
   const { name, onCall, resumes } = options
@@ -61,13 +63,15 @@ export async function startRogue(
       ...(resumes && { resumes }),
       ...(onCall && { onCall: (_authenticated, call) => onCall(call) }),
     },
-    SESSION_LIMITS,
+    { ...SESSION_LIMITS, ...options.limits },
   )
   context.after(async () => {
     await runtime.close()
     member.close()
   })
-  const address = must(await runtime.listen([{ host: '127.0.0.1', port: 0 }]))
+  const address = must(
+    await runtime.listen(profileOf(member.membership.profile), [{ host: '127.0.0.1', port: 0 }]),
+  )
   const at = parseHostPort(member.membership.session)
   const uri = member.fabric.directory.byName('authority')?.uri
   assert.ok(at && uri !== undefined)

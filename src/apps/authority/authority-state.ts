@@ -32,6 +32,7 @@ import { authorityErrors } from './errors.ts'
 import {
   createRegistry,
   type Registry,
+  listenersSchema,
   quarantineSchema,
   registrySchema,
   signedRequestSchema,
@@ -126,6 +127,7 @@ function openAuthorityStore(
         { version: 3, ...auditSegments },
         { version: 4, ...signedRequestSchema },
         { version: 5, ...quarantineSchema },
+        { version: 6, ...listenersSchema },
       ],
       ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
     })

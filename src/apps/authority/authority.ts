@@ -1,4 +1,5 @@
 import { isRefusal } from '../../foundation/base/index.ts'
+import type { ProfileName } from '../../foundation/profiles/index.ts'
 import type { AdmissionLimits } from '../../network/admission/index.ts'
 import {
   disagreementRecorder,
@@ -7,6 +8,9 @@ import {
   keepPort,
   type KeptListener,
   listenCandidates,
+  listenerAddresses,
+  type OpenListeners,
+  openListeners,
   plainHost,
   reachableHosts,
   recordInterrupted,
@@ -54,6 +58,8 @@ export interface AuthorityOptions extends AuthorityStateOptions {
   readonly sessionListen: HostPort
   /** Which ports were asked for; another one that is taken is replaced by a free one. */
   readonly fixedPorts: { readonly api: boolean; readonly session: boolean }
+  /** Narrows the session listeners beside that of SEC-2; absent: all. */
+  readonly listeners?: readonly ProfileName[] | undefined
   /** Host that devices are told; the listening host by default. */
   readonly advertiseHost: string | undefined
   readonly names: AuthorityNames
@@ -67,6 +73,8 @@ export interface RunningAuthority {
   readonly pin: string
   readonly api: HostPort
   readonly session: HostPort
+  /** Every session listener, by profile. */
+  readonly listeners: OpenListeners
   readonly operator: OperatorOutcome
   readonly isNew: boolean
   /** Things the operator should know, one sentence each. */
@@ -74,6 +82,8 @@ export interface RunningAuthority {
   stop(): Promise<void>
 }
 
+/** The authority meets every floor on its own listener. @see docs/profiles.md, Who may meet whom */
+const AUTHORITY_LISTENERS: readonly ProfileName[] = ['SEC-2', 'SEC-3', 'SEC-4']
 const START = 'authority.start'
 /** How far behind its own signatures the clock of an authority may be. */
 const CLOCK_SANITY_MS = 60_000
@@ -102,9 +112,14 @@ export async function startAuthority(
     await state.audit.append(systemEvent(state, 'authority.stop')).catch(() => undefined)
   })
   stack.defer(() => hub.close())
-  const session = await listenForSessions(hub, options)
+  const listeners = await listenForSessions(hub, options)
+  const session = listeners.get(AUTHORITY_PROFILE.name) ?? options.sessionListen
+  const told = (at: HostPort): readonly string[] => [formatHostPort(advertised(options, at))]
   const sessionAddress = formatHostPort(advertised(options, session))
-  publisher.setAuthorityEntry(directoryEntry(state, [sessionAddress]))
+  publisher.setAuthorityEntry({
+    ...directoryEntry(state, [sessionAddress]),
+    listeners: listenerAddresses(listeners, told),
+  })
   // The routes are made before the port is known, and name it only when they are used.
   let api: HostPort = options.listen
   const apiTokens = createApiTokens({ ...deps, ...state })
@@ -152,6 +167,7 @@ export async function startAuthority(
     pin: state.ca.pin,
     api: advertised(options, api),
     session: advertised(options, session),
+    listeners: new Map([...listeners].map(([name, at]) => [name, advertised(options, at)])),
     operator,
     isNew: state.isNew,
     warnings: warningsOf(state, operator),
@@ -268,24 +284,22 @@ function localAddress(options: AuthorityOptions, bound: HostPort): HostPort {
   return { host: local, port: bound.port }
 }
 
-function keptListener(options: AuthorityOptions, name: 'api' | 'session'): KeptListener {
-  return {
-    folder: options.folder,
-    name,
-    listen: name === 'api' ? options.listen : options.sessionListen,
-    isPortFixed: options.fixedPorts[name],
-  }
+function keptApi({ folder, listen, fixedPorts }: AuthorityOptions): KeptListener {
+  return { folder, name: 'api', listen, isPortFixed: fixedPorts.api }
 }
 
-async function listenForSessions(hub: Hub, options: AuthorityOptions): Promise<HostPort> {
-  const kept = keptListener(options, 'session')
-  const address = await hub.listen(listenCandidates(kept))
-  if (!isRefusal(address)) {
-    keepPort(kept, address.port)
-    return address
-  }
-  const { code, rule } = address
-  if (code !== 'KOS_TRANSPORT_BIND') {
+async function listenForSessions(hub: Hub, options: AuthorityOptions): Promise<OpenListeners> {
+  const open = await openListeners((...how) => hub.listen(...how), {
+    folder: options.folder,
+    floor: AUTHORITY_PROFILE,
+    listen: options.sessionListen,
+    isPortFixed: options.fixedPorts.session,
+    possible: AUTHORITY_LISTENERS,
+    wanted: options.listeners,
+  })
+  if (!isRefusal(open)) return open
+  const { code, rule } = open
+  if (code === 'KOS_TRANSPORT_SELF_TEST') {
     throw authorityErrors.error('KOS_AUTHORITY_SELF_TEST', { check: rule })
   }
   const where = formatHostPort(options.sessionListen)
@@ -298,7 +312,7 @@ async function serveHttp(
   parts: Core & { readonly services: AuthorityServices; readonly refusals: RefusalLog },
 ): Promise<HttpServer> {
   const { hub, state, services } = parts
-  const kept = keptListener(options, 'api')
+  const kept = keptApi(options)
   const alerts = createAlertIntake({ ...deps, findKey: apiTokenKeys(services.apiTokens) })
   const serverDeps = {
     log: deps.log,

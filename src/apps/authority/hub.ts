@@ -43,12 +43,13 @@ import {
   disagreementRecorder,
   FABRIC,
   type FabricState,
-  type HostPort,
   MAX_PUSHED_BYTES,
   type ObjectKind,
   type OpenSession,
+  type PeerRuntime,
   type PeerSelf,
   refusalRecorder,
+  refuseUnpinned,
   sessionRecorder,
 } from '../node/index.ts'
 import { type AuditMembers, createAuditMembers } from './audit-members.ts'
@@ -63,7 +64,8 @@ export interface Hub {
   readonly sessions: SessionList
   /** Takes over the objects that the publisher made. */
   refresh(): void
-  listen(candidates: readonly HostPort[]): Promise<HostPort | Refusal>
+  /** Opens the listener of a profile; see {@link PeerRuntime}. */
+  listen: PeerRuntime['listen']
   /** The active principal behind a leaf, or why there is none. */
   identify(leafDer: Uint8Array, purpose: 'client' | 'server'): PrincipalRecord | Refusal
   isConnected(uri: string): boolean
@@ -140,7 +142,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     auditMembers,
     sessions,
     refresh,
-    listen: (candidates) => runtime.listen(candidates),
+    listen: (...how) => runtime.listen(...how),
     identify: (leafDer, purpose) => members.identify(leafDer, purpose),
     isConnected,
     disconnect: (peer) => runtime.disconnect(peer, 'locked'),
@@ -200,10 +202,10 @@ function createHubExecutor(
           object: (kind) => publisher()[kind](),
           fresh: (nonce) =>
             signLockFreshness(publisher().lockObject(), nonce, state.ca.signers.lock.coseSigner()),
-          report: async (uri, addresses) => {
+          report: async (uri, { addresses, listeners }) => {
             const record = recordOf(uri)
             if (!record) return
-            await state.registry.change(record.id, { addresses: [...addresses] })
+            await state.registry.change(record.id, { addresses: [...addresses], listeners })
             publisher().refreshDirectory()
           },
           audit: (uri, batch) => {
@@ -343,6 +345,7 @@ function hubSelf(
       const verified = members.verify(leafDer, purpose)
       return isRefusal(verified) ? verified : undefined
     },
+    pin: (peer) => refuseUnpinned(fabric.directory, peer),
     recheck: (peer) => members.check(peer),
     helloState: () => ({ directory: fabric.directory.current?.object, updateCounter: 0 }),
   }

@@ -159,6 +159,7 @@ function entryOf(record: PrincipalRecord): DirectoryEntryInput {
     uri: record.uri,
     name: record.name,
     addresses: record.addresses,
+    listeners: record.listeners,
     identityKeyHash: sha256(record.identitySpki),
     profile: record.profile,
     roles: record.roles,

@@ -22,6 +22,7 @@ import {
 import {
   AUTHORITY_SCHEMA,
   type AuthorityTables,
+  LISTENERS_SCHEMA,
   type PrincipalRow,
   SIGNED_REQUEST_SCHEMA,
   type TokenRow,
@@ -29,7 +30,12 @@ import {
 
 /** Changes to a principal beyond those that enrolment makes. */
 export type RegistryChange = PrincipalChange &
-  Partial<Pick<PrincipalRecord, 'name' | 'labels' | 'groups' | 'roles' | 'lastSeenAt' | 'profile'>>
+  Partial<
+    Pick<
+      PrincipalRecord,
+      'name' | 'listeners' | 'labels' | 'groups' | 'roles' | 'lastSeenAt' | 'profile'
+    >
+  >
 
 /** A signed object as stored. */
 export interface StoredObject {
@@ -84,6 +90,14 @@ export const quarantineSchema: SchemaStep = Object.freeze({
   up: (raw: DatabaseSync): void => {
     // Before this version nothing but a copy locked a principal.
     raw.exec(`UPDATE principal SET state = 'quarantined' WHERE state = 'locked'`)
+  },
+})
+
+/** The schema step of members' further listeners. */
+export const listenersSchema: SchemaStep = Object.freeze({
+  name: 'listeners of members',
+  up: (raw: DatabaseSync): void => {
+    for (const statement of LISTENERS_SCHEMA) raw.exec(statement)
   },
 })
 
@@ -279,6 +293,7 @@ function changedColumns(change: RegistryChange): Partial<PrincipalRow> {
     ...(change.groups && { groups: JSON.stringify(change.groups) }),
     ...(change.labels && { labels: JSON.stringify(change.labels) }),
     ...(change.addresses && { addresses: JSON.stringify(change.addresses) }),
+    ...(change.listeners && { listeners: JSON.stringify(change.listeners) }),
     ...(change.lastSeenAt !== undefined && { last_seen_at: change.lastSeenAt }),
     ...(change.certificateNotBefore !== undefined && {
       certificate_not_before: change.certificateNotBefore,

@@ -6,13 +6,18 @@ import {
   validate,
   z,
 } from '../../foundation/base/index.ts'
-import { parseProfileName, type ProfileName } from '../../foundation/profiles/index.ts'
+import {
+  parseProfileName,
+  PROFILE_NAMES,
+  type ProfileName,
+} from '../../foundation/profiles/index.ts'
 import type {
   CertificateRecord,
   KeyUse,
   PrincipalRecord,
   TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
+import type { ListenerAddresses } from '../../trust/pki/index.ts'
 import { authorityErrors } from './errors.ts'
 import type { CertificateRow, KeyUseRow, PrincipalRow, TokenRow } from './schema.ts'
 
@@ -20,6 +25,10 @@ import type { CertificateRow, KeyUseRow, PrincipalRow, TokenRow } from './schema
 const MAX_JSON_BYTES = 1024 * 1024
 
 const texts: z.ZodType<string[]> = z.array(z.string())
+const listenerAddresses: z.ZodType<ListenerAddresses> = z.partialRecord(
+  z.enum(PROFILE_NAMES),
+  texts,
+)
 const labels: z.ZodType<Record<string, string>> = z.record(z.string(), z.string())
 
 /** Reads a stored row back into a record; a row that does not fit is corruption, not input. */
@@ -43,6 +52,7 @@ export function toPrincipalRecord(row: PrincipalRow): PrincipalRecord {
     groups: parseStored(texts, row.groups),
     labels: parseStored(labels, row.labels),
     addresses: parseStored(texts, row.addresses),
+    listeners: parseStored(listenerAddresses, row.listeners),
     createdAt: unixMs(row.created_at),
     lastSeenAt: row.last_seen_at === null ? undefined : unixMs(row.last_seen_at),
     certificateNotBefore: unixMs(row.certificate_not_before),
@@ -71,6 +81,7 @@ export function toPrincipalRow(record: PrincipalRecord): PrincipalRow {
     groups: JSON.stringify(record.groups),
     labels: JSON.stringify(record.labels),
     addresses: JSON.stringify(record.addresses),
+    listeners: JSON.stringify(record.listeners ?? {}),
     created_at: record.createdAt,
     last_seen_at: record.lastSeenAt ?? null,
     certificate_not_before: record.certificateNotBefore,

@@ -18,6 +18,7 @@ export interface PrincipalRow {
   groups: string
   labels: string
   addresses: string
+  listeners: string
   created_at: number
   last_seen_at: number | null
   certificate_not_before: number
@@ -122,6 +123,11 @@ export const AUTHORITY_SCHEMA: readonly string[] = Object.freeze([
   `CREATE TABLE signed_object (
     kind TEXT PRIMARY KEY, era INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL
   ) STRICT`,
+])
+
+/** Where the listeners of members are that are not those of their own floor. */
+export const LISTENERS_SCHEMA: readonly string[] = Object.freeze([
+  `ALTER TABLE principal ADD COLUMN listeners TEXT NOT NULL DEFAULT '{}'`,
 ])
 
 /** Tables of signed requests, as SQL statements. */

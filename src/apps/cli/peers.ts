@@ -1,4 +1,5 @@
 import { isRefusal, type Refusal, refuse, silentLog } from '../../foundation/base/index.ts'
+import type { ProfileName } from '../../foundation/profiles/index.ts'
 import { createAdmission } from '../../network/admission/index.ts'
 import { SESSION_LIMITS } from '../../network/session/index.ts'
 import type { DirectoryEntry } from '../../trust/pki/index.ts'
@@ -7,8 +8,8 @@ import {
   type Member,
   memberSelf,
   type OpenSession,
-  parseHostPort,
   type PeerRuntime,
+  routesTo,
 } from '../node/index.ts'
 import type { CliWorld } from './context.ts'
 import { cliErrors } from './errors.ts'
@@ -82,7 +83,7 @@ async function connectBy(
 ): Promise<PeerConnection> {
   if (isStale(member)) await refresh(member, STALE_TIMEOUT_MS)
   const cached = findEntry(member, name)
-  const first = cached ? await dialEntry(runtime, cached) : undefined
+  const first = cached ? await dialEntry(member.membership.profile, runtime, cached) : undefined
   if (cached && first && !isRefusal(first)) return { open: first, entry: cached }
   const isFresh = await refresh(member, AUTHORITY_TIMEOUT_MS)
   // A new bundle may name another intermediate.
@@ -93,7 +94,7 @@ async function connectBy(
       ? cliErrors.error('KOS_CLI_UNKNOWN_PEER', { name })
       : cliErrors.error('KOS_CLI_UNREACHABLE', { name, rule: 'directory' })
   }
-  const open = await dialEntry(runtime, entry)
+  const open = await dialEntry(member.membership.profile, runtime, entry)
   if (!isRefusal(open)) return { open, entry }
   const address = entry.addresses[0] ?? '-'
   throw cliErrors.error('KOS_CLI_UNREACHABLE', { name, address, rule: open.rule })
@@ -106,13 +107,14 @@ export function findEntry(member: Member, name: string): DirectoryEntry | undefi
 }
 
 async function dialEntry(
+  floor: ProfileName,
   runtime: PeerRuntime,
   entry: DirectoryEntry,
 ): Promise<OpenSession | Refusal> {
   let last: Refusal = refuse('KOS_CLI_UNREACHABLE', 'no-address')
-  for (const address of entry.addresses) {
-    const at = parseHostPort(address)
-    if (!at) continue
+  const routes = routesTo(floor, entry)
+  if (isRefusal(routes)) return routes
+  for (const at of routes) {
     const open = await runtime.dial(at, entry.uri)
     if (!isRefusal(open)) return open
     last = open

@@ -8,13 +8,16 @@ import {
   type Refusal,
 } from '../../foundation/base/index.ts'
 import type { CborInput } from '../../foundation/codec/index.ts'
+import type { ProfileName } from '../../foundation/profiles/index.ts'
 import { createBackoff } from '../../network/transport/index.ts'
 import type { AuditLog, ForwardBatch } from '../../trust/audit/index.ts'
-import { parseHostPort } from './addresses.ts'
+import type { ListenerAddresses } from '../../trust/pki/index.ts'
+import { formatHostPort, parseHostPort } from './addresses.ts'
 import { FABRIC, FORWARD_BOUNDS } from './fabric-commands.ts'
 import type { FabricState } from './fabric-state.ts'
 import { OBJECT_KINDS, type ObjectKind } from './object-files.ts'
-import type { OpenSession, PeerRuntime } from './peer-runtime.ts'
+import type { OpenSession, PeerAddress, PeerRuntime } from './peer-runtime.ts'
+import { routesTo } from './routes.ts'
 
 /** How often audit entries are forwarded and the lock list's age is measured. */
 const FORWARD_INTERVAL_MS = 2000
@@ -36,6 +39,10 @@ export interface AuthorityLinkDeps {
   readonly audit: AuditLog
   /** host:port under which peers reach this member. */
   addresses(): readonly string[]
+  /** Those of the other listeners, by profile. */
+  listeners(): ListenerAddresses
+  /** The own floor. */
+  floor(): ProfileName
   /** host:port of the authority's session listener, as it was told at joining. */
   authorityAddress(): string
   /** Told when objects took effect. */
@@ -124,9 +131,9 @@ class Link implements AuthorityLink {
     const authority = entries?.find(({ kind }) => kind === 'authority')
     let last: Refusal = refuse('KOS_NODE_STATE', 'authority-address')
     if (!authority) return last
-    for (const address of new Set([...authority.addresses, this.#deps.authorityAddress()])) {
-      const at = parseHostPort(address)
-      if (!at) continue
+    const routes = routesTo(this.#deps.floor(), authority)
+    if (isRefusal(routes)) return routes
+    for (const at of this.#withTold(routes)) {
       const opened = await runtime.dial(at, authority.uri)
       if (!isRefusal(opened)) return opened
       last = opened
@@ -134,10 +141,18 @@ class Link implements AuthorityLink {
     return last
   }
 
+  /** The address of joining is that of the listener for the own floor. */
+  #withTold(routes: readonly PeerAddress[]): readonly PeerAddress[] {
+    const told = this.#deps.authorityAddress()
+    const at = parseHostPort(told)
+    if (!at || routes.some((route) => formatHostPort(route) === told)) return routes
+    return [...routes, { ...at, profile: this.#deps.floor() }]
+  }
+
   /** After every connect: what changed meanwhile, where we are, what was recorded. */
   async #catchUp(): Promise<void> {
     await this.fetch(OBJECT_KINDS)
-    await this.#call(FABRIC.report, { addresses: [...this.#deps.addresses()] })
+    await this.#call(FABRIC.report, reportOf(this.#deps))
     await this.#measureAge()
     await this.forward()
   }
@@ -245,6 +260,16 @@ class Link implements AuthorityLink {
     await Promise.race([this.forward(), this.#pause(LAST_FORWARD_MS)])
     this.#isStopped = true
     for (const cancel of this.#timers) cancel()
+  }
+}
+
+function reportOf(deps: Pick<AuthorityLinkDeps, 'addresses' | 'listeners'>): CborInput {
+  const listeners = Object.entries(deps.listeners()).flatMap(([name, at]) =>
+    at?.length ? [[name, [...at]] as const] : [],
+  )
+  return {
+    addresses: [...deps.addresses()],
+    ...(listeners.length > 0 && { listeners: Object.fromEntries(listeners) }),
   }
 }
 

@@ -1,7 +1,9 @@
 import { isRefusal, type Refusal, refuse, z } from '../../foundation/base/index.ts'
 import { MAX_CWT_BYTES } from '../../foundation/codec/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
+import { PROFILE_NAMES, profileOf } from '../../foundation/profiles/index.ts'
 import { type Command, defineCommand } from '../../commands/catalog/index.ts'
+import type { ListenerAddresses } from '../../trust/pki/index.ts'
 import { type ForwardBatch, forwardBatchSchema } from '../../trust/audit/index.ts'
 import { parseHostPort } from './addresses.ts'
 import { OBJECT_KINDS, type ObjectKind } from './object-files.ts'
@@ -9,6 +11,9 @@ import { OBJECT_KINDS, type ObjectKind } from './object-files.ts'
 /** Bounds of what one forwarded batch carries, so that it fits into one call. */
 export const FORWARD_BOUNDS: { readonly maxEntries: number; readonly maxBytes: number } =
   Object.freeze({ maxEntries: 48, maxBytes: 8 * 1024 })
+
+/** The profiles that have a listener. */
+const LISTENING = PROFILE_NAMES.filter((name) => profileOf(name).transport !== undefined)
 
 /** Name of every command that holds the fabric together. */
 export const FABRIC = {
@@ -20,6 +25,14 @@ export const FABRIC = {
   notice: 'fabric.push.notice',
 } as const
 
+/** Where a member says that it is reached. */
+export interface ReportedReach {
+  /** `host:port` of the listener of its own floor. */
+  readonly addresses: readonly string[]
+  /** Of its other listeners, by profile. */
+  readonly listeners: ListenerAddresses
+}
+
 /** What the authority answers to its members. */
 export interface AuthorityPort {
   /** The signed object in force. */
@@ -27,7 +40,7 @@ export interface AuthorityPort {
   /** Says that the lock list in force is the newest, for a member's nonce. */
   fresh(nonce: Uint8Array): Uint8Array
   /** Takes the addresses under which a member is reached. */
-  report(uri: string, addresses: readonly string[]): Promise<void>
+  report(uri: string, reach: ReportedReach): Promise<void>
   /** Takes entries of a member's audit log; says which index it expects next. */
   audit(uri: string, batch: ForwardBatch): Promise<{ readonly nextIndex: number } | Refusal>
   /** A token that a member presents to one other node, good for ten minutes. */
@@ -107,13 +120,19 @@ function freshCommand(port: AuthorityPort): Command {
   })
 }
 
+const addresses = z.array(address).max(8)
+const reportSchema = z.strictObject({
+  addresses,
+  listeners: z.partialRecord(z.enum(LISTENING), addresses.min(1)).optional(),
+})
+
 function reportCommand(port: AuthorityPort): Command {
   return defineCommand({
     name: FABRIC.report,
     domain: 'fabric',
     summary: 'Takes the addresses of a member',
     description: 'Keeps the addresses under which the caller is reached, for the directory.',
-    argumentSchema: z.strictObject({ addresses: z.array(address).max(8) }),
+    argumentSchema: reportSchema,
     resultSchema: z.strictObject({}),
     positional: [],
     permission: FABRIC.report,
@@ -122,8 +141,8 @@ function reportCommand(port: AuthorityPort): Command {
     examples: [
       { purpose: 'Report one address.', arguments: { addresses: ['192.0.2.7:7402'] }, result: {} },
     ],
-    run: async (context, { addresses }) => {
-      await port.report(context.peer.principal.uri, addresses)
+    run: async (context, { addresses, listeners = {} }) => {
+      await port.report(context.peer.principal.uri, { addresses, listeners })
       return {}
     },
   })

@@ -36,6 +36,7 @@ export type { FloorClock } from './floor-clock.ts'
 export { recordInterrupted } from './interrupted.ts'
 export { keepPort, type KeptListener, listenCandidates } from './kept-port.ts'
 export { type Member, openMember, openMemberKeys } from './member.ts'
+export { listenerAddresses, type OpenListeners, openListeners } from './listeners.ts'
 export { loadMembership, type Membership, storeMembership } from './membership.ts'
 export { type RunningNode, startNode } from './node.ts'
 export type { NodeDeps, NodeOptions } from './node-parts.ts'
@@ -43,10 +44,12 @@ export { OBJECT_KINDS, type ObjectKind, writeObject, writePrivate } from './obje
 export {
   createPeerRuntime,
   type OpenSession,
+  type PeerAddress,
   type PeerRuntime,
   type PeerSelf,
 } from './peer-runtime.ts'
 export { createPolicyFacts, directoryFacts } from './policy-facts.ts'
+export { refuseUnpinned } from './pins.ts'
 export { ensurePrincipalKeys, ensureTlsKey, tlsKeyName } from './principal-keys.ts'
 export {
   callLog,
@@ -55,6 +58,7 @@ export {
   refusalRecorder,
   sessionRecorder,
 } from './recorders.ts'
+export { routesTo } from './routes.ts'
 export { memberSelf } from './self.ts'
 export { readCheckpoint, type SeenCheckpoint, writeCheckpoint } from './seen-checkpoint.ts'
 export { secretFoldersOf } from './user-commands.ts'

@@ -6,7 +6,7 @@ import {
   type Random,
   type Refusal,
 } from '../../foundation/base/index.ts'
-import { profileOf } from '../../foundation/profiles/index.ts'
+import { profileOf, type ProfileName } from '../../foundation/profiles/index.ts'
 import { openStore, type Store, storageErrors } from '../../foundation/storage/index.ts'
 import {
   type Catalog,
@@ -50,7 +50,7 @@ import {
   createPolicyEngine,
   type PolicyEngine,
 } from '../../trust/policy/index.ts'
-import { formatHostPort, type HostPort, reachableHosts } from './addresses.ts'
+import { formatHostPort, type HostPort, parseHostPort, reachableHosts } from './addresses.ts'
 import { type AuthorityLink, createAuthorityLink } from './authority-link.ts'
 import { agreeOnTime } from './enrol.ts'
 import { nodeErrors } from './errors.ts'
@@ -58,6 +58,7 @@ import { memberFabricCommands } from './fabric-commands.ts'
 import type { FloorClock } from './floor-clock.ts'
 import type { OnFloorRefused } from './floor-gate.ts'
 import { floorRecorder } from './floor-records.ts'
+import { listenerAddresses, type OpenListeners } from './listeners.ts'
 import { type Member, openMember } from './member.ts'
 import type { ObjectKind } from './object-files.ts'
 import { createPeerRuntime, type PeerRuntime } from './peer-runtime.ts'
@@ -89,6 +90,8 @@ export interface NodeOptions {
   readonly listen: HostPort
   /** Whether the port was asked for; otherwise a taken default port is replaced by a free one. */
   readonly isPortFixed: boolean
+  /** Narrows the listeners beside that of the own floor; absent: all that the floor may have. */
+  readonly listeners?: readonly ProfileName[] | undefined
   /** host:port that peers are told; the listener's own by default. */
   readonly advertise: string | undefined
   /** Folder that `files.list` and `files.read` offer as `share`. */
@@ -118,7 +121,9 @@ export interface NodeParts {
   readonly userCommands: UserCommands
   readonly link: AuthorityLink
   readonly renewal: RenewalSchedule
+  /** Of the listener of the own floor. */
   address: HostPort | undefined
+  listeners: OpenListeners
   addresses(): readonly string[]
 }
 
@@ -220,6 +225,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
     runtime,
     addresses,
     address: undefined,
+    listeners: new Map(),
     renewal: createRenewalSchedule({
       ...deps,
       member,
@@ -232,6 +238,8 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
       fabric: member.fabric,
       audit,
       addresses,
+      listeners: () => listenerAddresses(parts.listeners, (at) => reachedAt(options, at)),
+      floor: () => member.membership.profile,
       authorityAddress: () => member.membership.session,
       onApplied: (kinds) => applied(deps, { runtime, executor, audit, member }, kinds),
       onRefused: (kind, refusal) => objectRefused(deps, opened, { kind, refusal }),
@@ -300,8 +308,13 @@ function createNodeExecutor(deps: TimedDeps, opened: Opened, catalog: Catalog): 
 function advertisedAddresses(options: NodeOptions, bound: HostPort | undefined): readonly string[] {
   const { advertise } = options
   if (advertise !== undefined) return [advertise]
-  if (!bound) return []
-  const { host, port } = bound
+  return bound ? reachedAt(options, bound) : []
+}
+
+/** Who is told of one address is told of all listeners at that host. */
+function reachedAt({ advertise }: NodeOptions, { host, port }: HostPort): readonly string[] {
+  const told = advertise === undefined ? undefined : parseHostPort(advertise)
+  if (told) return [formatHostPort({ host: told.host, port })]
   return reachableHosts(host).map((reached) => formatHostPort({ host: reached, port }))
 }
 

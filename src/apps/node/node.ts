@@ -1,12 +1,13 @@
 import { mkdirSync } from 'node:fs'
 import { type CancelTimer, isRefusal } from '../../foundation/base/index.ts'
+import { listenersOf, profileOf } from '../../foundation/profiles/index.ts'
 import type { AuditLog } from '../../trust/audit/index.ts'
 import { formatHostPort, type HostPort } from './addresses.ts'
 import type { AuthorityLink } from './authority-link.ts'
 import { agreeOnTime, renewMembership } from './enrol.ts'
 import { nodeErrors } from './errors.ts'
 import { recordInterrupted } from './interrupted.ts'
-import { keepPort, type KeptListener, listenCandidates } from './kept-port.ts'
+import { type OpenListeners, openListeners } from './listeners.ts'
 import { watchLockAge } from './lock-watch.ts'
 import type { Member } from './member.ts'
 import {
@@ -22,7 +23,9 @@ import { defaultCommandsFolder } from './user-commands-catalog.ts'
 /** A running node. */
 export interface RunningNode {
   readonly member: Member
+  /** Of the listener of the own floor. */
   readonly address: HostPort
+  readonly listeners: OpenListeners
   readonly audit: AuditLog
   readonly link: AuthorityLink
   readonly sessions: ReadonlySet<OpenSession>
@@ -56,8 +59,10 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
     await compareClock(deps, member)
     await ensureValid(parts)
     parts.userCommands.start()
-    const address = await serve(parts, options)
+    const listeners = await serve(parts, options)
+    const address = [...listeners.values()][0] ?? options.listen
     parts.address = address
+    parts.listeners = listeners
     link.start()
     parts.renewal.arm()
     const stopRefusals = recordRefusals(parts)
@@ -66,6 +71,7 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
     return {
       member,
       address,
+      listeners,
       audit,
       link,
       sessions: runtime.sessions,
@@ -127,7 +133,7 @@ async function ensureValid(parts: NodeParts): Promise<void> {
 }
 
 /** The start is recorded before the first call can come: the next start looks behind it for intents. */
-async function serve(parts: NodeParts, options: NodeOptions): Promise<HostPort> {
+async function serve(parts: NodeParts, options: NodeOptions): Promise<OpenListeners> {
   const { audit, member } = parts
   await audit.append(systemEvent(member, START))
   try {
@@ -138,17 +144,22 @@ async function serve(parts: NodeParts, options: NodeOptions): Promise<HostPort> 
   }
 }
 
-async function listen({ runtime }: NodeParts, options: NodeOptions): Promise<HostPort> {
-  const kept: KeptListener = { ...options, name: 'session' }
-  const address = await runtime.listen(listenCandidates(kept))
-  if (!isRefusal(address)) {
-    keepPort(kept, address.port)
-    return address
-  }
-  const where = { address: formatHostPort(options.listen), reason: address.rule }
-  throw address.code === 'KOS_TRANSPORT_BIND'
-    ? nodeErrors.error('KOS_NODE_LISTEN', where)
-    : nodeErrors.error('KOS_NODE_SELF_TEST', { check: address.rule })
+async function listen(
+  { runtime, member }: NodeParts,
+  options: NodeOptions,
+): Promise<OpenListeners> {
+  const floor = profileOf(member.membership.profile)
+  const open = await openListeners((...how) => runtime.listen(...how), {
+    ...options,
+    floor,
+    possible: listenersOf(floor.name),
+    wanted: options.listeners,
+  })
+  if (!isRefusal(open)) return open
+  const where = { address: formatHostPort(options.listen), reason: open.rule }
+  throw open.code === 'KOS_TRANSPORT_SELF_TEST'
+    ? nodeErrors.error('KOS_NODE_SELF_TEST', { check: open.rule })
+    : nodeErrors.error('KOS_NODE_LISTEN', where)
 }
 
 function recordRefusals({ clock, admission }: NodeParts): () => void {

@@ -8,7 +8,7 @@ import {
   type Refusal,
 } from '../../foundation/base/index.ts'
 import type { Authenticated, CallRequest, PeerFacts } from '../../foundation/pipeline/index.ts'
-import type { Profile } from '../../foundation/profiles/index.ts'
+import { type Profile, profileOf, type ProfileName } from '../../foundation/profiles/index.ts'
 import type { CallOutcome } from '../../commands/execution/index.ts'
 import type { Admission, AdmissionTicket } from '../../network/admission/index.ts'
 import {
@@ -28,6 +28,7 @@ import {
   createListener,
   type Dialler,
   type Listener,
+  type ListenerIdentity,
   type SecureChannel,
   type VerdictDisagreement,
   type VerifyPeer,
@@ -41,6 +42,8 @@ export interface PeerSelf {
   certificateIdentity(): CertificateIdentity
   authenticator(): PeerAuthenticator
   readonly verifyPeer: VerifyPeer
+  /** Refuses a peer that the directory does not list with the identity key and floor it proved. */
+  pin(peer: PeerFacts): Refusal | undefined
   /** Refuses a peer whose session is open, after locks, directory or bundle changed. */
   recheck(peer: PeerFacts): Refusal | undefined
   /** Refuses a call on an open session for what changes without an event; absent: nothing does. */
@@ -78,24 +81,37 @@ export interface OpenSession {
   readonly direction: 'inbound' | 'outbound'
 }
 
-/** The listener and all sessions of one principal. */
+/** Where a peer is dialled. */
+export interface PeerAddress extends HostPort {
+  /** Profile of the listener that is there; absent: the own floor's. */
+  readonly profile?: ProfileName
+}
+
+/** The listeners and all sessions of one principal. */
 export interface PeerRuntime {
   readonly sessions: ReadonlySet<OpenSession>
   /**
-   * Self-tests and opens the listener.
+   * Self-tests and opens the listener of a profile; one per profile.
    *
+   * @param profile - what it enforces
    * @param candidates - where, in order: the next one is tried when a port is taken
-   * @returns where it listens, or why it does not: KOS_TRANSPORT_SELF_TEST, KOS_TRANSPORT_BIND
+   * @param identity - what it proves itself with; the certificate in force when absent
+   * @returns where it listens, or why it does not: KOS_TRANSPORT_SELF_TEST, KOS_TRANSPORT_BIND,
+   * KOS_TRANSPORT_CREDENTIALS, KOS_TRANSPORT_PROFILE
    */
-  listen(candidates: readonly HostPort[]): Promise<HostPort | Refusal>
+  listen(
+    profile: Profile,
+    candidates: readonly HostPort[],
+    identity?: () => ListenerIdentity,
+  ): Promise<HostPort | Refusal>
   /**
    * Connects to a peer and waits for READY. A connection that was made meanwhile for calls which had
    * lost theirs is handed out first.
    *
-   * @param at - where to go; not whom to trust
+   * @param at - where to go, and whose listener is there; not whom to trust
    * @param expectedUri - who must be there
    */
-  dial(at: HostPort, expectedUri: string): Promise<OpenSession | Refusal>
+  dial(at: PeerAddress, expectedUri: string): Promise<OpenSession | Refusal>
   /** Closes the sessions of peers that are no longer welcome; returns how many. */
   recheckSessions(): number
   /** Ends the sessions of one principal. */
@@ -132,62 +148,90 @@ class Runtime implements PeerRuntime {
   /** Those that are looked at whenever locks change; one that just became ready is not yet. */
   readonly #entered = new WeakSet<PeerSession>()
   readonly #metKeys: NonNullable<PeerSessionDeps['metKeys']> = new WeakMap()
-  readonly #dialler: Dialler
+  /** One TLS context per profile that is dialled. */
+  readonly #diallers = new Map<ProfileName, Dialler>()
+  readonly #listeners = new Map<ProfileName, Listener>()
   readonly #resumption: Resumption | undefined
   readonly #pauses = new Set<CancelTimer>()
   /** Whom somebody is connecting to now. */
   readonly #dialling = new Set<{ readonly uri: string }>()
   /** By principal: connections for calls that wait for one, which nobody has asked for yet. */
   readonly #spares = new Map<string, Promise<OpenSession | Refusal>>()
-  #listener: Listener | undefined
   #isClosing = false
 
   constructor(deps: PeerRuntimeDeps, limits: SessionLimits) {
     this.#deps = deps
     this.#limits = limits
     this.#resumption = deps.resumes ? createResumption(deps) : undefined
-    const { self } = deps
+    const own = this.#diallerOf(deps.self.profile)
+    if (isRefusal(own)) throw nodeErrors.error('KOS_NODE_SELF_TEST', { check: own.rule })
+  }
+
+  #diallerOf(profile: Profile): Dialler | Refusal {
+    const known = this.#diallers.get(profile.name)
+    if (known) return known
+    const { admission, clock, self } = this.#deps
     const dialler = createDialler(
       {
-        admission: deps.admission,
-        clock: deps.clock,
-        verifyPeer: self.verifyPeer,
+        admission,
+        clock,
+        verifyPeer: this.#verifierOf(profile),
         onDisagreement: (found) => this.#disagreed(found),
       },
-      { profile: self.profile, identity: () => self.certificateIdentity() },
+      { profile, identity: () => self.certificateIdentity() },
     )
-    if (isRefusal(dialler)) throw nodeErrors.error('KOS_NODE_SELF_TEST', { check: dialler.rule })
-    this.#dialler = dialler
+    if (!isRefusal(dialler)) this.#diallers.set(profile.name, dialler)
+    return dialler
+  }
+
+  /** Pins are looked at right after TLS: a stranger does not get as far as HELLO. */
+  #verifierOf(profile: Profile): VerifyPeer {
+    const { clock, self } = this.#deps
+    if (!profile.transport?.pinsRequired) return self.verifyPeer
+    return (leafDer, purpose) => {
+      const refusal = self.verifyPeer(leafDer, purpose)
+      if (refusal) return refusal
+      const peer = self.authenticator().verifyPeer(leafDer, purpose, clock.wallMs())
+      return isRefusal(peer) ? peer : self.pin(peer)
+    }
   }
 
   get sessions(): ReadonlySet<OpenSession> {
     return this.#sessions
   }
 
-  async listen(candidates: readonly HostPort[]): Promise<HostPort | Refusal> {
+  async listen(
+    profile: Profile,
+    candidates: readonly HostPort[],
+    identity: () => ListenerIdentity = () => this.#deps.self.certificateIdentity(),
+  ): Promise<HostPort | Refusal> {
     let last: HostPort | Refusal = refuse('KOS_TRANSPORT_BIND', 'no-address')
     for (const at of candidates) {
-      last = await this.#open(at)
+      last = await this.#open(at, profile, identity)
       if (!isRefusal(last) || last.rule !== 'EADDRINUSE') return last
     }
     return last
   }
 
-  async #open(at: HostPort): Promise<HostPort | Refusal> {
-    const deps = this.#deps
+  async #open(
+    at: HostPort,
+    profile: Profile,
+    identity: () => ListenerIdentity,
+  ): Promise<HostPort | Refusal> {
+    const { admission, clock, log } = this.#deps
     const listener = createListener(
       {
-        admission: deps.admission,
-        clock: deps.clock,
-        log: deps.log,
-        verifyPeer: deps.self.verifyPeer,
+        admission,
+        clock,
+        log,
+        verifyPeer: this.#verifierOf(profile),
         onDisagreement: (found) => this.#disagreed(found),
       },
       {
         host: plainHost(at.host),
         port: at.port,
-        profile: deps.self.profile,
-        identity: () => deps.self.certificateIdentity(),
+        profile,
+        identity,
         onChannel: (channel, ticket) => this.#accept(channel, ticket),
       },
     )
@@ -196,7 +240,7 @@ class Runtime implements PeerRuntime {
     if (weak) return weak
     const address = await listener.listen()
     if (isRefusal(address)) return address
-    this.#listener = listener
+    this.#listeners.set(profile.name, listener)
     return { host: at.host, port: address.port }
   }
 
@@ -214,7 +258,7 @@ class Runtime implements PeerRuntime {
     })
   }
 
-  async dial(at: HostPort, expectedUri: string): Promise<OpenSession | Refusal> {
+  async dial(at: PeerAddress, expectedUri: string): Promise<OpenSession | Refusal> {
     const coming = this.#spares.get(expectedUri)
     if (coming) {
       const spare = await coming
@@ -228,8 +272,11 @@ class Runtime implements PeerRuntime {
     return opened
   }
 
-  async #connect(at: HostPort, expectedUri: string): Promise<OpenSession | Refusal> {
-    const channel = await this.#dialler.dial({
+  async #connect(at: PeerAddress, expectedUri: string): Promise<OpenSession | Refusal> {
+    const { profile } = at
+    const dialler = this.#diallerOf(profile ? profileOf(profile) : this.#deps.self.profile)
+    if (isRefusal(dialler)) return dialler
+    const channel = await dialler.dial({
       host: plainHost(at.host),
       port: at.port,
       timeoutMs: DIAL_TIMEOUT_MS,
@@ -256,7 +303,7 @@ class Runtime implements PeerRuntime {
    * Own calls wait for another connection; whoever dials first takes all of them over. Who dials after
    * that gets this connection: two would be one too many.
    */
-  async #dialAgain(at: HostPort, uri: string): Promise<void> {
+  async #dialAgain(at: PeerAddress, uri: string): Promise<void> {
     const backoff = createBackoff(this.#deps, REDIAL)
     while (!this.#isClosing && (this.#resumption?.waitingFor(uri) ?? 0) > 0) {
       await this.#pause(backoff.next())
@@ -336,16 +383,23 @@ class Runtime implements PeerRuntime {
       this.#deps.onSession?.(open, 'closed', close.rule)
     })
     // Locks may have changed since the peer's certificate was looked at.
-    const refusal = this.#deps.self.recheck(open.authenticated.peer)
+    const refusal = this.#recheck(open)
     if (refusal) closeUnwelcome(open, refusal)
     return open
+  }
+
+  #recheck({ authenticated }: OpenSession): Refusal | undefined {
+    const { self } = this.#deps
+    const { peer, connected } = authenticated
+    const isPinned = connected.connection.listener.transport?.pinsRequired ?? false
+    return self.recheck(peer) ?? (isPinned ? self.pin(peer) : undefined)
   }
 
   recheckSessions(): number {
     const { self } = this.#deps
     let closed = this.#resumption?.drop((peer) => self.recheck(peer) !== undefined) ?? 0
     for (const open of this.#sessions) {
-      const refusal = self.recheck(open.authenticated.peer)
+      const refusal = this.#recheck(open)
       if (!refusal) continue
       closed++
       closeUnwelcome(open, refusal)
@@ -361,17 +415,17 @@ class Runtime implements PeerRuntime {
   }
 
   updateIdentity(): void {
-    this.#dialler.updateIdentity()
-    this.#listener?.updateIdentity()
+    for (const dialler of this.#diallers.values()) dialler.updateIdentity()
+    for (const listener of this.#listeners.values()) listener.updateIdentity()
   }
 
   async close(): Promise<void> {
     this.#isClosing = true
-    this.#listener?.drain()
+    for (const listener of this.#listeners.values()) listener.drain()
     for (const cancel of this.#pauses) cancel()
     await Promise.all([...this.#sessions].map((open) => this.#leave(open)))
     this.#resumption?.close()
-    await this.#listener?.close()
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()))
   }
 
   /** A session without running calls ends at once; what was answered leaves before the socket goes. */

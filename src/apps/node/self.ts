@@ -1,6 +1,7 @@
 import { profileOf } from '../../foundation/profiles/index.ts'
 import type { Member } from './member.ts'
 import type { PeerSelf } from './peer-runtime.ts'
+import { refuseUnpinned } from './pins.ts'
 
 /** A member as its peers see it. */
 export function memberSelf(member: Member): PeerSelf {
@@ -10,6 +11,7 @@ export function memberSelf(member: Member): PeerSelf {
     certificateIdentity: () => member.certificateIdentity(),
     authenticator: () => member.authenticator(),
     verifyPeer: member.verifyPeer,
+    pin: (peer) => refuseUnpinned(fabric.directory, peer),
     recheck: (peer) => locks.check(peer) ?? floors.check(peer),
     refuseCall: (peer) => locks.checkAge(peer),
     helloState: () => ({

@@ -1,5 +1,6 @@
 import type { PrincipalKind, UnixMs } from '../../foundation/base/index.ts'
 import type { ProfileName } from '../../foundation/profiles/index.ts'
+import type { ListenerAddresses } from '../../trust/pki/index.ts'
 
 /** A join token as stored. The secret is derived from the authority's token root, never stored. */
 export interface TokenRecord {
@@ -39,7 +40,10 @@ export interface PrincipalRecord {
   readonly roles: readonly string[]
   readonly groups: readonly string[]
   readonly labels: Readonly<Record<string, string>>
+  /** `host:port` of the listener of its own floor. */
   readonly addresses: readonly string[]
+  /** Of its other listeners, by profile; absent: none is known. */
+  readonly listeners?: ListenerAddresses | undefined
   readonly createdAt: UnixMs
   readonly lastSeenAt: UnixMs | undefined
   readonly certificateNotBefore: UnixMs

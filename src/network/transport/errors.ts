@@ -11,6 +11,7 @@ type TransportErrorCode =
   | 'KOS_TRANSPORT_IDENTITY'
   | 'KOS_TRANSPORT_NO_CERTIFICATE'
   | 'KOS_TRANSPORT_PARAMETERS'
+  | 'KOS_TRANSPORT_PIN'
   | 'KOS_TRANSPORT_PROFILE'
   | 'KOS_TRANSPORT_SELF_TEST'
   | 'KOS_TRANSPORT_TIMEOUT'
@@ -69,6 +70,11 @@ export const transportErrors: ErrorTable<TransportErrorCode> = defineErrors({
     message: 'The TLS connection has parameters that the profile does not allow.',
     hint: 'Report this with the log: the two ends agreed on something neither should offer.',
     retry: 'never',
+  },
+  KOS_TRANSPORT_PIN: {
+    message: 'The directory does not list the peer with this identity key and profile.',
+    hint: 'Wait until both ends have the newest directory; if it stays, find out who issued the certificate.',
+    retry: 'later',
   },
   KOS_TRANSPORT_PROFILE: {
     message: 'The profile has no session transport.',

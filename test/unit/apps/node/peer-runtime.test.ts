@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { isRefusal, silentLog, systemRandom } from '../../../../src/foundation/base/index.ts'
+import { PROFILES } from '../../../../src/foundation/profiles/index.ts'
 import { createPeerRuntime, memberSelf, type OpenSession } from '../../../../src/apps/node/index.ts'
 import type { CallOutcome } from '../../../../src/commands/execution/index.ts'
 import { createAdmission } from '../../../../src/network/admission/index.ts'
@@ -120,9 +121,10 @@ test('a listener without a place says which', async (context) => {
     SESSION_LIMITS,
   )
   context.after(() => runtime.close())
-  const none = await runtime.listen([])
+  const profile = PROFILES['SEC-2']
+  const none = await runtime.listen(profile, [])
   assert.ok(isRefusal(none))
-  const elsewhere = await runtime.listen([{ host: '203.0.113.1', port: 0 }])
+  const elsewhere = await runtime.listen(profile, [{ host: '203.0.113.1', port: 0 }])
   assert.ok(isRefusal(elsewhere))
   assert.equal(elsewhere.rule, 'EADDRNOTAVAIL')
 })

@@ -22,6 +22,7 @@ import { type AuditLine, Place } from '../kit/processes.ts'
 import { createTestRandom } from '../kit/random.ts'
 
 const KILLS = 50
+/** Longest wait before a kill: this, or on a slow machine as long as the work of two steps takes. */
 const LONGEST_MS = 400
 /** Every so often it dies again while it starts. */
 const KILL_START_EVERY = 3
@@ -66,13 +67,15 @@ test(`fifty kills lose nothing (seed ${SEED})`, async (context) => {
     renamed: 0,
     changes: 0,
   }
+  const longestMs = await measureStep({ place, member, acked })
   for (let kill = 1; kill <= KILLS; kill += 1) {
-    const untilMs = performance.now() + random.fraction() * LONGEST_MS
-    const work = workUntilItBreaks({ place, member, acked }, kill)
+    const client = await member.connectAuthority(5000)
+    const untilMs = performance.now() + random.fraction() * longestMs
+    const work = workUntilItBreaks({ place, member, acked }, client, kill)
     await sleep(Math.max(0, untilMs - performance.now()))
     await authority.kill()
     await work
-    if (kill % KILL_START_EVERY === 0) await killInStart(place, random.fraction() * LONGEST_MS)
+    if (kill % KILL_START_EVERY === 0) await killInStart(place, random.fraction() * longestMs)
     authority = await place.startAuthority()
     await check(place, member, acked)
   }
@@ -94,18 +97,28 @@ interface Work {
 }
 
 /** Tokens, joins and labels in turn, until the connection breaks. */
-async function workUntilItBreaks(work: Work, round: number): Promise<void> {
+async function workUntilItBreaks(
+  work: Work,
+  client: AuthorityClient,
+  round: number,
+): Promise<void> {
   try {
-    const client = await work.member.connectAuthority(5000)
-    try {
-      for (let step = 0; ; step += 1) await oneStep(work, client, `d${round}-${step}`)
-    } finally {
-      client.close()
-    }
+    for (let step = 0; ; step += 1) await oneStep(work, client, `d${round}-${step}`)
   } catch (error) {
     // Only a lost connection is expected: an assertion must not hide in it.
     if (error instanceof assert.AssertionError) throw error
+  } finally {
+    client.close()
   }
+}
+
+/** Works two steps undisturbed. */
+async function measureStep(work: Work): Promise<number> {
+  const client = await work.member.connectAuthority(5000)
+  const startedMs = performance.now()
+  for (const step of [0, 1]) await oneStep(work, client, `d0-${step}`)
+  client.close()
+  return Math.max(LONGEST_MS, performance.now() - startedMs)
 }
 
 async function oneStep(work: Work, client: AuthorityClient, name: string): Promise<void> {

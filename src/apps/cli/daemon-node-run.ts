@@ -16,6 +16,7 @@ import type { CommandInput } from './command-line.ts'
 import { type CliContext, stateFolder } from './context.ts'
 import { daemonLog, hostPortOption, serveUntilSignal } from './daemon.ts'
 import { cliErrors } from './errors.ts'
+import { runUnmanaged } from './daemon-unmanaged-run.ts'
 import { EXIT, paint, printFields, printRefusal } from './output.ts'
 
 /** Longest text that is taken for a join line. */
@@ -26,7 +27,12 @@ export async function runNode(context: CliContext, input: CommandInput): Promise
   const folder = input.text('state') ?? stateFolder(context.environment, 'node')
   const options = nodeOptions(input, folder)
   const joined = await joinIfAsked(context, input, options)
+  if (joined === 'unjoined') return runUnmanaged(context, input, folder)
   if (joined !== EXIT.ok) return joined
+  for (const name of ['authority', 'pin']) {
+    if (input.text(name) === undefined) continue
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: `--${name}: this node has joined already` })
+  }
   const log = daemonLog(context, input, 'node')
   const running = await startNode({ clock: context.clock, random: context.random, log }, options)
   const { principal, name, profile } = running.member.membership
@@ -70,17 +76,12 @@ async function joinIfAsked(
   context: CliContext,
   input: CommandInput,
   options: NodeOptions,
-): Promise<number> {
+): Promise<number | 'unjoined'> {
   const keys = openMemberKeys(context, options.folder)
   try {
     if (loadMembership(keys)) return EXIT.ok
     const line = readJoinLine(context, input)
-    if (!line) {
-      throw cliErrors.error('KOS_CLI_USAGE', {
-        reason:
-          'this node has not joined yet: kosctl token create --name NAME | kosd node --join -',
-      })
-    }
+    if (!line) return 'unjoined'
     const { advertise } = options
     // The line is used once: nothing of it is left in memory afterwards.
     using secret = line.secret

@@ -5,7 +5,7 @@ import { DAEMON_OPTIONS } from './daemon-options.ts'
 /** `kosd node` */
 export const nodeCommand: CliCommand<CliContext> = {
   path: ['node'],
-  summary: 'run a node; the first start joins an authority',
+  summary: 'run a node; the first start joins an authority, without joining it may only raise alerts',
   usage: '[--join - | --join-file FILE] [--state FOLDER]',
   minPositionals: 0,
   maxPositionals: 0,
@@ -18,6 +18,18 @@ export const nodeCommand: CliCommand<CliContext> = {
         'the join line; "-" reads it from standard input, which keeps it out of process lists',
     },
     'join-file': { type: 'string', value: 'FILE', summary: 'read the join line from a file' },
+    authority: {
+      type: 'string',
+      value: 'HOST:PORT',
+      summary: 'without joining: where alerts go (needs --pin)',
+    },
+    pin: { type: 'string', value: 'PIN', summary: 'without joining: pin of that authority' },
+    alert: {
+      type: 'string',
+      value: 'TEXT',
+      multiple: true,
+      summary: 'without joining: tell the operator this, too',
+    },
     listen: { type: 'string', value: 'HOST:PORT', summary: 'session listener (127.0.0.1:7402)' },
     advertise: { type: 'string', value: 'HOST:PORT', summary: 'address that peers are told' },
     share: {
@@ -39,6 +51,7 @@ export const nodeCommand: CliCommand<CliContext> = {
   examples: [
     'kosctl token create --name camera-1 | kosd node --join -',
     'kosd node --listen 0.0.0.0:7402 --advertise 192.0.2.7:7402',
+    'kosd node --authority fabric.example:7400 --pin PIN --alert "smoke in the cellar"',
   ],
   run: async (context, input) => (await import('./daemon-node-run.ts')).runNode(context, input),
 }

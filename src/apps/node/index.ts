@@ -67,5 +67,11 @@ export {
   defaultCommandsFolder,
   inspectCommandFiles,
 } from './user-commands-catalog.ts'
+export {
+  type RunningUnmanaged,
+  startUnmanaged,
+  type UnmanagedOptions,
+  type UnmanagedStatus,
+} from './unmanaged.ts'
 export { KOS_VERSION } from './version.ts'
 export { trustAnchorsPem } from './trust-anchors.ts'

@@ -152,9 +152,9 @@ test('a node joins from a file and from an argument, and a used line is refused'
   const broken = start(['node', '--join', line.slice(0, 40), ...state('two')])
   assert.equal(await broken.ended, 2)
   assert.match(broken.terminal.printed.err, /^refused {2}join line\n/)
-  const unjoined = start(['node', ...state('three')])
-  assert.equal(await unjoined.ended, 2)
-  assert.match(unjoined.terminal.printed.err, /this node has not joined yet/)
+  const late = start(['node', '--pin', 'x', ...state('one')])
+  await first.stop()
+  assert.equal(await late.ended, 2)
   const missing = start(['node', '--join-file', join(folder, 'none'), ...state('three')])
   assert.equal(await missing.ended, 1)
   assert.match(

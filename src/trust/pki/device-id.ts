@@ -10,6 +10,7 @@ import {
 } from '../../foundation/base/index.ts'
 import { spkiAlgorithm } from '../../foundation/codec/index.ts'
 import { pkiErrors } from './errors.ts'
+import { isPskIdentity } from './psk.ts'
 
 /** What a device id is computed from; MAC address and UUID stay in the registry. */
 export interface DeviceIdFacts {
@@ -44,7 +45,8 @@ export function deriveDeviceId(facts: DeviceIdFacts): DeviceId {
   const uuidBytes = UUID_V7.test(uuid) ? fromHex(uuid.replaceAll('-', '')) : undefined
   if (!uuidBytes) throw pkiErrors.error('KOS_PKI_DEVICE_ID', { rule: 'uuid' })
   try {
-    spkiAlgorithm(identitySpki)
+    // A device with a pre-shared key has no identity key: the name of its key stands for it.
+    if (!isPskIdentity(identitySpki)) spkiAlgorithm(identitySpki)
   } catch (cause) {
     throw pkiErrors.error('KOS_PKI_DEVICE_ID', { rule: 'identity-key' }, cause)
   }

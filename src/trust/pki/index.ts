@@ -73,6 +73,7 @@ export { validatePath } from './path-validate.ts'
 export {
   derivePskKeys,
   isPskHandle,
+  isPskIdentity,
   newPskHandle,
   PSK_LIFE_MS,
   PSK_OVERLAP_MS,

@@ -1,6 +1,7 @@
 import { hkdfSync } from 'node:crypto'
 import {
   concatBytes,
+  equalBytes,
   type Random,
   Secret,
   type Sha256,
@@ -63,6 +64,12 @@ export function pskHandleHash(handle: string): Sha256 {
  */
 export function pskIdentity(firstHandle: string): Uint8Array {
   return concatBytes(IDENTITY_TAG, utf8(firstHandle))
+}
+
+/** Whether bytes are a {@link pskIdentity}; no SubjectPublicKeyInfo begins like one. */
+export function isPskIdentity(bytes: Uint8Array): boolean {
+  const handle = Buffer.from(bytes.subarray(IDENTITY_TAG.length)).toString('latin1')
+  return equalBytes(bytes.subarray(0, IDENTITY_TAG.length), IDENTITY_TAG) && isPskHandle(handle)
 }
 
 /**

@@ -4,6 +4,7 @@ import { Secret, sha256, toHex } from '../../../../src/foundation/base/index.ts'
 import {
   derivePskKeys,
   isPskHandle,
+  isPskIdentity,
   newPskHandle,
   pskHandleHash,
   pskIdentity,
@@ -32,5 +33,7 @@ test('the keys of a root differ, and are HKDF-SHA256 without salt', () => {
 test('handle and identity hash under tags of their own', () => {
   const handle = '00112233445566778899aabb'
   assert.notDeepEqual(sha256(pskIdentity(handle)), pskHandleHash(handle))
+  assert.ok(isPskIdentity(pskIdentity(handle)))
+  assert.ok(!isPskIdentity(pskIdentity(handle).subarray(1)) && !isPskIdentity(new Uint8Array(0)))
   assert.equal(Buffer.from(pskIdentity(handle)).toString(), `kos-psk-identity${handle}`)
 })

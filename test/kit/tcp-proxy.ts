@@ -9,6 +9,8 @@ export interface TcpProxy {
   readonly isHolding: boolean
   /** Cuts every connection and, from now on, passes everything. */
   release(): void
+  /** Takes no new connection, or takes them again; those that stand go on. */
+  refuse(isRefusing: boolean): void
 }
 
 /** Where the relay stands, and how many client bytes it takes until it holds back answers. */
@@ -30,7 +32,9 @@ export async function startTcpProxy(
   const open = new Set<Socket>()
   let isHolding = false
   let isReleased = false
+  let isRefusing = false
   const server = createServer((near) => {
+    if (isRefusing) return void near.destroy()
     const far = connect(options.to)
     let answered = false
     let bytes = 0
@@ -73,5 +77,8 @@ export async function startTcpProxy(
       return isHolding
     },
     release,
+    refuse: (refuses) => {
+      isRefusing = refuses
+    },
   }
 }

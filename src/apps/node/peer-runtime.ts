@@ -1,6 +1,7 @@
 import {
   type CancelTimer,
   type Clock,
+  equalBytes,
   isRefusal,
   type Log,
   type Random,
@@ -18,6 +19,7 @@ import {
   type PeerAuthenticator,
   type PeerSession,
   type PeerSessionDeps,
+  type PeerSessionOptions,
   type Resumption,
   type SessionLimits,
 } from '../../network/session/index.ts'
@@ -35,6 +37,7 @@ import {
 } from '../../network/transport/index.ts'
 import { type HostPort, plainHost } from './addresses.ts'
 import { nodeErrors } from './errors.ts'
+import { type Connection, OutboundSession } from './outbound-session.ts'
 
 /** Who this end is to its peers. */
 export interface PeerSelf {
@@ -130,6 +133,8 @@ const DRAIN_MS = 2000
 /** How long the last bytes may take to leave, and how often that is looked at. */
 const LEAVE_MS = 500
 const LEAVE_POLL_MS = 5
+/** How often a replaced connection is looked at for calls that still run on it. */
+const RETIRE_POLL_MS = 1000
 
 /**
  * Makes the runtime through which one principal talks to its peers, in both directions.
@@ -251,7 +256,10 @@ class Runtime implements PeerRuntime {
   }
 
   #accept(channel: SecureChannel, ticket: AdmissionTicket): void {
-    const session = this.#start(channel, 'listener', (peer) => ticket.ready(peer.principal.uri))
+    const session = this.#start(channel, {
+      role: 'listener',
+      admit: (peer) => ticket.ready(peer.principal.uri),
+    })
     void session.ready.then((authenticated) => {
       if (isRefusal(authenticated)) ticket.failed('authentication', authenticated.code)
       else this.#enter({ session, authenticated, direction: 'inbound' })
@@ -265,14 +273,27 @@ class Runtime implements PeerRuntime {
       const isFree = this.#drop(expectedUri, coming)
       if (isFree && !isRefusal(spare) && this.#sessions.has(spare)) return spare
     }
-    const dialling = { uri: expectedUri }
+    return this.#dial(at, expectedUri)
+  }
+
+  async #dial(
+    at: PeerAddress,
+    uri: string,
+    held?: OutboundSession,
+  ): Promise<OutboundSession | Refusal> {
+    const dialling = { uri }
     this.#dialling.add(dialling)
-    const opened = await this.#connect(at, expectedUri)
+    const opened = await this.#connect(at, uri, held)
     this.#dialling.delete(dialling)
     return opened
   }
 
-  async #connect(at: PeerAddress, expectedUri: string): Promise<OpenSession | Refusal> {
+  /** @param held - the session that goes on over this connection; absent: it is a new one */
+  async #connect(
+    at: PeerAddress,
+    expectedUri: string,
+    held?: OutboundSession,
+  ): Promise<OutboundSession | Refusal> {
     const { profile } = at
     const dialler = this.#diallerOf(profile ? profileOf(profile) : this.#deps.self.profile)
     if (isRefusal(dialler)) return dialler
@@ -286,17 +307,63 @@ class Runtime implements PeerRuntime {
       channel.destroy('shutdown')
       return refuse('KOS_NODE_PEER_UNREACHABLE', 'shutdown')
     }
-    const session = this.#start(channel, 'dialler', (peer) =>
-      peer.principal.uri === expectedUri
-        ? undefined
-        : refuse('KOS_NODE_PEER_UNREACHABLE', 'peer/other-principal'),
-    )
+    let open = held
+    const session: PeerSession = this.#start(channel, {
+      role: 'dialler',
+      admit: (peer) => refuseOther(peer, expectedUri, held),
+      onReady: (authenticated) => {
+        const connection = { session, authenticated }
+        this.#entered.add(session)
+        if (this.#isClosing || held?.isOver) session.close('shutdown')
+        else if (held) this.#replace(held, connection)
+        else open = this.#enter(this.#outbound(connection, { at, uri: expectedUri }))
+      },
+      onRecycleDue: () => open?.recycle(),
+      onGoaway: (reason) => {
+        if (open?.isOn(session)) open.goneAway(reason)
+      },
+    })
     const authenticated = await session.ready
     if (isRefusal(authenticated)) return authenticated
-    const open = this.#enter({ session, authenticated, direction: 'outbound' })
-    if (this.#isClosing) session.close('shutdown')
+    if (!open) return refuse('KOS_NODE_PEER_UNREACHABLE', 'shutdown')
     void session.closed.then(() => this.#dialAgain(at, expectedUri))
     return open
+  }
+
+  #outbound(
+    first: Connection,
+    { at, uri }: { readonly at: PeerAddress; readonly uri: string },
+  ): OutboundSession {
+    const { defaultDeadlineMs } = this.#limits
+    const dial = (held: OutboundSession): Promise<unknown> => this.#dial(at, uri, held)
+    return new OutboundSession({ ...this.#deps, defaultDeadlineMs, dial }, first)
+  }
+
+  /** A session goes on over another connection: its calls move there, or end where they are. */
+  #replace(held: OutboundSession, next: Connection): void {
+    const { onSession, self } = this.#deps
+    const old: OpenSession = { ...held.adopt(next), direction: held.direction }
+    if (this.#resumption?.replace(old.authenticated.sessionId)) {
+      onSession?.(old, 'closed', 'replaced')
+    } else {
+      this.#retire(old)
+    }
+    onSession?.(held, 'opened', '')
+    const refusal = self.recheck(next.authenticated.peer)
+    if (refusal) closeUnwelcome(held, refusal)
+  }
+
+  /** Calls that cannot move end on their connection, which closes after the last of them. */
+  #retire(old: OpenSession): void {
+    const { session } = old
+    this.#sessions.add(old)
+    this.#watch(old)
+    const look = (): void => {
+      if ((session.stats?.callsOpen ?? 0) === 0) session.goaway('recycle')
+      else cancel = this.#deps.clock.after(RETIRE_POLL_MS, look)
+    }
+    let cancel = this.#deps.clock.after(0, look)
+    void session.closed.then(() => cancel())
   }
 
   /**
@@ -336,8 +403,7 @@ class Runtime implements PeerRuntime {
 
   #start(
     channel: SecureChannel,
-    role: 'dialler' | 'listener',
-    admit: (peer: PeerFacts) => Refusal | undefined,
+    options: Pick<PeerSessionOptions, 'role' | 'admit' | 'onReady' | 'onRecycleDue' | 'onGoaway'>,
   ): PeerSession {
     const { clock, random, log, self, onCall } = this.#deps
     const session: PeerSession = createPeerSession(
@@ -350,11 +416,10 @@ class Runtime implements PeerRuntime {
         ...(this.#resumption && { resumption: this.#resumption }),
       },
       {
-        role,
+        ...options,
         channel,
         limits: this.#limits,
         state: self.helloState(),
-        admit,
         onCall: (call: CallRequest, authenticated: Authenticated) =>
           this.#refuseCall(session, authenticated) ??
           onCall?.(authenticated, call) ?? {
@@ -374,14 +439,11 @@ class Runtime implements PeerRuntime {
     return refusal && { status: 'refused', code: refusal.code, rule: refusal.rule }
   }
 
-  #enter(open: OpenSession): OpenSession {
+  #enter<T extends OpenSession>(open: T): T {
     this.#sessions.add(open)
     this.#entered.add(open.session)
     this.#deps.onSession?.(open, 'opened', '')
-    void open.session.closed.then((close) => {
-      this.#sessions.delete(open)
-      this.#deps.onSession?.(open, 'closed', close.rule)
-    })
+    this.#watch(open)
     // Locks may have changed since the peer's certificate was looked at.
     const refusal = this.#recheck(open)
     if (refusal) closeUnwelcome(open, refusal)
@@ -393,6 +455,13 @@ class Runtime implements PeerRuntime {
     const { peer, connected } = authenticated
     const isPinned = connected.connection.listener.transport?.pinsRequired ?? false
     return self.recheck(peer) ?? (isPinned ? self.pin(peer) : undefined)
+  }
+
+  #watch(open: OpenSession): void {
+    void open.session.closed.then((close) => {
+      this.#sessions.delete(open)
+      this.#deps.onSession?.(open, 'closed', close.rule)
+    })
   }
 
   recheckSessions(): number {
@@ -441,6 +510,21 @@ class Runtime implements PeerRuntime {
       await delay(clock, LEAVE_POLL_MS).over
     }
   }
+}
+
+/** Only who was meant: on another connection, also the same identity key as before. */
+function refuseOther(
+  peer: PeerFacts,
+  expectedUri: string,
+  held: OutboundSession | undefined,
+): Refusal | undefined {
+  if (peer.principal.uri !== expectedUri) {
+    return refuse('KOS_NODE_PEER_UNREACHABLE', 'peer/other-principal')
+  }
+  const before = held?.authenticated.peer.identityKeyHash
+  return before && !equalBytes(before, peer.identityKeyHash)
+    ? refuse('KOS_NODE_PEER_UNREACHABLE', 'peer/other-identity-key')
+    : undefined
 }
 
 /** Running calls of both sides end at once, and the peer is told why. */

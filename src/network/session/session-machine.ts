@@ -559,7 +559,10 @@ export class SessionMachine implements CallHome {
   #drained(): void {
     if (this.#closed || this.#drainUntilMs === undefined) return
     if (this.#own.size === 0 && this.#peers.size === 0) {
-      this.close(refuse('KOS_SESSION_GOAWAY', 'drained'))
+      const reason = refuse('KOS_SESSION_GOAWAY', 'drained')
+      // A dialler that is asked to recycle may have calls on their way, for its next connection.
+      if (this.#role === 'listener') this.#end(reason, undefined)
+      else this.close(reason)
     } else if (this.#time.monotonicMs >= this.#drainUntilMs) {
       this.lost(refuse('KOS_SESSION_GOAWAY', 'drain: time'))
     }

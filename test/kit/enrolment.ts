@@ -17,7 +17,13 @@ import {
 import { coseSignerFromKey } from '../../src/foundation/codec/index.ts'
 import { openStore, type Store } from '../../src/foundation/storage/index.ts'
 import { profileOf } from '../../src/foundation/profiles/index.ts'
-import { createRegistry, type Registry, registrySchema } from '../../src/apps/authority/registry.ts'
+import { floorSchema } from '../../src/apps/authority/floor-schema.ts'
+import {
+  createRegistry,
+  listenersSchema,
+  type Registry,
+  registrySchema,
+} from '../../src/apps/authority/registry.ts'
 import type { AuthorityTables } from '../../src/apps/authority/schema.ts'
 import {
   type CreatedToken,
@@ -73,7 +79,14 @@ export function openEnrolment(place: EnrolmentPlace): TestEnrolment {
   const { folder, keys, clock, random } = place
   const store = openStore<AuthorityTables>(
     { clock, log: silentLog },
-    { path: join(folder, 'registry.db'), migrations: [{ version: 1, ...registrySchema }] },
+    {
+      path: join(folder, 'registry.db'),
+      migrations: [
+        { version: 1, ...registrySchema },
+        { version: 2, ...listenersSchema },
+        { version: 3, ...floorSchema },
+      ],
+    },
   )
   const registry = createRegistry(store)
   const ca = createCertificateAuthority({ clock, random, keys }, { trustDomain: TRUST_DOMAIN })

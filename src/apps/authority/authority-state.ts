@@ -29,6 +29,7 @@ import {
 import { trustAnchorsPem } from '../node/index.ts'
 import { auditOrigin } from './audit-service.ts'
 import { authorityErrors } from './errors.ts'
+import { floorSchema } from './floor-schema.ts'
 import {
   createRegistry,
   type Registry,
@@ -128,6 +129,7 @@ function openAuthorityStore(
         { version: 4, ...signedRequestSchema },
         { version: 5, ...quarantineSchema },
         { version: 6, ...listenersSchema },
+        { version: 7, ...floorSchema },
       ],
       ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
     })

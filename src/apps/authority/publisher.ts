@@ -10,7 +10,13 @@ import {
   unixMs,
 } from '../../foundation/base/index.ts'
 import { type CborInput, cborToPlain, encodeCbor } from '../../foundation/codec/index.ts'
-import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import { profileOf, stricterOf } from '../../foundation/profiles/index.ts'
+import type {
+  EnrolmentTransaction,
+  PrincipalRecord,
+  RaisedMinimum,
+  RaiseStore,
+} from '../../lifecycle/enrolment/index.ts'
 import {
   type CertificateAuthority,
   type DirectoryEntryInput,
@@ -21,6 +27,7 @@ import {
   type NumberedKind,
   type NumberedObject,
   readLockList,
+  type SignedNumbered,
   signSuccessor,
   type SigningRole,
   verifyNumbered,
@@ -71,6 +78,10 @@ export interface AuthorityPublisher extends Publisher {
   lockObject(): NumberedObject
   /** Replaces the directory entry of the authority itself. */
   setAuthorityEntry(entry: DirectoryEntryInput): void
+  /** Changes the registry and signs the lock list with a new minimum, in one durable step. */
+  readonly raise: RaiseStore['raise']
+  /** The oldest certificate and the weakest profile that still count, by principal URI. */
+  minimums(): LockList['minimum']
 }
 
 /**
@@ -131,6 +142,21 @@ export function createPublisher(
       publishLocks(withUnlocked(list, principal))
       return true
     },
+    raise: <T>(work: RaiseWork<T>): T => {
+      const { result, signed } = deps.registry.atOnce((transaction) => {
+        const done = work(transaction)
+        const { minimum } = done
+        const list = minimum && withMinimum(locks(), minimum)
+        return {
+          result: done.result,
+          signed: list && series.store('lock-list', encodeLockList(list)),
+        }
+      })
+      // Durable: from here on it is in force.
+      if (signed && series.adopt('lock-list', signed)) deps.onPublished('locks')
+      return result
+    },
+    minimums: () => locks().minimum,
     putManifest: (text: string) => putManifest(deps, series, text),
     manifestText: () => manifestText(series.require('manifest')),
   })
@@ -143,6 +169,23 @@ function withUnlocked(list: LockList, { uri, identitySpki }: PrincipalRecord): L
     principals: list.principals.filter((locked) => locked !== uri),
     spkis: list.spkis.filter((locked) => !equalBytes(locked, keyHash)),
   }
+}
+
+type RaiseWork<T> = (transaction: EnrolmentTransaction) => {
+  readonly result: T
+  readonly minimum?: RaisedMinimum
+}
+
+/** A minimum only rises. */
+function withMinimum(list: LockList, { uri, generation, floor }: RaisedMinimum): LockList {
+  const before = list.minimum[uri]
+  const minimum = before
+    ? {
+        generation: Math.max(before.generation, generation),
+        floor: stricterOf(profileOf(before.floor), profileOf(floor)).name,
+      }
+    : { generation, floor }
+  return { ...list, minimum: { ...list.minimum, [uri]: minimum } }
 }
 
 /** What is locked stays listed: a lock changes the lock list, and nothing else has to travel. */
@@ -213,6 +256,10 @@ interface Series {
   bytes(kind: NumberedKind): Uint8Array
   /** Signs and stores what follows; `true` when it says something new. */
   publish(kind: NumberedKind, body: CborInput): boolean
+  /** Signs and stores what follows, inside a transaction that may still fail: not in force yet. */
+  store(kind: NumberedKind, body: CborInput): SignedNumbered
+  /** Puts what was stored into force; `true` when it says something new. */
+  adopt(kind: NumberedKind, signed: SignedNumbered): boolean
 }
 
 function createSeries(deps: PublisherDeps): Series {
@@ -227,21 +274,29 @@ function createSeries(deps: PublisherDeps): Series {
     if (!found) throw authorityErrors.error('KOS_AUTHORITY_STORE', { rule: kind })
     return found
   }
+  const store = (kind: NumberedKind, body: CborInput): SignedNumbered => {
+    const held = objects.get(kind)?.object
+    const next = { held, era: deps.ca.era, body, issuedAt: deps.clock.wallMs() }
+    const signed = signSuccessor(kind, next, deps.ca.signers[ROLES[kind]].coseSigner())
+    const { era, number } = signed.object
+    deps.registry.putSignedObject({ kind, era, number, bytes: signed.bytes })
+    return signed
+  }
+  const adopt = (kind: NumberedKind, signed: SignedNumbered): boolean => {
+    const held = objects.get(kind)?.object
+    const { era, number } = signed.object
+    objects.set(kind, signed)
+    const isNew = !held || number !== held.number || era !== held.era
+    if (isNew) deps.log.event('object.published', { kind, era, number })
+    return isNew
+  }
   return {
     held: (kind) => objects.get(kind)?.object,
     require: (kind) => require(kind).object,
     bytes: (kind) => require(kind).bytes,
-    publish: (kind, body) => {
-      const held = objects.get(kind)?.object
-      const next = { held, era: deps.ca.era, body, issuedAt: deps.clock.wallMs() }
-      const signed = signSuccessor(kind, next, deps.ca.signers[ROLES[kind]].coseSigner())
-      const { era, number } = signed.object
-      deps.registry.putSignedObject({ kind, era, number, bytes: signed.bytes })
-      objects.set(kind, signed)
-      const isNew = !held || number !== held.number || era !== held.era
-      if (isNew) deps.log.event('object.published', { kind, era, number })
-      return isNew
-    },
+    store,
+    adopt,
+    publish: (kind, body) => adopt(kind, store(kind, body)),
   }
 }
 

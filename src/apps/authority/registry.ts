@@ -1,5 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { sha256, toHex } from '../../foundation/base/index.ts'
+import {
+  parseProfileName,
+  profileOf,
+  type ProfileName,
+  refuseDowngrade,
+} from '../../foundation/profiles/index.ts'
 import type { SchemaStep, Store } from '../../foundation/storage/index.ts'
 import type {
   EnrolmentStore,
@@ -57,7 +63,11 @@ export interface Registry extends EnrolmentStore {
   tokens(): TokenRecord[]
   /** Revokes an open token; `false` when there is none. Durable when it resolves. */
   revokeToken(id: string): Promise<boolean>
-  /** Changes a principal; durable when it resolves. */
+  /**
+   * Changes a principal; durable when it resolves.
+   *
+   * @throws KosError KOS_AUTHORITY_STORE when its profile would go down; nothing is changed then
+   */
   change(id: string, change: RegistryChange): Promise<void>
   signedObject(kind: string): StoredObject | undefined
   /**
@@ -66,6 +76,8 @@ export interface Registry extends EnrolmentStore {
    * @throws KosError KOS_AUTHORITY_STORE when its era and number are below those of the stored one
    */
   putSignedObject(object: StoredObject): void
+  /** Runs work in one transaction, now: durable on return, and undone as a whole when it throws. */
+  atOnce<T>(work: (transaction: EnrolmentTransaction) => T): T
 }
 
 /** The schema step of the registry. */
@@ -137,6 +149,8 @@ export function createRegistry(store: RegistryStore): Registry {
     signedObject: (kind: string): StoredObject | undefined => signedObject(store, kind),
     putSignedObject: (object: StoredObject): void =>
       store.transaction(() => putSignedObject(store, object)),
+    atOnce: <T>(work: (transaction: EnrolmentTransaction) => T): T =>
+      store.transaction(() => work(transaction)),
   })
 }
 
@@ -186,7 +200,9 @@ function changeOpenToken(store: RegistryStore, id: string, change: Partial<Token
 
 function principalSteps(
   store: RegistryStore,
-): Steps<'principal' | 'principalNamed' | 'insertPrincipal' | 'changePrincipal' | 'keyUse'> {
+): Steps<
+  'principal' | 'principalNamed' | 'insertPrincipal' | 'changePrincipal' | 'floorOfMac' | 'keyUse'
+> {
   const { db } = store
   return {
     principal: (id: string): PrincipalRecord | undefined =>
@@ -211,6 +227,7 @@ function principalSteps(
       for (const spki of logSpkis) insertKey(store, spki, { principalId: id, purpose: 'log' })
     },
     changePrincipal: (id, change) => changePrincipal(store, id, change),
+    floorOfMac: (mac) => floorOfMac(store, mac),
     keyUse: (keyHash) => keyUse(store, keyHash),
   }
 }
@@ -279,7 +296,30 @@ function putSignedObject(store: RegistryStore, object: StoredObject): void {
 function changePrincipal(store: RegistryStore, id: string, change: RegistryChange): void {
   const row = changedColumns(change)
   if (Object.keys(row).length === 0) return
+  const { profile } = change
+  if (profile !== undefined) requireNoDowngrade(store, id, profile)
   store.rows(store.db.updateTable('principal').set(row).where('id', '=', id))
+}
+
+/** The trigger of the schema refuses it too; this one says why. */
+function requireNoDowngrade(store: RegistryStore, id: string, wanted: ProfileName): void {
+  const query = store.db.selectFrom('principal').selectAll().where('id', '=', id)
+  const held = store.rows(query).map(toPrincipalRecord)[0]
+  if (!held || !refuseDowngrade(profileOf(held.profile), profileOf(wanted))) return
+  throw authorityErrors.error('KOS_AUTHORITY_STORE', { rule: 'profile-floor' })
+}
+
+/** Removed devices count too: a device that comes back as a second record keeps its floor. */
+function floorOfMac(store: RegistryStore, mac: string): ProfileName | undefined {
+  if (/^0*$/.test(mac)) return undefined
+  const query = store.db
+    .selectFrom('principal')
+    .select('profile')
+    .where('mac', '=', mac)
+    .where('kind', '=', 'device')
+    .orderBy('profile', 'desc')
+    .limit(1)
+  return store.rows(query).flatMap(({ profile }) => parseProfileName(profile) ?? [])[0]
 }
 
 function changedColumns(change: RegistryChange): Partial<PrincipalRow> {

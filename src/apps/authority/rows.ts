@@ -102,6 +102,7 @@ export function toTokenRecord(row: TokenRow): TokenRecord {
     state: oneOf(['open', 'spent', 'revoked'] as const, row.state),
     spentTlsKeyHash: row.spent_tls_key_hash ?? undefined,
     principalId: row.principal_id ?? undefined,
+    ...(row.raises !== null && { raises: row.raises }),
   }
 }
 
@@ -118,6 +119,7 @@ export function toTokenRow(record: TokenRecord): TokenRow {
     state: record.state,
     spent_tls_key_hash: record.spentTlsKeyHash ?? null,
     principal_id: record.principalId ?? null,
+    raises: record.raises ?? null,
   }
 }
 

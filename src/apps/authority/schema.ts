@@ -36,6 +36,8 @@ export interface TokenRow {
   state: string
   spent_tls_key_hash: string | null
   principal_id: string | null
+  /** Id of the principal whose profile the token raises; `null`: it joins a new one. */
+  raises: string | null
 }
 
 export interface CertificateRow {

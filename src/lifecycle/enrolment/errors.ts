@@ -11,6 +11,7 @@ type EnrolmentErrorCode =
   | 'KOS_ENROLMENT_UNKNOWN'
   | 'KOS_ENROLMENT_LOCKED'
   | 'KOS_ENROLMENT_EXPIRED'
+  | 'KOS_ENROLMENT_FLOOR'
   | 'KOS_ENROLMENT_COPY'
 
 /** The errors of this room. */
@@ -63,6 +64,11 @@ export const enrolmentErrors: ErrorTable<EnrolmentErrorCode> = defineErrors({
   KOS_ENROLMENT_EXPIRED: {
     message: 'The certificate ended too long ago to be renewed.',
     hint: 'Join the device again with a new token.',
+    retry: 'never',
+  },
+  KOS_ENROLMENT_FLOOR: {
+    message: 'The device has a stricter profile: it never comes in with less.',
+    hint: 'Ask for a token of the profile that the device has: kosctl devices show NAME.',
     retry: 'never',
   },
   KOS_ENROLMENT_COPY: {

@@ -1,5 +1,6 @@
 /** Joining and renewal: tokens, proofs of possession, certificates, idempotence. */
 export { enrolmentErrors } from './errors.ts'
+export { type EvidenceAppraiser, type EvidenceClaim, noHardwareEvidence } from './evidence.ts'
 export { issue, type IssueFacts, OPERATOR_LIFE_MS } from './issue.ts'
 export { createJoinService, type JoinResult, type JoinService } from './join.ts'
 export { formatJoinLine, type JoinLine, parseJoinLine } from './join-line.ts'
@@ -22,6 +23,20 @@ export type {
   PrincipalRecord,
   TokenRecord,
 } from './records.ts'
+export {
+  createRaiseService,
+  type RaisedMinimum,
+  type RaiseResult,
+  type RaiseService,
+  type RaiseStore,
+} from './raise.ts'
+export {
+  createRaiseRequest,
+  decodeRaiseRequest,
+  encodeRaiseRequest,
+  evidenceBinding,
+  type RaiseRequest,
+} from './raise-messages.ts'
 export { createRenewService, type RenewResult, type RenewService } from './renew.ts'
 export {
   createJoinRequest,

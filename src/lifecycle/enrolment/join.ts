@@ -13,6 +13,7 @@ import {
 } from '../../foundation/base/index.ts'
 import { profileOf } from '../../foundation/profiles/index.ts'
 import { type CertificateAuthority, deriveDeviceId } from '../../trust/pki/index.ts'
+import { floorProblem } from './floors.ts'
 import { isAbsentTooLong, issue, keyHashOf, profileProblem, reissue, toGrant } from './issue.ts'
 import type { EnrolmentGrant, JoinRequest } from './messages.ts'
 import { joinAuthenticator, verifyJoinProofs } from './proofs.ts'
@@ -118,7 +119,8 @@ interface JoinCase {
 
 function decide(deps: JoinDeps, join: JoinCase): JoinResult {
   const token = join.transaction.token(join.request.tokenId)
-  if (!token) return tokenRefused('unknown')
+  // A token that raises a profile brings nobody in.
+  if (!token || token.raises !== undefined) return tokenRefused('unknown')
   if (token.state === 'revoked') return tokenRefused('revoked')
   if (token.state === 'spent') return spentBefore(deps, join, token)
   if (token.expiresAt <= deps.clock.wallMs()) return tokenRefused('expired')
@@ -184,6 +186,10 @@ function admissionProblem(join: JoinCase, token: TokenRecord): Refusal | undefin
     profileProblem(profileOf(token.profile)) ??
     ownerProblem(transaction, token) ??
     nameProblem(transaction, token) ??
+    floorProblem(transaction, token, {
+      mac: toHex(join.request.mac),
+      identityKeyHash: keyHashOf(join.request.identitySpki),
+    }) ??
     keysProblem(join)
   )
 }

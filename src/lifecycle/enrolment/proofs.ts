@@ -113,7 +113,8 @@ interface KeyUse {
   readonly check: string
 }
 
-interface Expected {
+/** What a kind of request has of its own. */
+export interface Expected {
   readonly context: Uint8Array
   /** The bytes the identity key must have signed. */
   readonly payload: () => Uint8Array
@@ -121,7 +122,8 @@ interface Expected {
   readonly others: readonly KeyUse[]
 }
 
-function verifyProofs(
+/** What all requests have in common: a CSR by the TLS key, and everything by the identity key. */
+export function verifyProofs(
   request: { csr: Uint8Array; identitySpki: Uint8Array; proof: Uint8Array },
   exporter: Uint8Array,
   expected: Expected,

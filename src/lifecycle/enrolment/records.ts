@@ -16,6 +16,8 @@ export interface TokenRecord {
   /** Hexadecimal SHA-256 of the TLS key that spent the token. */
   readonly spentTlsKeyHash: string | undefined
   readonly principalId: string | undefined
+  /** Id of the principal whose profile it raises; absent: it joins a new one. */
+  readonly raises?: string
 }
 
 /** A principal as the authority's registry knows it. MAC and UUID never leave the registry. */
@@ -79,6 +81,7 @@ export type PrincipalChange = Partial<
     | 'generation'
     | 'generationUsed'
     | 'addresses'
+    | 'profile'
     | 'certificateNotBefore'
     | 'certificateNotAfter'
   >
@@ -98,7 +101,10 @@ export interface EnrolmentTransaction {
   principalNamed(name: string): PrincipalRecord | undefined
   /** Stores a principal and registers its identity, KEM and log keys; throws when one is taken. */
   insertPrincipal(record: PrincipalRecord): void
+  /** Throws when the profile would go down. */
   changePrincipal(id: string, change: PrincipalChange): void
+  /** The strictest profile that a device with this MAC address has or had; zeros are no address. */
+  floorOfMac(mac: string): ProfileName | undefined
   /** Who has a key, also after removal; `keyHash` is the hexadecimal SHA-256 of its SPKI. */
   keyUse(keyHash: string): KeyUse | undefined
   /** The newest certificate of a principal for a generation and TLS key. */

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { sha256, silentLog, toHex, unixMs, utf8 } from '../../../../src/foundation/base/index.ts'
 import { openStore, type Store } from '../../../../src/foundation/storage/index.ts'
+import { floorSchema } from '../../../../src/apps/authority/floor-schema.ts'
 import {
   createRegistry,
+  listenersSchema,
   type Registry,
   type RegistryChange,
   registrySchema,
@@ -31,7 +33,14 @@ function createTestRegistry(context: TestContext): TestRegistry {
   const open = (): Store<AuthorityTables> => {
     const store = openStore<AuthorityTables>(
       { clock: createTestClock(), log: silentLog },
-      { path, migrations: [{ version: 1, ...registrySchema }] },
+      {
+        path,
+        migrations: [
+          { version: 1, ...registrySchema },
+          { version: 2, ...listenersSchema },
+          { version: 3, ...floorSchema },
+        ],
+      },
     )
     context.after(() => store.close())
     return store
@@ -67,6 +76,7 @@ function device(id: string, changes: Partial<PrincipalRecord> = {}): PrincipalRe
     groups: ['g'],
     labels: { site: 'north', 'with "quotes"': 'ü' },
     addresses: ['a:1', '[::1]:2'],
+    listeners: { 'SEC-3': ['a:3'] },
     createdAt: unixMs(1),
     lastSeenAt: unixMs(2),
     certificateNotBefore: unixMs(3),
@@ -288,6 +298,7 @@ test('every field that may change changes alone', async (context) => {
     groups: ['x', 'y'],
     labels: {},
     addresses: ['c:3'],
+    listeners: { 'SEC-4': ['c:4'] },
     lastSeenAt: unixMs(12),
     certificateNotBefore: unixMs(13),
     certificateNotAfter: unixMs(14),
@@ -373,8 +384,7 @@ test('a stored record that does not fit is damage, not input', async (context) =
   })
   const faults = [
     `principal SET kind = 'robot'`,
-    `principal SET kind = 'device', profile = 'SEC-9'`,
-    `principal SET profile = 'SEC-2', state = 'asleep'`,
+    `principal SET kind = 'device', state = 'asleep'`,
     `principal SET state = 'active', roles = 'not json'`,
     `principal SET roles = '[1]'`,
     `principal SET roles = '[]', labels = '{"a":1}'`,
@@ -386,6 +396,8 @@ test('a stored record that does not fit is damage, not input', async (context) =
   }
   store.raw.exec(`UPDATE principal SET labels = '{}'`)
   assert.equal(registry.principal('d1')?.state, 'active')
+  store.raw.exec(`UPDATE principal SET profile = 'SEC-9'`)
+  assert.throws(() => registry.principal('d1'), { code: 'KOS_AUTHORITY_STORE' })
   for (const fault of [`kind = 'user'`, `kind = 'agent', state = 'lost'`]) {
     store.raw.exec(`UPDATE token SET ${fault}`)
     assert.throws(() => registry.tokens(), { code: 'KOS_AUTHORITY_STORE' }, fault)
@@ -393,4 +405,55 @@ test('a stored record that does not fit is damage, not input', async (context) =
   store.raw.exec(`UPDATE key_use SET purpose = 'fun'`)
   const use = inside(registry, (t) => t.keyUse(hashOf('d1 identity')))
   await assert.rejects(use, { code: 'KOS_AUTHORITY_STORE' })
+})
+
+test('a profile never goes down, whoever asks', async (context) => {
+  const { registry, store } = createTestRegistry(context)
+  await inside(registry, (t) => {
+    t.insertPrincipal(device('d1', { mac: '001122334455' }))
+    t.changePrincipal('d1', { profile: 'SEC-3' })
+  })
+  const refused = { code: 'KOS_AUTHORITY_STORE', details: { rule: 'profile-floor' } }
+  await assert.rejects(registry.change('d1', { profile: 'SEC-2' }), refused)
+  assert.throws(
+    () => registry.atOnce((t) => t.changePrincipal('d1', { profile: 'SEC-1' })),
+    refused,
+  )
+  // The store itself, and a second record of the same key.
+  for (const statement of [
+    `UPDATE principal SET profile = 'SEC-2'`,
+    `DELETE FROM principal`,
+    `REPLACE INTO principal SELECT id, uri, kind, name, 'SEC-1', state, owner, mac, uuid,
+      identity_spki, kem_spki, log_spkis, generation, generation_used, roles, groups, labels,
+      addresses, created_at, last_seen_at, certificate_not_before, certificate_not_after, listeners
+      FROM principal`,
+  ]) {
+    assert.throws(() => store.raw.exec(statement), /never goes down|are kept/, statement)
+  }
+  assert.equal(registry.principal('d1')?.profile, 'SEC-3')
+  const floors = await inside(registry, (t) => [
+    t.floorOfMac('001122334455'),
+    t.floorOfMac('001122334456'),
+    t.floorOfMac('000000000000'),
+  ])
+  assert.deepEqual(floors, ['SEC-3', undefined, undefined])
+})
+
+test('work done at once is durable on return, and undone as a whole', (context) => {
+  const { registry, reopen } = createTestRegistry(context)
+  assert.equal(
+    registry.atOnce((t) => {
+      t.insertPrincipal(device('d1'))
+      return 7
+    }),
+    7,
+  )
+  assert.throws(() =>
+    registry.atOnce((t) => {
+      t.insertPrincipal(device('d2', { identitySpki: spki('other') }))
+      throw new TypeError('no')
+    }),
+  )
+  const again = reopen()
+  assert.deepEqual([again.principal('d1')?.id, again.principal('d2')], ['d1', undefined])
 })

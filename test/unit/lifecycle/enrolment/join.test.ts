@@ -77,6 +77,7 @@ test('the registry knows the device, its keys and who spent the token', async (c
     groups: [],
     labels: {},
     addresses: ['camera-1.example:7402'],
+    listeners: {},
     createdAt: now,
     lastSeenAt: now,
     certificateNotAfter: now + DAY_MS,

@@ -24,11 +24,15 @@ import {
   type Registry,
   registrySchema,
 } from '../../src/apps/authority/registry.ts'
+import { pskSchema } from '../../src/apps/authority/psk-registry.ts'
+import { createPskVault } from '../../src/apps/authority/psk-vault.ts'
 import type { AuthorityTables } from '../../src/apps/authority/schema.ts'
 import {
   type CreatedToken,
   createJoinRequest,
   createJoinService,
+  createPskJoinService,
+  createPskKeyService,
   createRenewRequest,
   createRenewService,
   createTokenService,
@@ -38,6 +42,10 @@ import {
   type JoinRequest,
   type JoinService,
   type PrincipalRecord,
+  type PskJoinRequest,
+  pskJoinAuthenticator,
+  type PskJoinService,
+  type PskKeyService,
   type RenewRequest,
   type RenewService,
   type RequestKeys,
@@ -63,6 +71,8 @@ export interface TestEnrolment {
   readonly tokens: TokenService
   readonly joins: JoinService
   readonly renewals: RenewService
+  readonly pskJoins: PskJoinService
+  readonly pskKeys: PskKeyService
 }
 
 /** What a test or a process of its own opens an enrolment with. */
@@ -85,6 +95,7 @@ export function openEnrolment(place: EnrolmentPlace): TestEnrolment {
         { version: 1, ...registrySchema },
         { version: 2, ...listenersSchema },
         { version: 3, ...floorSchema },
+        { version: 4, ...pskSchema },
       ],
     },
   )
@@ -97,7 +108,13 @@ export function openEnrolment(place: EnrolmentPlace): TestEnrolment {
     { trustDomain: TRUST_DOMAIN },
   )
   const renewals = createRenewService({ clock, store: registry, ca })
-  return { clock, store, registry, ca, tokens, joins, renewals }
+  const vault = createPskVault({ random, keys })
+  const pskJoins = createPskJoinService(
+    { clock, random, store: registry, tokens, vault },
+    { trustDomain: TRUST_DOMAIN },
+  )
+  const pskKeys = createPskKeyService({ clock, random, store: registry, vault })
+  return { clock, store, registry, ca, tokens, joins, renewals, pskJoins, pskKeys }
 }
 
 /** Opens or makes the CA's key store of a folder. */
@@ -271,6 +288,22 @@ export function joinRequest(
     },
     exporter,
   )
+}
+
+/** A join request for a pre-shared key; a test changes what the device says of itself. */
+export function pskJoinRequest(
+  token: CreatedToken,
+  changes: Partial<PskJoinRequest> & { readonly exporter?: Uint8Array } = {},
+): PskJoinRequest {
+  const { exporter = EXPORTER, ...fields } = changes
+  const statement = {
+    tokenId: token.record.id,
+    nonce: new Uint8Array(32).fill(1),
+    mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
+    logSpkis: [testKey('ed25519').spki, testKey('ml-dsa-44').spki],
+    ...fields,
+  }
+  return { ...statement, authenticator: pskJoinAuthenticator(token.secret, exporter, statement) }
 }
 
 /** A device's renewal request from the generation that it holds. */

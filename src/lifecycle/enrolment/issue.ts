@@ -128,17 +128,20 @@ export function keyHashOf(spki: Uint8Array): string {
  * @see identity: Joining
  */
 export function profileProblem(profile: Profile): Refusal | undefined {
-  const details = { profile: profile.name }
-  if (profile.joinEvidence !== 'token') {
-    return refuse('KOS_ENROLMENT_PROFILE', `profile/${profile.joinEvidence}-evidence`, {
-      remedy: 'Use SEC-2: a token proves no more than that.',
-      details,
-    })
-  }
-  if (profile.certificateLifeMs !== undefined) return undefined
+  const problem = evidenceProblem(profile)
+  if (problem || profile.certificateLifeMs !== undefined) return problem
   return refuse('KOS_ENROLMENT_PROFILE', 'profile/no-certificate', {
-    remedy: 'Use SEC-2: this profile has no certificates.',
-    details,
+    remedy: 'Join with --psk: this profile has a pre-shared key and no certificate.',
+    details: { profile: profile.name },
+  })
+}
+
+/** What a token cannot grant, whatever kind of key the profile has. */
+export function evidenceProblem(profile: Profile): Refusal | undefined {
+  if (profile.joinEvidence === 'token') return undefined
+  return refuse('KOS_ENROLMENT_PROFILE', `profile/${profile.joinEvidence}-evidence`, {
+    remedy: 'Use SEC-2: a token proves no more than that.',
+    details: { profile: profile.name },
   })
 }
 

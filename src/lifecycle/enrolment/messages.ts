@@ -55,6 +55,31 @@ export interface RenewRequest {
   readonly addresses: readonly string[]
 }
 
+/** What a device sends to join with a pre-shared key: it has no key of its own to be certified. */
+export interface PskJoinRequest {
+  readonly tokenId: string
+  /** 32 random bytes, kept by the device: the same ones make it the same request. */
+  readonly nonce: Uint8Array
+  /** 6 bytes; zeros when the device has no permanent MAC address. */
+  readonly mac: Uint8Array
+  /** Checkpoint keys of the device's own log: Ed25519, then ML-DSA-44. */
+  readonly logSpkis: readonly Uint8Array[]
+  /** HMAC-SHA256(secret, exporter ‖ every other field). */
+  readonly authenticator: Uint8Array
+}
+
+/** A pre-shared key granted by {@link PskJoinRequest}. */
+export interface PskGrant {
+  readonly principalId: string
+  readonly uri: string
+  readonly name: string
+  readonly profile: string
+  readonly generation: number
+  readonly handle: string
+  /** 32 secret bytes. */
+  readonly root: Uint8Array
+}
+
 /** A certificate granted by {@link JoinRequest} or {@link RenewRequest}. */
 export interface EnrolmentGrant {
   readonly principalId: string
@@ -92,6 +117,14 @@ const joinSchema: z.ZodType<JoinRequest> = z.strictObject({
   addresses,
 })
 
+const pskJoinSchema: z.ZodType<PskJoinRequest> = z.strictObject({
+  tokenId: z.string().max(22).refine(isTokenId),
+  nonce: bytes(32, 32),
+  mac: bytes(6, 6),
+  logSpkis: z.array(spki).length(2),
+  authenticator: bytes(32, 32),
+})
+
 const renewSchema: z.ZodType<RenewRequest> = z.strictObject({
   principalId: z.string().min(1).max(64),
   csr,
@@ -107,7 +140,9 @@ const renewSchema: z.ZodType<RenewRequest> = z.strictObject({
  * @param message - plain fields only
  * @returns deterministic CBOR, a map with the field names as keys
  */
-export function encodeMessage(message: JoinRequest | RenewRequest | EnrolmentGrant): Uint8Array {
+export function encodeMessage(
+  message: JoinRequest | RenewRequest | EnrolmentGrant | PskJoinRequest,
+): Uint8Array {
   return encodeCbor({ ...message })
 }
 
@@ -122,6 +157,18 @@ export function encodeMessage(message: JoinRequest | RenewRequest | EnrolmentGra
  */
 export function decodeJoinRequest(message: Uint8Array): JoinRequest | Refusal {
   return decodeMessage(joinSchema, message)
+}
+
+/**
+ * Decodes a join request for a pre-shared key strictly. Every field is a copy.
+ *
+ * **Security:** form only; {@link PskJoinService.join} checks the authenticator.
+ *
+ * @param message - at most {@link MAX_ENROLMENT_BYTES}
+ * @returns as {@link decodeJoinRequest}
+ */
+export function decodePskJoinRequest(message: Uint8Array): PskJoinRequest | Refusal {
+  return decodeMessage(pskJoinSchema, message)
 }
 
 /**

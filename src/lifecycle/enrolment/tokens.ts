@@ -14,7 +14,7 @@ import {
 } from '../../foundation/base/index.ts'
 import { profileOf, type ProfileName } from '../../foundation/profiles/index.ts'
 import { enrolmentErrors } from './errors.ts'
-import { profileProblem } from './issue.ts'
+import { evidenceProblem } from './issue.ts'
 import type { EnrolmentStore, EnrolmentTransaction, TokenRecord } from './records.ts'
 
 /** Longest life of a join token in milliseconds: 10 min. @see identity: Joining */
@@ -163,5 +163,5 @@ function specificationProblem(specification: TokenSpecification): Refusal | unde
       remedy: 'A join token lives between 1 s and 10 min.',
     })
   }
-  return profileProblem(profileOf(profile))
+  return evidenceProblem(profileOf(profile))
 }

@@ -76,7 +76,6 @@ test('only a profile that a token can prove is granted', async (context) => {
   const fleet = await createFleet(context)
   const cases: readonly (readonly [TokenSpecification['profile'], rule: string])[] = [
     ['SEC-0', 'none-evidence'],
-    ['SEC-1', 'no-certificate'],
     ['SEC-3', 'hardware-evidence'],
     ['SEC-4', 'hardware-evidence'],
   ]
@@ -85,6 +84,12 @@ test('only a profile that a token can prove is granted', async (context) => {
     assertRefused(result, 'KOS_ENROLMENT_PROFILE', `profile/${rule}`)
   }
   assert.deepEqual(fleet.registry.tokens(), [])
+})
+
+test('a token of SEC-1 is for a pre-shared key', async (context) => {
+  const fleet = await createFleet(context)
+  const { record } = await createToken(fleet, { profile: 'SEC-1' })
+  assert.equal(record.profile, 'SEC-1')
 })
 
 test('the owner is an active user of this registry', async (context) => {

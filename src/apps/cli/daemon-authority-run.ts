@@ -5,7 +5,13 @@ import { type RunningAuthority, startAuthority } from '../authority/index.ts'
 import { formatHostPort, plainHost, reachableHosts } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
 import { type CliContext, configFolder, stateFolder } from './context.ts'
-import { daemonLog, hostPortOption, serveUntilSignal } from './daemon.ts'
+import {
+  daemonLog,
+  hostPortOption,
+  listenersOption,
+  listenersText,
+  serveUntilSignal,
+} from './daemon.ts'
 import { cliErrors } from './errors.ts'
 import { paint, printFields } from './output.ts'
 

@@ -14,7 +14,13 @@ import {
 } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
 import { type CliContext, stateFolder } from './context.ts'
-import { daemonLog, hostPortOption, serveUntilSignal } from './daemon.ts'
+import {
+  daemonLog,
+  hostPortOption,
+  listenersOption,
+  listenersText,
+  serveUntilSignal,
+} from './daemon.ts'
 import { cliErrors } from './errors.ts'
 import { runUnmanaged } from './daemon-unmanaged-run.ts'
 import { EXIT, paint, printFields, printRefusal } from './output.ts'
@@ -42,6 +48,7 @@ export async function runNode(context: CliContext, input: CommandInput): Promise
       ['id', principal.id],
       ['profile', `kOS-${profile}`],
       ['address', formatHostPort(running.address)],
+      ['listeners', listenersText(running.listeners)],
     ])
   const reload = (): void => running.reloadCommands()
   process.on('SIGHUP', reload)
@@ -64,6 +71,7 @@ function nodeOptions(input: CommandInput, folder: string): NodeOptions {
     folder,
     listen: hostPortOption(input, 'listen', { host: '127.0.0.1', port: 7402 }),
     isPortFixed: input.text('listen') !== undefined,
+    listeners: listenersOption(input),
     advertise,
     shareFolder: input.text('share') ?? join(folder, 'share'),
     ...(commandsFolder !== undefined && { commandsFolder: resolve(commandsFolder) }),

@@ -3,6 +3,11 @@ import type { OptionSpecification } from './command-line.ts'
 /** Options that both daemons have. */
 export const DAEMON_OPTIONS: Readonly<Record<string, OptionSpecification>> = {
   state: { type: 'string', value: 'FOLDER', summary: 'state folder' },
+  listeners: {
+    type: 'string',
+    value: 'PROFILES',
+    summary: 'session listeners beside the own floor’s, such as SEC-2,SEC-3 (all it may have)',
+  },
   json: { type: 'boolean', summary: 'print what happens as JSON lines' },
   'log-level': { type: 'string', value: 'LEVEL', summary: 'debug, info, warn or error (warn)' },
 }

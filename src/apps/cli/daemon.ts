@@ -1,5 +1,6 @@
 import { createLog, type Log, type LogLevel } from '../../foundation/base/index.ts'
-import { formatHostPort, type HostPort, parseHostPort } from '../node/index.ts'
+import { parseProfileName, type ProfileName } from '../../foundation/profiles/index.ts'
+import { formatHostPort, type HostPort, type OpenListeners, parseHostPort } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
 import type { CliContext } from './context.ts'
 import { cliErrors } from './errors.ts'
@@ -25,6 +26,23 @@ export function hostPortOption(input: CommandInput, name: string, fallback: Host
     throw cliErrors.error('KOS_CLI_USAGE', { reason: `--${name} is host:port, such as ${example}` })
   }
   return parsed
+}
+
+/** The profiles that `--listeners` names; `undefined` without it. */
+export function listenersOption(input: CommandInput): readonly ProfileName[] | undefined {
+  return input
+    .text('listeners')
+    ?.split(',')
+    .map((text) => {
+      const name = parseProfileName(text)
+      if (name !== undefined) return name
+      throw cliErrors.error('KOS_CLI_USAGE', { reason: '--listeners is like SEC-2,SEC-3' })
+    })
+}
+
+/** Where each profile listens, as one text. */
+export function listenersText(listeners: OpenListeners): string {
+  return [...listeners].map(([name, at]) => `${name} ${formatHostPort(at)}`).join(', ')
 }
 
 /**

@@ -8,6 +8,7 @@ import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
 import { lockCommands } from './commands/lock.ts'
 import { policyCommands } from './commands/policy.ts'
+import { profilesCommands } from './commands/profiles.ts'
 import { sessionsCommands } from './commands/sessions.ts'
 import { shellCommands } from './commands/shell.ts'
 import { tokenCommands } from './commands/token.ts'
@@ -35,6 +36,7 @@ export const KOSCTL: Program = {
     ...execCommands,
     ...commandsCommands,
     ...policyCommands,
+    ...profilesCommands,
     ...auditCommands,
     ...shellCommands,
     ...agentCommands,

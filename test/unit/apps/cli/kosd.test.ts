@@ -92,7 +92,7 @@ test('authority and node in a few lines', async (context) => {
   await node.printed('address ')
   assert.match(
     node.terminal.printed.out,
-    /^joined {2}spiffe:\/\/kos.internal\/device\/kdev-\w+\nnode {5}camera-1\nid {7}kdev-\w+\nprofile {2}kOS-SEC-2\naddress {2}127\.0\.0\.1:\d+\n$/,
+    /^joined {2}spiffe:\/\/kos.internal\/device\/kdev-\w+\nnode {7}camera-1\nid {9}kdev-\w+\nprofile {4}kOS-SEC-2\naddress {4}127\.0\.0\.1:\d+\nlisteners {2}SEC-2 \S+, SEC-3 127\.0\.0\.1:\d+\n$/,
   )
   await eventually(async () => (await kosctl('exec', 'camera-1', 'calc', '1+2')).out === '3\n')
 

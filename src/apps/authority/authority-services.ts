@@ -9,8 +9,10 @@ import {
 } from '../../foundation/base/index.ts'
 import {
   createJoinService,
+  createPskJoinService,
   createRenewService,
   createTokenService,
+  type JoinDeps,
   type TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
 import type { AuditEvent, AuditLog } from '../../trust/audit/index.ts'
@@ -18,6 +20,7 @@ import type { ApiTokens } from './api-tokens.ts'
 import { readAuditPage, verifyAudit } from './audit-service.ts'
 import type { AuthorityState } from './authority-state.ts'
 import { authorityChecks } from './checks.ts'
+import type { CrlPublisher } from './crl-publisher.ts'
 import type { Hub } from './hub.ts'
 import { createLocks } from './locks.ts'
 import type { AuthorityPublisher } from './publisher.ts'
@@ -33,9 +36,13 @@ export interface ServedParts {
   readonly publisher: AuthorityPublisher
   readonly hub: Hub
   readonly apiTokens: ApiTokens
+  /** The lists for outsiders, where they are served. */
+  readonly crls: CrlPublisher | undefined
   readonly trustDomain: TrustDomain
   /** host:port of the session listener, as devices reach it. */
   readonly session: string
+  /** host:port of the session listener for pre-shared keys; absent: there is none. */
+  readonly pskSession: string | undefined
   /** host:port of the HTTP API, as devices reach it. */
   advertised(): string
 }
@@ -53,22 +60,24 @@ export function createServices(
     registry,
     tokens,
     joins: createJoinService(
-      {
-        ...deps,
-        store,
-        ca,
-        tokens,
-        intend: (token) => recordJoin(audit, token, { outcome: 'intent' }),
-        refused: (token, { code, rule }) =>
-          recordJoin(audit, token, { outcome: 'refused', code, rule }),
-      },
+      { ...deps, store, ca, tokens, ...joinRecords(audit) },
       { trustDomain },
     ),
+    pskJoins: createPskJoinService(
+      { ...deps, store, tokens, vault: state.pskVault, ...joinRecords(audit) },
+      { trustDomain },
+    ),
+    pskRotation: hub.pskRotation,
     renewals: createRenewService({ ...deps, store, ca }),
     apiTokens: parts.apiTokens,
     sessions: hub.sessions,
     publisher,
-    locks: createLocks({ registry, publisher, disconnect: (uri) => hub.disconnect(uri) }),
+    locks: createLocks({
+      registry,
+      publisher,
+      disconnect: (uri) => hub.disconnect(uri),
+      onChanged: () => parts.crls?.refresh(),
+    }),
     settings: {
       trustDomain,
       pin: ca.pin,
@@ -76,6 +85,7 @@ export function createServices(
         return parts.advertised()
       },
       session: parts.session,
+      pskSession: parts.pskSession,
     },
     record: async (event): Promise<void> => {
       await audit.append(event)
@@ -86,6 +96,15 @@ export function createServices(
     isConnected: (uri) => hub.isConnected(uri),
     disconnect: (uri) => hub.disconnect(uri),
     checks: () => authorityChecks(deps.clock, state, hub),
+  }
+}
+
+/** A join that begins, and one that does not come off. */
+function joinRecords(audit: AuditLog): Required<Pick<JoinDeps, 'intend' | 'refused'>> {
+  return {
+    intend: (token) => recordJoin(audit, token, { outcome: 'intent' }),
+    refused: (token, { code, rule }) =>
+      recordJoin(audit, token, { outcome: 'refused', code, rule }),
   }
 }
 

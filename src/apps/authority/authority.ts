@@ -34,6 +34,7 @@ import {
 } from './authority-state.ts'
 import { type RotationStep, rotateIntermediate } from './ca-rotation.ts'
 import { createClientVerdicts } from './client-verdicts.ts'
+import { type CrlOptions, serveCrls } from './crl-service.ts'
 import { authorityErrors } from './errors.ts'
 import { createHub, type Hub } from './hub.ts'
 import { type HttpServer, type ServerIdentity, startHttpServer } from './http-server.ts'
@@ -60,6 +61,8 @@ export interface AuthorityOptions extends AuthorityStateOptions {
   readonly fixedPorts: { readonly api: boolean; readonly session: boolean }
   /** Narrows the session listeners beside that of SEC-2; absent: all. */
   readonly listeners?: readonly ProfileName[] | undefined
+  /** Where revocation lists are served over plain HTTP; absent: nowhere. */
+  readonly crl?: CrlOptions | undefined
   /** Host that devices are told; the listening host by default. */
   readonly advertiseHost: string | undefined
   readonly names: AuthorityNames
@@ -75,6 +78,8 @@ export interface RunningAuthority {
   readonly session: HostPort
   /** Every session listener, by profile. */
   readonly listeners: OpenListeners
+  /** Where revocation lists are served, and their names. */
+  readonly crl: { readonly at: HostPort; readonly names: readonly string[] } | undefined
   readonly operator: OperatorOutcome
   readonly isNew: boolean
   /** Things the operator should know, one sentence each. */
@@ -123,9 +128,12 @@ export async function startAuthority(
   // The routes are made before the port is known, and name it only when they are used.
   let api: HostPort = options.listen
   const apiTokens = createApiTokens({ ...deps, ...state })
+  const crl = await serveCrls(deps, core, options.crl)
+  stack.defer(async () => crl?.server.close())
   const services = createServices(deps, {
     ...core,
     apiTokens,
+    crls: crl?.lists,
     trustDomain: options.trustDomain,
     session: sessionAddress,
     advertised: () => formatHostPort(advertised(options, api)),
@@ -153,6 +161,7 @@ export async function startAuthority(
       refusals.flush()
     },
     leaf: () => core.certificate.leaf,
+    refreshCrls: () => crl?.lists.refresh(),
     renewCertificate,
     rotate: (): void => {
       if (rotate(deps, state).length === 0) return
@@ -167,6 +176,7 @@ export async function startAuthority(
     pin: state.ca.pin,
     api: advertised(options, api),
     session: advertised(options, session),
+    crl: crl && { at: advertised(options, crl.at), names: crl.lists.names() },
     listeners: new Map([...listeners].map(([name, at]) => [name, advertised(options, at)])),
     operator,
     isNew: state.isNew,

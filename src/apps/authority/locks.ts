@@ -21,6 +21,8 @@ interface LocksDeps {
   readonly registry: Registry
   readonly publisher: Publisher
   readonly disconnect: (uri: string) => void
+  /** Told when registry and lock list say something new. */
+  readonly onChanged: () => void
 }
 
 /**
@@ -45,6 +47,7 @@ export function createLocks(deps: LocksDeps): Locks {
     if (state === 'removed' || record.state === 'active')
       await registry.change(record.id, { state })
     publisher.refreshDirectory()
+    deps.onChanged()
   }
   const recordOf = (id: string): PrincipalRecord | undefined => {
     const record = registry.principal(id)
@@ -66,7 +69,7 @@ export function createLocks(deps: LocksDeps): Locks {
 }
 
 async function unlock(
-  { registry, publisher }: LocksDeps,
+  { registry, publisher, onChanged }: LocksDeps,
   record: PrincipalRecord | undefined,
 ): Promise<Refusal | undefined> {
   if (record?.state === 'locked') await registry.change(record.id, { state: 'active' })
@@ -76,6 +79,7 @@ async function unlock(
   if (now.state === 'quarantined') return notUnlocked('quarantined')
   if (!publisher.unlockPrincipal(now)) return notUnlocked('not-locked')
   publisher.refreshDirectory()
+  onChanged()
   return undefined
 }
 

@@ -7,6 +7,8 @@ const HEARTBEAT_MS = 10_000
 const REFUSALS_MS = 60_000
 /** How often the age of the intermediate CA is looked at. */
 const ROTATION_MS = 60 * 60 * 1000
+/** How often revocation lists are looked at: some change without an operator. */
+const CRL_MS = 60_000
 /** Shortest wait for a renewal of the own certificate. */
 const MIN_RENEWAL_MS = 1000
 
@@ -17,6 +19,8 @@ export interface TimedWork {
   renewCertificate(): void
   /** Takes the steps of the rotation of the intermediate CA that are due. */
   rotate(): void
+  /** Signs revocation lists anew that changed or near their end. */
+  refreshCrls(): void
   /** The own certificate in force. */
   leaf(): { readonly notBefore: UnixMs; readonly notAfter: UnixMs }
 }
@@ -61,6 +65,11 @@ export function startTimers(
     'rotation',
     () => ROTATION_MS,
     () => work.rotate(),
+  )
+  every(
+    'crl',
+    () => CRL_MS,
+    () => work.refreshCrls(),
   )
   every('certificate', untilRenewal, () => work.renewCertificate())
   return () => {

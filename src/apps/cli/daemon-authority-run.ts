@@ -49,11 +49,20 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
         api: input.text('listen') !== undefined,
         session: input.text('session') !== undefined,
       },
+      crl: {
+        listen: hostPortOption(input, 'crl', { host: listen.host, port: 7480 }),
+        isPortFixed: input.text('crl') !== undefined,
+      },
       advertiseHost,
       names: namesOf(hosts),
       operator: { folder: configFolder(context.environment), name: context.environment.user },
     },
   )
+}
+
+function crlFields({ crl }: RunningAuthority): readonly (readonly [string, string])[] {
+  if (!crl) return []
+  return crl.names.map((name) => ['crl', `http://${formatHostPort(crl.at)}/crl/${name}.crl`])
 }
 
 function isHost(text: string): boolean {
@@ -83,6 +92,7 @@ function printStart(context: CliContext, running: RunningAuthority): void {
     ['authority', formatHostPort(running.api)],
     ['session', formatHostPort(running.session)],
     ['pin', running.pin],
+    ...crlFields(running),
     ...(running.operator === 'created'
       ? ([['operator', `credential written to ${configFolder(context.environment)}`]] as const)
       : []),

@@ -13,6 +13,11 @@ export const authorityCommand: CliCommand<CliContext> = {
     ...DAEMON_OPTIONS,
     listen: { type: 'string', value: 'HOST:PORT', summary: 'HTTP API (127.0.0.1:7400)' },
     session: { type: 'string', value: 'HOST:PORT', summary: 'session listener (127.0.0.1:7402)' },
+    crl: {
+      type: 'string',
+      value: 'HOST:PORT',
+      summary: 'revocation lists over plain HTTP (127.0.0.1:7480)',
+    },
     advertise: { type: 'string', value: 'HOST', summary: 'name or address that devices are told' },
     'trust-domain': { type: 'string', value: 'NAME', summary: 'trust domain (kos.internal)' },
   },

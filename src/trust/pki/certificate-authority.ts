@@ -3,11 +3,12 @@ import {
   equalBytes,
   isRefusal,
   type Random,
+  toHex,
   type TrustDomain,
 } from '../../foundation/base/index.ts'
 import { parseCertificate } from '../../foundation/codec/index.ts'
 import type { KeyStore } from '../keys/index.ts'
-import { buildIntermediate, buildRoot } from './ca-certificates.ts'
+import { buildIntermediate, buildRoot, keyIdentifier } from './ca-certificates.ts'
 import {
   ensureIntermediateKey,
   ensureRoleKeys,
@@ -21,6 +22,7 @@ import {
 } from './ca-keys.ts'
 import { type CaState, loadCaState, saveCaState } from './ca-state.ts'
 import { pkiErrors } from './errors.ts'
+import { type CrlContent, issueCrl, type IssuedCrl } from './issue-crl.ts'
 import { issueLeaf, type IssuedLeaf, type LeafIssuer, type LeafRequest } from './issue-leaf.ts'
 import { signTrustBundle, type TrustBundle, trustPin, verifyTrustBundle } from './trust-bundle.ts'
 
@@ -52,6 +54,14 @@ export interface CertificateAuthority {
    *   `generation`, `identity-key-hash` or `issuer-validity`
    */
   issueLeaf(request: LeafRequest): IssuedLeaf
+  /** Key identifiers of the permitted intermediates, lower-case hexadecimal. */
+  readonly issuers: readonly string[]
+  /**
+   * Signs the revocation lists of the permitted intermediates.
+   *
+   * **Security:** that numbers rise is the caller's to keep.
+   */
+  issueCrls(content: CrlContent): readonly IssuedCrl[]
   /**
    * Rotation, step 1: makes another intermediate and permits it in a new bundle. It does not issue
    * yet, so every node can learn of it first.
@@ -140,6 +150,13 @@ export function createCertificateAuthority(
       return clock.wallMs() > (notBefore + notAfter) / 2
     },
     issueLeaf: (request): IssuedLeaf => issueLeaf(deps, active.issuer, request),
+    get issuers(): readonly string[] {
+      return active.trust.intermediates.map(({ certificate }) =>
+        toHex(keyIdentifier(certificate.spki)),
+      )
+    },
+    issueCrls: (content): readonly IssuedCrl[] =>
+      active.state.ordinals.map((ordinal) => issueCrl(issuerOf(keys, active, ordinal), content)),
     prepareIntermediate: (): void => replace(withIntermediate(deps, active)),
     switchIntermediate: (): void => {
       replace({ ...active.state, issuing: otherIntermediate(active.state) })
@@ -169,12 +186,20 @@ function openState(deps: CaDeps, trustDomain: TrustDomain): Active {
 function activate(keys: KeyStore, state: CaState): Active {
   const trust = verifyTrustBundle(state.bundle, { pin: state.pin })
   if (isRefusal(trust)) throw stateError(`bundle: ${trust.rule}`)
-  const certificate = trust.intermediates[state.ordinals.indexOf(state.issuing)]?.certificate
-  const key = keys.get(intermediateKeyName(state.issuing))
+  return { state, trust, issuer: issuerOf(keys, { state, trust }, state.issuing) }
+}
+
+function issuerOf(
+  keys: KeyStore,
+  { state, trust }: Pick<Active, 'state' | 'trust'>,
+  ordinal: number,
+): LeafIssuer {
+  const certificate = trust.intermediates[state.ordinals.indexOf(ordinal)]?.certificate
+  const key = keys.get(intermediateKeyName(ordinal))
   if (!certificate || !key || !equalBytes(certificate.spki, key.spki)) {
     throw stateError('intermediate')
   }
-  return { state, trust, issuer: { certificate, signer: key.certificateSigner() } }
+  return { certificate, signer: key.certificateSigner() }
 }
 
 function firstState(deps: CaDeps, trustDomain: TrustDomain): CaState {

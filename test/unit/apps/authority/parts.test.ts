@@ -88,6 +88,7 @@ test('timers repeat, survive failures, and end', () => {
       },
       flushRefusals: () => void done.push('refusals'),
       renewCertificate: () => void done.push('certificate'),
+      refreshCrls: () => undefined,
       rotate: () => void done.push('rotate'),
       leaf: () => ({ notBefore, notAfter: unixMs(notAfter) }),
     },

@@ -96,8 +96,16 @@ export interface Streamed {
   readonly sha256: string
 }
 
-/** Asks for a stream of test bytes and hashes what comes. */
-export async function stream(open: OpenSession, bytes: number): Promise<Streamed> {
+/**
+ * Asks for a stream of test bytes and hashes what comes.
+ *
+ * @param onBytes - told how many have come, after each piece
+ */
+export async function stream(
+  open: OpenSession,
+  bytes: number,
+  onBytes?: (arrived: number) => void,
+): Promise<Streamed> {
   const hash = createHash('sha256')
   let arrived = 0
   const result = await open.session.call(
@@ -108,6 +116,7 @@ export async function stream(open: OpenSession, bytes: number): Promise<Streamed
       onData: (piece) => {
         hash.update(piece)
         arrived += piece.length
+        onBytes?.(arrived)
       },
     },
   )

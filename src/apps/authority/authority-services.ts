@@ -9,8 +9,11 @@ import {
 } from '../../foundation/base/index.ts'
 import {
   createJoinService,
+  createRaiseService,
   createRenewService,
   createTokenService,
+  type EvidenceAppraiser,
+  noHardwareEvidence,
   type TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
 import type { AuditEvent, AuditLog } from '../../trust/audit/index.ts'
@@ -19,6 +22,7 @@ import { readAuditPage, verifyAudit } from './audit-service.ts'
 import type { AuthorityState } from './authority-state.ts'
 import { authorityChecks } from './checks.ts'
 import type { CrlPublisher } from './crl-publisher.ts'
+import type { FloorGuard } from './floor-guard.ts'
 import type { Hub } from './hub.ts'
 import { createLocks } from './locks.ts'
 import type { AuthorityPublisher } from './publisher.ts'
@@ -34,6 +38,9 @@ export interface ServedParts {
   readonly publisher: AuthorityPublisher
   readonly hub: Hub
   readonly apiTokens: ApiTokens
+  readonly floors: FloorGuard
+  /** What appraises hardware evidence; absent: nothing does, and those profiles are refused. */
+  readonly evidence: EvidenceAppraiser | undefined
   /** The lists for outsiders, where they are served. */
   readonly crls: CrlPublisher | undefined
   readonly trustDomain: TrustDomain
@@ -68,6 +75,18 @@ export function createServices(
       { trustDomain },
     ),
     renewals: createRenewService({ ...deps, store, ca }),
+    raises: createRaiseService({
+      ...deps,
+      store: {
+        transaction: (work) => store.transaction(work),
+        raise: (work) => publisher.raise(work),
+      },
+      ca,
+      tokens,
+      evidence: parts.evidence ?? noHardwareEvidence,
+      intend: (token) => recordJoin(audit, token, { action: 'raise', outcome: 'intent' }),
+    }),
+    noteFloor: (record) => parts.floors.note(record),
     apiTokens: parts.apiTokens,
     sessions: hub.sessions,
     publisher,
@@ -101,7 +120,7 @@ export function createServices(
 async function recordJoin(
   audit: AuditLog,
   token: TokenRecord,
-  end: Pick<AuditEvent, 'outcome' | 'code' | 'rule'>,
+  end: Pick<AuditEvent, 'outcome' | 'code' | 'rule'> & { readonly action?: string },
 ): Promise<void> {
   await audit.append({
     type: 'enrolment',

@@ -1,5 +1,6 @@
 import { isRefusal } from '../../foundation/base/index.ts'
 import type { ProfileName } from '../../foundation/profiles/index.ts'
+import type { EvidenceAppraiser } from '../../lifecycle/enrolment/index.ts'
 import type { AdmissionLimits } from '../../network/admission/index.ts'
 import {
   disagreementRecorder,
@@ -36,6 +37,7 @@ import { type RotationStep, rotateIntermediate } from './ca-rotation.ts'
 import { createClientVerdicts } from './client-verdicts.ts'
 import { type CrlOptions, serveCrls } from './crl-service.ts'
 import { authorityErrors } from './errors.ts'
+import { createFloorGuard, type FloorGuard } from './floor-guard.ts'
 import { createHub, type Hub } from './hub.ts'
 import { type HttpServer, type ServerIdentity, startHttpServer } from './http-server.ts'
 import { ensureOperator, type OperatorOutcome } from './operator.ts'
@@ -47,6 +49,7 @@ import { createRequestNonces } from './request-nonces.ts'
 import { createRequestSignatures } from './request-signatures.ts'
 import { lockRoutes } from './routes-locks.ts'
 import { operatorRoutes } from './routes-operator.ts'
+import { raiseRoutes } from './routes-raise.ts'
 import { sessionRoutes } from './routes-session.ts'
 import type { AuthorityServices } from './services.ts'
 import { startTimers } from './timers.ts'
@@ -69,6 +72,8 @@ export interface AuthorityOptions extends AuthorityStateOptions {
   readonly operator: { readonly folder: string; readonly name: string }
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
+  /** What appraises hardware evidence; absent: profiles that need it are refused. */
+  readonly evidence?: EvidenceAppraiser
 }
 
 /** A running authority. */
@@ -133,6 +138,7 @@ export async function startAuthority(
   const services = createServices(deps, {
     ...core,
     apiTokens,
+    evidence: options.evidence,
     crls: crl?.lists,
     trustDomain: options.trustDomain,
     session: sessionAddress,
@@ -180,7 +186,7 @@ export async function startAuthority(
     listeners: new Map([...listeners].map(([name, at]) => [name, advertised(options, at)])),
     operator,
     isNew: state.isNew,
-    warnings: warningsOf(state, operator),
+    warnings: warningsOf(core, operator),
     stop: () => running.disposeAsync(),
   }
 }
@@ -190,6 +196,7 @@ interface Core {
   readonly state: AuthorityState
   readonly hub: Hub
   readonly publisher: AuthorityPublisher
+  readonly floors: FloorGuard
   readonly certificate: AuthorityCertificate
   renewCertificate(): void
 }
@@ -211,11 +218,14 @@ function createCore(
   // Before anything is issued: a clock that is behind makes certificates that nobody accepts.
   checkState(deps, state, publisher)
   rotate(deps, state)
+  // Before anything is said: what was signed about floors stands, whatever the registry says.
+  const floors = createFloorGuard(deps, { state, publisher })
   let certificate = issueAuthorityCertificate(state, options.names)
   const hub = createHub(deps, {
     state,
     identity: () => certificate.identity,
     publisher: () => publisher,
+    floors,
     ...(options.admission && { admission: options.admission }),
   })
   hub.refresh()
@@ -224,6 +234,7 @@ function createCore(
     state,
     hub,
     publisher,
+    floors,
     get certificate(): AuthorityCertificate {
       return certificate
     },
@@ -332,6 +343,7 @@ async function serveHttp(
       ...alertRoutes(alerts),
       ...sessionRoutes(services),
       ...operatorRoutes(services),
+      ...raiseRoutes(services),
       ...lockRoutes(services),
     ],
     identify: createClientVerdicts({
@@ -373,8 +385,10 @@ function systemEvent(
   return { type: 'system', actor: uri, target: uri, action, outcome: 'ok' }
 }
 
-function warningsOf(state: AuthorityState, operator: OperatorOutcome): readonly string[] {
-  const warnings: string[] = []
+function warningsOf({ state, floors }: Core, operator: OperatorOutcome): readonly string[] {
+  const warnings = floors.corrected.map(
+    (name) => `The registry had a lower profile for ${name} than what was signed: it is set right.`,
+  )
   if (state.ca.hasRootKeys) {
     warnings.push(
       'The root keys lie in the state folder beside their unlock key: keep the folder safe.',

@@ -54,6 +54,7 @@ import {
 } from '../node/index.ts'
 import { type AuditMembers, createAuditMembers } from './audit-members.ts'
 import { AUTHORITY_PROFILE, type AuthorityState } from './authority-state.ts'
+import type { FloorGuard } from './floor-guard.ts'
 import type { AuthorityPublisher } from './publisher.ts'
 import { createSessionList, type SessionList } from './session-list.ts'
 
@@ -86,6 +87,7 @@ interface HubOptions {
   readonly state: AuthorityState
   readonly identity: () => CertificateIdentity
   readonly publisher: () => AuthorityPublisher
+  readonly floors: FloorGuard
   readonly admission?: Partial<AdmissionLimits>
 }
 
@@ -97,7 +99,7 @@ const SEEN_INTERVAL_MS = 60_000
 export function createHub(deps: HubDeps, options: HubOptions): Hub {
   const { state } = options
   const fabric = ownFabric(state)
-  const members = createMembership(deps, state, fabric)
+  const members = createMembership({ ...deps, floors: options.floors }, state, fabric)
   const { uri } = state.principal
   const admission = createAdmission(
     { clock: deps.clock, onRefusals: refusalRecorder(deps.log, state.audit, uri) },
@@ -260,7 +262,11 @@ interface Members {
   seen(open: OpenSession): void
 }
 
-function createMembership(deps: HubDeps, state: AuthorityState, fabric: FabricState): Members {
+function createMembership(
+  deps: HubDeps & { readonly floors: FloorGuard },
+  state: AuthorityState,
+  fabric: FabricState,
+): Members {
   const recordOf = (peer: PeerFacts): PrincipalRecord | Refusal => {
     const record = state.registry.principal(peer.principal.id)
     const isActive = record?.state === 'active' && record.uri === peer.principal.uri
@@ -279,7 +285,7 @@ function createMembership(deps: HubDeps, state: AuthorityState, fabric: FabricSt
     if (locked) return locked
     if (peer.principal.uri === state.principal.uri) return undefined
     const record = recordOf(peer)
-    return isRefusal(record) ? record : undefined
+    return isRefusal(record) ? record : deps.floors.check(peer, record)
   }
   return {
     verify,
@@ -293,12 +299,15 @@ function createMembership(deps: HubDeps, state: AuthorityState, fabric: FabricSt
       if (!equalBytes(sha256(record.identitySpki), verified.identityKeyHash)) {
         return refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/identity-key')
       }
+      deps.floors.proven(verified, record)
       markSeen(deps, { state, record }, verified)
-      return record
+      return recordOf(verified)
     },
     seen: ({ authenticated }) => {
       const record = recordOf(authenticated.peer)
-      if (!isRefusal(record)) markSeen(deps, { state, record }, authenticated.peer)
+      if (isRefusal(record)) return
+      deps.floors.proven(authenticated.peer, record)
+      markSeen(deps, { state, record }, authenticated.peer)
     },
   }
 }

@@ -109,7 +109,7 @@ async function enrolmentRefused(
 }
 
 /** The certificate and everything a new member needs to talk to its peers. */
-function grantAnswer(services: AuthorityServices, grant: EnrolmentGrant): Uint8Array {
+export function grantAnswer(services: AuthorityServices, grant: EnrolmentGrant): Uint8Array {
   const { publisher, settings } = services
   return encodeCbor({
     grant: { ...grant },

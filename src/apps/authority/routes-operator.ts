@@ -5,6 +5,7 @@ import {
   parseJson,
   refuse,
   type Refusal,
+  type Secret,
   validate,
   type z,
 } from '../../foundation/base/index.ts'
@@ -193,16 +194,16 @@ async function createToken(services: AuthorityServices, call: RouteCall): Promis
   )
   if (isRefusal(created)) return refused(created)
   const { record } = created
-  const at = parseHostPort(services.settings.advertised)
   using secret = created.secret
-  const joinLine = formatJoinLine({
-    host: at?.host ?? '',
-    port: at?.port ?? 0,
-    pin: services.settings.pin,
-    tokenId: record.id,
-    secret,
-  })
+  const joinLine = joinLineOf(services, record.id, secret)
   return json({ joinLine, token: tokenViewOf(record, services.clock.wallMs()) }, 201)
+}
+
+/** The line that a device is given: where to go, whom to trust, and the secret, shown once. */
+export function joinLineOf(services: AuthorityServices, tokenId: string, secret: Secret): string {
+  const at = parseHostPort(services.settings.advertised)
+  const { pin } = services.settings
+  return formatJoinLine({ host: at?.host ?? '', port: at?.port ?? 0, pin, tokenId, secret })
 }
 
 async function revokeToken(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {

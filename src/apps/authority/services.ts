@@ -2,6 +2,7 @@ import type { Clock, Refusal, TrustDomain } from '../../foundation/base/index.ts
 import type {
   JoinService,
   PrincipalRecord,
+  RaiseService,
   RenewService,
   TokenService,
 } from '../../lifecycle/enrolment/index.ts'
@@ -45,6 +46,9 @@ export interface AuthorityServices {
   readonly sessions: SessionList
   readonly joins: JoinService
   readonly renewals: RenewService
+  readonly raises: RaiseService
+  /** Remembers a raised floor outside the database. */
+  noteFloor(record: PrincipalRecord): void
   readonly publisher: Publisher
   readonly locks: Locks
   readonly settings: {

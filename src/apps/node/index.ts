@@ -33,6 +33,8 @@ export {
 export { explainedSubject, type ExplainedSubject } from './explain-subject.ts'
 export { createFabricState, type FabricState } from './fabric-state.ts'
 export type { FloorClock } from './floor-clock.ts'
+export { type FloorFile, openFloorFile } from './floor-file.ts'
+export { floorRecorder } from './floor-records.ts'
 export { recordInterrupted } from './interrupted.ts'
 export { keepPort, type KeptListener, listenCandidates } from './kept-port.ts'
 export { type Member, openMember, openMemberKeys } from './member.ts'

@@ -18,8 +18,10 @@ import { measureChange } from './suites/change.ts'
 import { measureEcho } from './suites/echo.ts'
 import { measureFirstIdentity } from './suites/first-identity.ts'
 import { measureIssuance } from './suites/issuance.ts'
+import { measureLock } from './suites/lock.ts'
 import { measurePolicy } from './suites/policy.ts'
 import { measureProcessRun } from './suites/process-run.ts'
+import { measureRekey } from './suites/rekey.ts'
 import { measureSession } from './suites/session.ts'
 
 type Suite = (processes: ProcessOptions, effort: Effort) => Promise<Report>
@@ -31,8 +33,10 @@ const SUITES: Readonly<Record<string, Suite>> = {
   cli: measureCli,
   change: measureChange,
   issuance: measureIssuance,
+  lock: measureLock,
   policy: measurePolicy,
   'process-run': measureProcessRun,
+  rekey: measureRekey,
   session: measureSession,
   'first-identity': measureFirstIdentity,
 }

@@ -10,10 +10,12 @@ import {
 import {
   createJoinService,
   createRaiseService,
+  createPskJoinService,
   createRenewService,
   createTokenService,
   type EvidenceAppraiser,
   noHardwareEvidence,
+  type JoinDeps,
   type TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
 import type { AuditEvent, AuditLog } from '../../trust/audit/index.ts'
@@ -46,6 +48,8 @@ export interface ServedParts {
   readonly trustDomain: TrustDomain
   /** host:port of the session listener, as devices reach it. */
   readonly session: string
+  /** host:port of the session listener for pre-shared keys; absent: there is none. */
+  readonly pskSession: string | undefined
   /** host:port of the HTTP API, as devices reach it. */
   advertised(): string
 }
@@ -63,17 +67,14 @@ export function createServices(
     registry,
     tokens,
     joins: createJoinService(
-      {
-        ...deps,
-        store,
-        ca,
-        tokens,
-        intend: (token) => recordJoin(audit, token, { outcome: 'intent' }),
-        refused: (token, { code, rule }) =>
-          recordJoin(audit, token, { outcome: 'refused', code, rule }),
-      },
+      { ...deps, store, ca, tokens, ...joinRecords(audit) },
       { trustDomain },
     ),
+    pskJoins: createPskJoinService(
+      { ...deps, store, tokens, vault: state.pskVault, ...joinRecords(audit) },
+      { trustDomain },
+    ),
+    pskRotation: hub.pskRotation,
     renewals: createRenewService({ ...deps, store, ca }),
     raises: createRaiseService({
       ...deps,
@@ -103,6 +104,7 @@ export function createServices(
         return parts.advertised()
       },
       session: parts.session,
+      pskSession: parts.pskSession,
     },
     record: async (event): Promise<void> => {
       await audit.append(event)
@@ -113,6 +115,15 @@ export function createServices(
     isConnected: (uri) => hub.isConnected(uri),
     disconnect: (uri) => hub.disconnect(uri),
     checks: () => authorityChecks(deps.clock, state, hub),
+  }
+}
+
+/** A join that begins, and one that does not come off. */
+function joinRecords(audit: AuditLog): Required<Pick<JoinDeps, 'intend' | 'refused'>> {
+  return {
+    intend: (token) => recordJoin(audit, token, { outcome: 'intent' }),
+    refused: (token, { code, rule }) =>
+      recordJoin(audit, token, { outcome: 'refused', code, rule }),
   }
 }
 

@@ -13,6 +13,7 @@ import {
 import { pemEncode } from '../../foundation/codec/index.ts'
 import { type Profile, profileOf } from '../../foundation/profiles/index.ts'
 import { openStore, type Store, storageErrors } from '../../foundation/storage/index.ts'
+import type { PskVault } from '../../lifecycle/enrolment/index.ts'
 import type { CertificateIdentity } from '../../network/transport/index.ts'
 import {
   type AuditLog,
@@ -38,6 +39,8 @@ import {
   registrySchema,
   signedRequestSchema,
 } from './registry.ts'
+import { pskSchema } from './psk-registry.ts'
+import { createPskVault } from './psk-vault.ts'
 import type { AuthorityTables } from './schema.ts'
 
 /** The authority's own name in the directory. */
@@ -59,6 +62,8 @@ export interface AuthorityState {
   readonly identity: KeyRef
   /** The secret that join tokens are derived from. */
   readonly tokenRoot: Secret
+  /** What seals the roots of pre-shared keys. */
+  readonly pskVault: PskVault
   /** Whether this start made the authority. */
   readonly isNew: boolean
 }
@@ -107,7 +112,20 @@ export async function openAuthorityState(
     )
     const registry = createRegistry(store)
     const tokenRoot = openTokenRoot(deps, keys)
-    return { folder, keys, store, registry, ca, audit, principal, identity, tokenRoot, isNew }
+    const pskVault = createPskVault({ ...deps, keys })
+    return {
+      folder,
+      keys,
+      store,
+      registry,
+      ca,
+      audit,
+      principal,
+      identity,
+      tokenRoot,
+      pskVault,
+      isNew,
+    }
   } catch (error) {
     store.close()
     throw error
@@ -130,6 +148,7 @@ function openAuthorityStore(
         { version: 5, ...quarantineSchema },
         { version: 6, ...listenersSchema },
         { version: 7, ...floorSchema },
+        { version: 8, ...pskSchema },
       ],
       ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
     })

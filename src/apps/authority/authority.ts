@@ -48,6 +48,7 @@ import { enrolmentRoutes } from './routes-enrolment.ts'
 import { createRequestNonces } from './request-nonces.ts'
 import { createRequestSignatures } from './request-signatures.ts'
 import { lockRoutes } from './routes-locks.ts'
+import { pskRoutes } from './routes-psk.ts'
 import { operatorRoutes } from './routes-operator.ts'
 import { raiseRoutes } from './routes-raise.ts'
 import { sessionRoutes } from './routes-session.ts'
@@ -93,7 +94,7 @@ export interface RunningAuthority {
 }
 
 /** The authority meets every floor on its own listener. @see docs/profiles.md, Who may meet whom */
-const AUTHORITY_LISTENERS: readonly ProfileName[] = ['SEC-2', 'SEC-3', 'SEC-4']
+const AUTHORITY_LISTENERS: readonly ProfileName[] = ['SEC-1', 'SEC-2', 'SEC-3', 'SEC-4']
 const START = 'authority.start'
 /** How far behind its own signatures the clock of an authority may be. */
 const CLOCK_SANITY_MS = 60_000
@@ -125,6 +126,7 @@ export async function startAuthority(
   const listeners = await listenForSessions(hub, options)
   const session = listeners.get(AUTHORITY_PROFILE.name) ?? options.sessionListen
   const told = (at: HostPort): readonly string[] => [formatHostPort(advertised(options, at))]
+  const addressOf = (at: HostPort | undefined): string | undefined => at && told(at)[0]
   const sessionAddress = formatHostPort(advertised(options, session))
   publisher.setAuthorityEntry({
     ...directoryEntry(state, [sessionAddress]),
@@ -142,6 +144,7 @@ export async function startAuthority(
     crls: crl?.lists,
     trustDomain: options.trustDomain,
     session: sessionAddress,
+    pskSession: addressOf(listeners.get('SEC-1')),
     advertised: () => formatHostPort(advertised(options, api)),
   })
   const refusals = createRefusalLog(
@@ -170,6 +173,7 @@ export async function startAuthority(
     refreshCrls: () => crl?.lists.refresh(),
     renewCertificate,
     rotate: (): void => {
+      hub.pskRotation.rotateDue()
       if (rotate(deps, state).length === 0) return
       renewCertificate()
       hub.notify(['bundle'])
@@ -345,6 +349,7 @@ async function serveHttp(
       ...operatorRoutes(services),
       ...raiseRoutes(services),
       ...lockRoutes(services),
+      ...pskRoutes(services),
     ],
     identify: createClientVerdicts({
       identify: (leafDer) => hub.identify(leafDer, 'client'),

@@ -14,7 +14,7 @@ import type { CborInput } from '../../foundation/codec/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { createCatalog } from '../../commands/catalog/index.ts'
 import { createExecutor, DEFAULT_EXECUTOR_LIMITS } from '../../commands/execution/index.ts'
-import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import { createPskKeyService, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
 import {
   type Admission,
   type AdmissionLimits,
@@ -48,12 +48,15 @@ import {
   type OpenSession,
   type PeerRuntime,
   type PeerSelf,
+  recordSoon,
   refusalRecorder,
   refuseUnpinned,
   sessionRecorder,
 } from '../node/index.ts'
 import { type AuditMembers, createAuditMembers } from './audit-members.ts'
 import { AUTHORITY_PROFILE, type AuthorityState } from './authority-state.ts'
+import { createPskMembers, type PskMembers } from './psk-members.ts'
+import { createPskRotation, type PskRotation } from './psk-rotation.ts'
 import type { FloorGuard } from './floor-guard.ts'
 import type { AuthorityPublisher } from './publisher.ts'
 import { createSessionList, type SessionList } from './session-list.ts'
@@ -63,6 +66,8 @@ export interface Hub {
   readonly admission: Admission
   readonly auditMembers: AuditMembers
   readonly sessions: SessionList
+  /** Replaces the keys of devices that have no certificate. */
+  readonly pskRotation: PskRotation
   /** Takes over the objects that the publisher made. */
   refresh(): void
   /** Opens the listener of a profile; see {@link PeerRuntime}. */
@@ -116,17 +121,37 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     isConnected,
   })
   const executor = createHubExecutor(deps, options, { fabric, auditMembers })
+  const psk = createHubPsk(deps, state, members)
+  const pskRotation = createPskRotation({
+    ...deps,
+    registry: state.registry,
+    keys: createPskKeyService({ ...deps, store: state.registry, vault: state.pskVault }),
+    sessions: () => runtime.sessions,
+    onRotation: (peer, action, generation) =>
+      recordSoon(state.audit, deps.log, {
+        type: 'credential',
+        actor: peer,
+        target: peer,
+        action,
+        outcome: 'ok',
+        detail: { generation },
+      }),
+  })
   const runtime = createPeerRuntime(
     {
       ...deps,
       admission,
-      self: hubSelf({ ...options, fabric, members }),
+      self: hubSelf({ ...options, fabric, members, psk }),
       onCall: (authenticated, call) => executor.execute(authenticated, call),
       resumes: true,
       onDisagreement: disagreementRecorder(deps.log, state.audit, uri),
       onSession: (open, phase, reason) => {
         record(open, phase, reason)
-        if (phase === 'opened') sessions.opened(open)
+        psk.noted(open, phase)
+        if (phase === 'opened') {
+          sessions.opened(open)
+          pskRotation.opened(open)
+        }
         members.seen(open)
       },
     },
@@ -143,8 +168,12 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     admission,
     auditMembers,
     sessions,
+    pskRotation,
     refresh,
-    listen: (...how) => runtime.listen(...how),
+    listen: (profile, candidates, identity) =>
+      profile.transport?.authentication === 'psk'
+        ? runtime.listen(profile, candidates, () => psk.identity)
+        : runtime.listen(profile, candidates, identity),
     identify: (leafDer, purpose) => members.identify(leafDer, purpose),
     isConnected,
     disconnect: (peer) => runtime.disconnect(peer, 'locked'),
@@ -333,10 +362,38 @@ function markSeen(
     })
 }
 
+/** What only a copied key explains is recorded as an alarm. */
+function createHubPsk(deps: HubDeps, state: AuthorityState, members: Members): PskMembers {
+  return createPskMembers({
+    ...deps,
+    registry: state.registry,
+    vault: state.pskVault,
+    principal: state.principal,
+    check: (peer) => members.check(peer),
+    onAlarm: (uri, rule, handle) => {
+      deps.log.event('psk.alarm', { peer: uri, rule }, 'error')
+      recordSoon(state.audit, deps.log, {
+        type: 'alert',
+        actor: uri,
+        target: state.principal.uri,
+        action: 'psk.alarm',
+        outcome: 'refused',
+        code: 'KOS_SESSION_AUTH',
+        rule,
+        detail: { handle },
+      })
+    },
+  })
+}
+
 function hubSelf(
-  parts: HubOptions & { readonly fabric: FabricState; readonly members: Members },
+  parts: HubOptions & {
+    readonly fabric: FabricState
+    readonly members: Members
+    readonly psk: PskMembers
+  },
 ): PeerSelf {
-  const { state, fabric, members } = parts
+  const { state, fabric, members, psk } = parts
   const own = {
     principal: state.principal,
     floor: AUTHORITY_PROFILE,
@@ -349,13 +406,14 @@ function hubSelf(
     authenticator: () => ({
       own: () => own,
       verifyPeer: (leafDer, purpose) => members.verify(leafDer, purpose),
+      psk: psk.authenticator,
     }),
     verifyPeer: (leafDer, purpose) => {
       const verified = members.verify(leafDer, purpose)
       return isRefusal(verified) ? verified : undefined
     },
     pin: (peer) => refuseUnpinned(fabric.directory, peer),
-    recheck: (peer) => members.check(peer),
+    recheck: (peer) => members.check(peer) ?? psk.recheck(peer),
     helloState: () => ({ directory: fabric.directory.current?.object, updateCounter: 0 }),
   }
 }

@@ -13,9 +13,11 @@ import type {
   KeyUse,
   PrincipalChange,
   PrincipalRecord,
+  PskRecord,
   TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
 import { authorityErrors } from './errors.ts'
+import { pskSteps } from './psk-registry.ts'
 import {
   toCertificateRecord,
   toCertificateRow,
@@ -69,6 +71,10 @@ export interface Registry extends EnrolmentStore {
    * @throws KosError KOS_AUTHORITY_STORE when its profile would go down; nothing is changed then
    */
   change(id: string, change: RegistryChange): Promise<void>
+  /** A pre-shared key by its handle, also a dead one. */
+  psk(handle: string): PskRecord | undefined
+  /** All pre-shared keys of a principal, the oldest first. */
+  pskOf(principalId: string): readonly PskRecord[]
   signedObject(kind: string): StoredObject | undefined
   /**
    * Stores a signed object in place of the one of its kind; durable on return.
@@ -126,6 +132,7 @@ export function createRegistry(store: RegistryStore): Registry {
     ...tokenSteps(store),
     ...principalSteps(store),
     ...certificateSteps(store),
+    ...pskSteps(store),
   })
   return Object.freeze({
     transaction: <T>(work: (transaction: EnrolmentTransaction) => T): Promise<T> =>
@@ -146,6 +153,8 @@ export function createRegistry(store: RegistryStore): Registry {
       store.group.enqueue(() => changeOpenToken(store, id, { state: 'revoked' })),
     change: (id: string, change: RegistryChange): Promise<void> =>
       store.group.enqueue(() => changePrincipal(store, id, change)),
+    psk: (handle: string): PskRecord | undefined => transaction.psk(handle),
+    pskOf: (principalId: string): readonly PskRecord[] => transaction.pskOf(principalId),
     signedObject: (kind: string): StoredObject | undefined => signedObject(store, kind),
     putSignedObject: (object: StoredObject): void =>
       store.transaction(() => putSignedObject(store, object)),

@@ -1,7 +1,8 @@
-import { isRefusal, type Refusal, utf8 } from '../../foundation/base/index.ts'
+import { isRefusal, refuse, type Refusal, utf8 } from '../../foundation/base/index.ts'
 import { encodeCbor } from '../../foundation/codec/index.ts'
 import {
   decodeJoinRequest,
+  decodePskJoinRequest,
   decodeRenewRequest,
   type EnrolmentGrant,
   MAX_ENROLMENT_BYTES,
@@ -35,6 +36,13 @@ export function enrolmentRoutes(services: AuthorityServices): readonly Route[] {
     },
     {
       method: 'POST',
+      path: '/v1/join/psk',
+      guard: 'proof',
+      maxBytes: MAX_ENROLMENT_BYTES,
+      handle: (call) => joinPsk(services, call),
+    },
+    {
+      method: 'POST',
       path: '/v1/renew',
       guard: 'proof',
       maxBytes: MAX_ENROLMENT_BYTES,
@@ -59,6 +67,33 @@ async function join(services: AuthorityServices, call: RouteCall): Promise<Route
     detail: { name: grant.name, profile: grant.profile, token: token.id, repeated },
   })
   return cbor(grantAnswer(services, grant))
+}
+
+/** The root leaves on this connection only: it stands in no record and no log. */
+async function joinPsk(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
+  const request = decodePskJoinRequest(call.body)
+  if (isRefusal(request)) return refused(request)
+  const { pskSession } = services.settings
+  if (pskSession === undefined) {
+    return refused(
+      refuse('KOS_ENROLMENT_PROFILE', 'profile/no-listener', {
+        remedy: 'This authority has no listener for pre-shared keys: start it with that of SEC-1.',
+      }),
+    )
+  }
+  const result = await services.pskJoins.join(request, call.exporter())
+  if (isRefusal(result)) return enrolmentRefused(services, result)
+  services.publisher.refreshDirectory()
+  const { grant, token, repeated } = result
+  await services.record({
+    type: 'enrolment',
+    actor: token.owner,
+    target: grant.uri,
+    action: 'join',
+    outcome: 'ok',
+    detail: { name: grant.name, profile: grant.profile, token: token.id, repeated },
+  })
+  return cbor(encodeCbor({ grant: { ...grant }, ...objectsOf(services, pskSession) }))
 }
 
 async function renew(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
@@ -110,14 +145,22 @@ async function enrolmentRefused(
 
 /** The certificate and everything a new member needs to talk to its peers. */
 export function grantAnswer(services: AuthorityServices, grant: EnrolmentGrant): Uint8Array {
-  const { publisher, settings } = services
   return encodeCbor({
     grant: { ...grant },
+    ...objectsOf(services, services.settings.session),
+  })
+}
+
+function objectsOf(
+  { publisher, clock }: AuthorityServices,
+  session: string,
+): Record<string, Uint8Array | number> {
+  return {
     bundle: publisher.bundle(),
     directory: publisher.directory(),
     locks: publisher.locks(),
     manifest: publisher.manifest(),
-    session: utf8(settings.session),
-    timeMs: services.clock.wallMs(),
-  })
+    session: utf8(session),
+    timeMs: clock.wallMs(),
+  }
 }

@@ -84,8 +84,20 @@ export interface RequestNonceRow {
   ends_at: number
 }
 
+/** A generation of a pre-shared key; the root is sealed. */
+export interface PskRow {
+  handle: string
+  principal_id: string
+  generation: number
+  sealed_root: Uint8Array
+  created_at: number
+  first_used_at: number | null
+  ends_at: number | null
+}
+
 /** The authority's own tables. */
 export interface AuthorityTables {
+  psk: PskRow
   api_token: ApiTokenRow
   request_nonce: RequestNonceRow
   principal: PrincipalRow

@@ -3,6 +3,7 @@ import type {
   JoinService,
   PrincipalRecord,
   RaiseService,
+  PskJoinService,
   RenewService,
   TokenService,
 } from '../../lifecycle/enrolment/index.ts'
@@ -10,6 +11,7 @@ import type { AuditEvent } from '../../trust/audit/index.ts'
 import type { AuditMemberView, AuditPage, AuditReport, CheckView } from './api-schema.ts'
 import type { ApiTokens } from './api-tokens.ts'
 import type { Locks } from './locks.ts'
+import type { PskRotation } from './psk-rotation.ts'
 import type { Registry } from './registry.ts'
 import type { SessionList } from './session-list.ts'
 
@@ -49,6 +51,9 @@ export interface AuthorityServices {
   readonly raises: RaiseService
   /** Remembers a raised floor outside the database. */
   noteFloor(record: PrincipalRecord): void
+  /** Joins devices that get a pre-shared key. */
+  readonly pskJoins: PskJoinService
+  readonly pskRotation: PskRotation
   readonly publisher: Publisher
   readonly locks: Locks
   readonly settings: {
@@ -58,6 +63,8 @@ export interface AuthorityServices {
     readonly advertised: string
     /** host:port of the session listener, as devices reach it. */
     readonly session: string
+    /** host:port of the session listener for pre-shared keys; absent: there is none. */
+    readonly pskSession: string | undefined
   }
   /** Writes an event to the audit log; resolves when it is durable. */
   record(event: AuditEvent): Promise<void>

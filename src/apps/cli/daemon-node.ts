@@ -5,7 +5,8 @@ import { DAEMON_OPTIONS } from './daemon-options.ts'
 /** `kosd node` */
 export const nodeCommand: CliCommand<CliContext> = {
   path: ['node'],
-  summary: 'run a node; the first start joins an authority, without joining it may only raise alerts',
+  summary:
+    'run a node; the first start joins an authority, without joining it may only raise alerts',
   usage: '[--join - | --join-file FILE] [--state FOLDER]',
   minPositionals: 0,
   maxPositionals: 0,
@@ -16,6 +17,11 @@ export const nodeCommand: CliCommand<CliContext> = {
       value: 'LINE',
       summary:
         'the join line; "-" reads it from standard input, which keeps it out of process lists',
+    },
+    raise: {
+      type: 'string',
+      value: 'LINE',
+      summary: 'the line of "kosctl devices raise": a stricter profile; "-" reads it',
     },
     'join-file': { type: 'string', value: 'FILE', summary: 'read the join line from a file' },
     authority: {
@@ -29,6 +35,10 @@ export const nodeCommand: CliCommand<CliContext> = {
       value: 'TEXT',
       multiple: true,
       summary: 'without joining: tell the operator this, too',
+    },
+    psk: {
+      type: 'boolean',
+      summary: 'join as a sensor (SEC-1): a pre-shared key, no certificate, no listener',
     },
     listen: { type: 'string', value: 'HOST:PORT', summary: 'session listener (127.0.0.1:7402)' },
     advertise: { type: 'string', value: 'HOST:PORT', summary: 'address that peers are told' },
@@ -50,6 +60,7 @@ export const nodeCommand: CliCommand<CliContext> = {
   },
   examples: [
     'kosctl token create --name camera-1 | kosd node --join -',
+    'kosctl token create --name sensor-1 --profile SEC-1 | kosd node --psk --join -',
     'kosd node --listen 0.0.0.0:7402 --advertise 192.0.2.7:7402',
     'kosd node --authority fabric.example:7400 --pin PIN --alert "smoke in the cellar"',
   ],

@@ -13,6 +13,7 @@ type NodeErrorCode =
   | 'KOS_NODE_REFUSED'
   | 'KOS_NODE_RESPONSE'
   | 'KOS_NODE_SELF_TEST'
+  | 'KOS_NODE_NO_CERTIFICATE'
   | 'KOS_NODE_STATE'
   | 'KOS_NODE_UNKNOWN_PRINCIPAL'
 
@@ -76,6 +77,11 @@ export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
   KOS_NODE_SELF_TEST: {
     message: 'The node failed its start-up self-test and does not serve.',
     hint: 'Read the named check; correct it and start again.',
+    retry: 'never',
+  },
+  KOS_NODE_NO_CERTIFICATE: {
+    message: 'This device has a pre-shared key and no certificate.',
+    hint: 'Ask as an operator, or join the device under SEC-2 in an empty folder.',
     retry: 'never',
   },
   KOS_NODE_STATE: {

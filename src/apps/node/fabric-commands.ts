@@ -5,6 +5,7 @@ import { PROFILE_NAMES, profileOf } from '../../foundation/profiles/index.ts'
 import { type Command, defineCommand } from '../../commands/catalog/index.ts'
 import type { ListenerAddresses } from '../../trust/pki/index.ts'
 import { type ForwardBatch, forwardBatchSchema } from '../../trust/audit/index.ts'
+import { isPskHandle, PSK_ROOT_BYTES } from '../../trust/pki/index.ts'
 import { parseHostPort } from './addresses.ts'
 import { OBJECT_KINDS, type ObjectKind } from './object-files.ts'
 
@@ -23,6 +24,7 @@ export const FABRIC = {
   audit: 'fabric.node.audit',
   token: 'fabric.node.token',
   notice: 'fabric.push.notice',
+  psk: 'fabric.push.psk',
 } as const
 
 /** Where a member says that it is reached. */
@@ -55,6 +57,20 @@ export interface MemberPort {
    * @param locks - the signed lock list itself, when it fits into a notice
    */
   notice(kinds: readonly ObjectKind[], locks: Uint8Array | undefined): void
+  /**
+   * Keeps the next pre-shared key, durable on return, and uses it from the next connection on; absent:
+   * this member has a certificate.
+   *
+   * @param next - handle, generation, and 32 secret bytes which are wiped afterwards
+   */
+  readonly psk?: (next: PskHandedOut) => Refusal | undefined
+}
+
+/** A pre-shared key as the authority hands it out. */
+export interface PskHandedOut {
+  readonly handle: string
+  readonly generation: number
+  readonly root: Uint8Array
 }
 
 const bytes = (max: number): z.ZodType<Uint8Array> =>
@@ -201,30 +217,64 @@ function tokenCommand(port: AuthorityPort): Command {
 
 /** The commands a member offers to its authority. */
 export function memberFabricCommands(port: MemberPort): readonly Command[] {
-  return [
-    defineCommand({
-      name: FABRIC.notice,
-      domain: 'fabric',
-      summary: 'Says that signed objects changed',
-      description:
-        'Brings a short lock list along, and makes the member fetch the other named objects.',
-      argumentSchema: z.strictObject({
-        kinds: z.array(z.enum(OBJECT_KINDS)).max(8),
-        locks: bytes(MAX_PUSHED_BYTES).optional(),
-      }),
-      resultSchema: z.strictObject({}),
-      positional: [],
-      permission: FABRIC.notice,
-      effects: 'read',
-      limits: { ...SMALL, maxArgumentBytes: 16_384 },
-      examples: [
-        { purpose: 'The lock list changed.', arguments: { kinds: ['locks'] }, result: {} },
-      ],
-      run: (context, { kinds, locks }) => {
-        if (context.peer.principal.kind !== 'authority') return refuse('KOS_NODE_REFUSED', 'notice')
-        port.notice(kinds, locks)
-        return {}
-      },
+  return [noticeCommand(port), ...(port.psk ? [pskCommand(port.psk)] : [])]
+}
+
+function noticeCommand(port: MemberPort): Command {
+  return defineCommand({
+    name: FABRIC.notice,
+    domain: 'fabric',
+    summary: 'Says that signed objects changed',
+    description:
+      'Brings a short lock list along, and makes the member fetch the other named objects.',
+    argumentSchema: z.strictObject({
+      kinds: z.array(z.enum(OBJECT_KINDS)).max(8),
+      locks: bytes(MAX_PUSHED_BYTES).optional(),
     }),
-  ]
+    resultSchema: z.strictObject({}),
+    positional: [],
+    permission: FABRIC.notice,
+    effects: 'read',
+    limits: { ...SMALL, maxArgumentBytes: 16_384 },
+    examples: [{ purpose: 'The lock list changed.', arguments: { kinds: ['locks'] }, result: {} }],
+    run: (context, { kinds, locks }) => {
+      if (context.peer.principal.kind !== 'authority') return refuse('KOS_NODE_REFUSED', 'notice')
+      port.notice(kinds, locks)
+      return {}
+    },
+  })
+}
+
+function pskCommand(take: NonNullable<MemberPort['psk']>): Command {
+  return defineCommand({
+    name: FABRIC.psk,
+    domain: 'fabric',
+    summary: 'Takes the next pre-shared key',
+    description: 'Keeps the key of the next generation; it is used from the next connection on.',
+    argumentSchema: z.strictObject({
+      handle: z.string().refine(isPskHandle),
+      generation: z.int().min(2),
+      root: bytes(PSK_ROOT_BYTES).refine(({ length }) => length === PSK_ROOT_BYTES),
+    }),
+    resultSchema: z.strictObject({}),
+    positional: [],
+    permission: FABRIC.psk,
+    effects: 'change',
+    limits: SMALL,
+    examples: [
+      {
+        purpose: 'The second key of a device.',
+        arguments: {
+          handle: '00112233445566778899aabb',
+          generation: 2,
+          root: new Uint8Array(PSK_ROOT_BYTES),
+        },
+        result: {},
+      },
+    ],
+    run: (context, next) => {
+      if (context.peer.principal.kind !== 'authority') return refuse('KOS_NODE_REFUSED', 'psk')
+      return take(next) ?? {}
+    },
+  })
 }

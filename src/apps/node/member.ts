@@ -3,14 +3,20 @@ import {
   type Clock,
   isRefusal,
   type Random,
+  refuse,
   type Refusal,
   type UnixMs,
+  unixMs,
 } from '../../foundation/base/index.ts'
 import { parseCertificate, pemEncode } from '../../foundation/codec/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { profileOf } from '../../foundation/profiles/index.ts'
 import type { OwnIdentity, PeerAuthenticator } from '../../network/session/index.ts'
-import type { CertificateIdentity, VerifyPeer } from '../../network/transport/index.ts'
+import type {
+  CertificateIdentity,
+  DiallerIdentity,
+  VerifyPeer,
+} from '../../network/transport/index.ts'
 import { type KeyStore, openKeyStore } from '../../trust/keys/index.ts'
 import {
   createPeerVerifier,
@@ -33,6 +39,8 @@ import {
   storeMembership,
 } from './membership.ts'
 import { OBJECT_KINDS, type ObjectKind, readObject, writeObject } from './object-files.ts'
+import { machineHash } from './machine.ts'
+import { pskAuthenticatorOf, pskDialIdentity } from './psk-credential.ts'
 import { trustAnchorsPem } from './trust-anchors.ts'
 
 /** A principal that has joined: its keys, its certificate and what it believes of its fabric. */
@@ -53,6 +61,8 @@ export interface Member {
   update(membership: Membership): void
   /** What TLS authenticates with. */
   certificateIdentity(): CertificateIdentity
+  /** What a dialler authenticates with: the certificate, or the pre-shared key. */
+  diallerIdentity(): DiallerIdentity
   /** What the session asks about identities. */
   authenticator(): PeerAuthenticator
   /** The own check of a peer's leaf, for the transport. */
@@ -73,6 +83,8 @@ interface MemberOptions {
   readonly acceptManifest?: (manifest: NumberedObject) => Refusal | undefined
   /** Told when an object in force could not be written; without it the error is thrown. */
   readonly onKeepFailed?: (kind: ObjectKind, error: unknown) => void
+  /** 32 bytes that tell two machines with one pre-shared key apart; those of this one when absent. */
+  readonly machine?: Uint8Array | undefined
   /** Told of peers that came with a lower floor than they have. */
   readonly onFloorRefused?: OnFloorRefused
 }
@@ -116,7 +128,7 @@ function assemble(
 ): Member {
   const { folder, keys } = opened
   let membership = opened.membership
-  let leaf = parseCertificate(membership.leaf)
+  let leaf = leafOf(membership)
   const clock = createFloorClock(deps.clock)
   const memory = openFloorFile(deps, opened)
   keepOwnFloor(keys, memory, membership)
@@ -133,9 +145,17 @@ function assemble(
   const verifier = createPeerVerifier()
   const locks = createLockGate({ clock, locks: fabric.locks }, () => profileOf(membership.profile))
   const trusting = { fabric, locks, floors, verifier }
-  const identity = (): ClientIdentity => ({
-    certificateChainPem: chainPem(membership.leaf, fabric),
-    privateKeyPem: keys.require(membership.tlsKey).tlsPrivateKeyPem(),
+  const identity = (): ClientIdentity => {
+    if (membership.psk) throw nodeErrors.error('KOS_NODE_NO_CERTIFICATE')
+    return {
+      certificateChainPem: chainPem(membership.leaf, fabric),
+      privateKeyPem: keys.require(membership.tlsKey).tlsPrivateKeyPem(),
+    }
+  }
+  const certificateIdentity = (): CertificateIdentity => ({
+    kind: 'certificate',
+    ...identity(),
+    trustedCaPem: trustAnchorsPem(fabric.bundle),
   })
   return {
     folder,
@@ -148,7 +168,7 @@ function assemble(
       return membership
     },
     get validity(): { notBefore: UnixMs; notAfter: UnixMs } {
-      return { notBefore: leaf.notBefore, notAfter: leaf.notAfter }
+      return leaf ? { notBefore: leaf.notBefore, notAfter: leaf.notAfter } : NO_LEAF
     },
     update: (next): void => {
       checkOwnFloor(keys, memory, next)
@@ -156,14 +176,18 @@ function assemble(
       storeMembership(keys, next)
       keepOwnFloor(keys, memory, next)
       membership = next
-      leaf = parseCertificate(next.leaf)
+      leaf = leafOf(next)
     },
-    certificateIdentity: () => ({
-      kind: 'certificate',
-      ...identity(),
-      trustedCaPem: trustAnchorsPem(fabric.bundle),
-    }),
-    authenticator: () => authenticatorOf({ ...trusting, keys, membership: () => membership }),
+    certificateIdentity,
+    diallerIdentity: () =>
+      membership.psk ? pskDialIdentity(keys, membership.psk) : certificateIdentity(),
+    authenticator: () => {
+      const { machine } = opened
+      const parts = { ...trusting, keys, membership: () => membership }
+      return membership.psk
+        ? pskMemberAuthenticator({ ...parts, machine: machine ?? machineHash() })
+        : authenticatorOf(parts)
+    },
     verifyPeer: (leafDer, purpose) => {
       const question = { leafDer, purpose, nowMs: clock.wallMs() }
       const verified = verifyPeerFacts(trusting, question)
@@ -175,7 +199,7 @@ function assemble(
       const { connectAuthority } = await import('./authority-client.ts')
       const { signedClient } = await import('./signed-client.ts')
       const held = fabric.bundle
-      const leafSpki = leaf.spki
+      const leafSpki = requireLeaf(leaf).spki
       const target = { host, port, pin, timeoutMs, held, identity: identity() }
       const client = await connectAuthority({ clock }, target)
       return signedClient(client, {
@@ -188,6 +212,33 @@ function assemble(
       })
     },
     close: () => keys.close(),
+  }
+}
+
+/** A device without certificate has nothing to renew. */
+const NO_LEAF = Object.freeze({ notBefore: unixMs(0), notAfter: unixMs(8_640_000_000_000_000) })
+
+type Leaf = ReturnType<typeof parseCertificate>
+
+function leafOf({ psk, leaf }: Membership): Leaf | undefined {
+  return psk ? undefined : parseCertificate(leaf)
+}
+
+function requireLeaf(leaf: Leaf | undefined): Leaf {
+  if (!leaf) throw nodeErrors.error('KOS_NODE_NO_CERTIFICATE')
+  return leaf
+}
+
+/** Nobody but the authority is on the other end, and no certificate is ever asked for. */
+function pskMemberAuthenticator(
+  parts: Parameters<typeof pskAuthenticatorOf>[0],
+): PeerAuthenticator {
+  return {
+    own: () => {
+      throw nodeErrors.error('KOS_NODE_NO_CERTIFICATE')
+    },
+    verifyPeer: () => refuse('KOS_NODE_REFUSED', 'psk/certificate'),
+    psk: pskAuthenticatorOf(parts),
   }
 }
 

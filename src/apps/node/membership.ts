@@ -17,9 +17,18 @@ import {
 import type { KeyStore } from '../../trust/keys/index.ts'
 import { nodeErrors } from './errors.ts'
 import type { FloorFile } from './floor-file.ts'
+import { ownIdentityHash } from './psk-credential.ts'
 
 /** Name under which the membership is sealed in the key store. */
 const SECRET_NAME = 'membership'
+
+/** The pre-shared key of a device without certificate; its root is sealed apart. */
+export interface PskMembership {
+  /** Of the key in use. */
+  readonly handle: string
+  /** The first handle: it names the device through all generations. */
+  readonly identity: string
+}
 
 /** What a principal keeps of its enrolment; changed as a whole, sealed in its key store. */
 export interface Membership {
@@ -36,6 +45,8 @@ export interface Membership {
   /** host:port of the authority's session listener. */
   readonly session: string
   readonly pin: string
+  /** A device without certificate: `tlsKey` and `leaf` are empty then. */
+  readonly psk?: PskMembership | undefined
 }
 
 interface StoredMembership extends Omit<Membership, 'principal'> {
@@ -53,13 +64,19 @@ const schema: Schema<StoredMembership> = zm.strictObject({
   port: zm.int().check(zm.minimum(1), zm.maximum(65_535)),
   session: zm.string().check(zm.maxLength(270)),
   pin: zm.string().check(zm.maxLength(64)),
+  psk: zm.optional(
+    zm.strictObject({
+      handle: zm.string().check(zm.maxLength(24)),
+      identity: zm.string().check(zm.maxLength(24)),
+    }),
+  ),
 })
 
 /** Keeps a membership; durable on return. */
 export function storeMembership(keys: KeyStore, membership: Membership): void {
-  const { principal, ...rest } = membership
-  const stored: StoredMembership = { ...rest, uri: principal.uri }
-  keys.sealSecret(SECRET_NAME, Secret.take(encodeCbor({ ...stored })))
+  const { principal, psk, ...rest } = membership
+  const stored = { ...rest, uri: principal.uri, ...(psk && { psk: { ...psk } }) }
+  keys.sealSecret(SECRET_NAME, Secret.take(encodeCbor(stored)))
 }
 
 /**
@@ -89,10 +106,10 @@ export function loadMembership(keys: KeyStore): Membership | undefined {
 export function keepOwnFloor(
   keys: KeyStore,
   floors: FloorFile,
-  { principal, profile }: Pick<Membership, 'principal' | 'profile'>,
+  { principal, profile, psk }: Pick<Membership, 'principal' | 'profile' | 'psk'>,
 ): void {
-  checkOwnFloor(keys, floors, { principal, profile })
-  const own = { uri: principal.uri, identityKeyHash: keys.require('identity').keyId }
+  checkOwnFloor(keys, floors, { principal, profile, psk })
+  const own = { uri: principal.uri, identityKeyHash: ownIdentityHash(keys, psk) }
   floors.note([{ ...own, floor: profileOf(profile) }])
 }
 
@@ -100,9 +117,9 @@ export function keepOwnFloor(
 export function checkOwnFloor(
   keys: KeyStore,
   floors: FloorFile,
-  { principal, profile }: Pick<Membership, 'principal' | 'profile'>,
+  { principal, profile, psk }: Pick<Membership, 'principal' | 'profile' | 'psk'>,
 ): void {
-  const own = { uri: principal.uri, identityKeyHash: keys.require('identity').keyId }
+  const own = { uri: principal.uri, identityKeyHash: ownIdentityHash(keys, psk) }
   const floor = floors.floorOf(own)
   if (!floor || !refuseDowngrade(floor, profileOf(profile))) return
   throw nodeErrors.error('KOS_NODE_FLOOR', { profile, floor: floor.name })

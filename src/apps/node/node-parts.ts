@@ -71,6 +71,7 @@ import {
   refusalRecorder,
   sessionRecorder,
 } from './recorders.ts'
+import { takePsk } from './psk-credential.ts'
 import { createRenewalSchedule, type RenewalSchedule } from './renewal.ts'
 import { memberSelf } from './self.ts'
 import { secretFoldersOf, type UserCommands } from './user-commands.ts'
@@ -100,6 +101,8 @@ export interface NodeOptions {
   readonly commandsFolder?: string
   /** File of the programs that `process.run` may start; a few that only look by default. */
   readonly programsFile?: string
+  /** 32 bytes that this machine is known by, for SEC-1; made of its MAC address and id by default. */
+  readonly machine?: Uint8Array
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
 }
@@ -144,6 +147,7 @@ export async function openParts(deps: NodeDeps, options: NodeOptions): Promise<N
     let onFloorRefused: OnFloorRefused | undefined
     member = openMember(deps, {
       folder: options.folder,
+      machine: options.machine,
       acceptManifest: policy.accept,
       onFloorRefused: (peer, refusal) => onFloorRefused?.(peer, refusal),
       onKeepFailed: (kind, error) => {
@@ -271,7 +275,16 @@ function nodeCatalog(
             ...(processes && { programs: processes }),
           },
         ),
-        ...memberFabricCommands({ notice: (kinds, locks) => noticed(parts().link, kinds, locks) }),
+        ...memberFabricCommands({
+          notice: (kinds, locks) => noticed(parts().link, kinds, locks),
+          ...(member.membership.psk && {
+            psk: (next) => {
+              const refusal = takePsk(member, next)
+              if (!refusal) parts().runtime.updateIdentity()
+              return refusal
+            },
+          }),
+        }),
         policyExplainCommand(
           createPolicyExplainer({ member, engine, catalog: () => made.catalog }),
         ),

@@ -23,7 +23,7 @@ import { defaultCommandsFolder } from './user-commands-catalog.ts'
 /** A running node. */
 export interface RunningNode {
   readonly member: Member
-  /** Of the listener of the own floor. */
+  /** Of the listener of the own floor; port 0 when the floor has none. */
   readonly address: HostPort
   readonly listeners: OpenListeners
   readonly audit: AuditLog
@@ -35,6 +35,8 @@ export interface RunningNode {
   stop(): Promise<void>
 }
 
+/** A device that only dials. */
+const NO_LISTENER: HostPort = Object.freeze({ host: '-', port: 0 })
 const START = 'node.start'
 const STOP = 'node.stop'
 /** Refusals before authentication are recorded once per minute. */
@@ -60,17 +62,18 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
     await ensureValid(parts)
     parts.userCommands.start()
     const listeners = await serve(parts, options)
-    const address = [...listeners.values()][0] ?? options.listen
+    const [address] = listeners.values()
     parts.address = address
     parts.listeners = listeners
     link.start()
     parts.renewal.arm()
     const stopRefusals = recordRefusals(parts)
     const stopWatch = watchLocks(deps, parts)
-    deps.log.event('node.ready', { name: member.membership.name, address: formatHostPort(address) })
+    const shown = address ? formatHostPort(address) : 'none'
+    deps.log.event('node.ready', { name: member.membership.name, address: shown })
     return {
       member,
-      address,
+      address: address ?? NO_LISTENER,
       listeners,
       audit,
       link,
@@ -149,6 +152,8 @@ async function listen(
   options: NodeOptions,
 ): Promise<OpenListeners> {
   const floor = profileOf(member.membership.profile)
+  // Nobody can open a session with a device whose key only the authority has.
+  if (listenersOf(floor.name).length === 0) return new Map()
   const open = await openListeners((...how) => runtime.listen(...how), {
     ...options,
     floor,

@@ -29,6 +29,7 @@ import {
   createDialler,
   createListener,
   type Dialler,
+  type DiallerIdentity,
   type Listener,
   type ListenerIdentity,
   type SecureChannel,
@@ -43,6 +44,8 @@ import { type Connection, OutboundSession } from './outbound-session.ts'
 export interface PeerSelf {
   readonly profile: Profile
   certificateIdentity(): CertificateIdentity
+  /** What it dials with; the certificate when absent. */
+  diallerIdentity?(): DiallerIdentity
   authenticator(): PeerAuthenticator
   readonly verifyPeer: VerifyPeer
   /** Refuses a peer that the directory does not list with the identity key and floor it proved. */
@@ -183,7 +186,7 @@ class Runtime implements PeerRuntime {
         verifyPeer: this.#verifierOf(profile),
         onDisagreement: (found) => this.#disagreed(found),
       },
-      { profile, identity: () => self.certificateIdentity() },
+      { profile, identity: () => self.diallerIdentity?.() ?? self.certificateIdentity() },
     )
     if (!isRefusal(dialler)) this.#diallers.set(profile.name, dialler)
     return dialler

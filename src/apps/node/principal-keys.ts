@@ -23,6 +23,13 @@ export function ensurePrincipalKeys(keys: KeyStore): void {
     ensureKey(keys, name, { purpose, algorithm })
 }
 
+/** Makes the log keys alone: a device with a pre-shared key has no others. */
+export function ensureLogKeys(keys: KeyStore): void {
+  for (const [name, purpose, algorithm] of LASTING_KEYS) {
+    if (purpose === 'log') ensureKey(keys, name, { purpose, algorithm })
+  }
+}
+
 /** Name of the TLS key of a generation: a repeated request finds the key it was made with. */
 export function tlsKeyName(generation: number): string {
   return `tls-g${generation}`

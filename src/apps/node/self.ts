@@ -9,10 +9,13 @@ export function memberSelf(member: Member): PeerSelf {
   return {
     profile: profileOf(member.membership.profile),
     certificateIdentity: () => member.certificateIdentity(),
+    diallerIdentity: () => member.diallerIdentity(),
     authenticator: () => member.authenticator(),
     verifyPeer: member.verifyPeer,
     pin: (peer) => refuseUnpinned(fabric.directory, peer),
-    recheck: (peer) => locks.check(peer) ?? floors.check(peer),
+    // The one peer of a device with a pre-shared key is its authority, which has no leaf to it.
+    recheck: (peer) =>
+      locks.check(peer) ?? (member.membership.psk ? undefined : floors.check(peer)),
     refuseCall: (peer) => locks.checkAge(peer),
     helloState: () => ({
       directory: fabric.directory.current?.object,

@@ -7,6 +7,8 @@ export {
   type CertificateIdentity,
   type DiallerIdentity,
   type ListenerIdentity,
+  type PskDirectory,
+  type PskIdentity,
 } from './identity.ts'
 export { createListener, DEFAULT_HANDSHAKE_TIMEOUT_MS, type Listener } from './listener.ts'
 export { opensslProblem, type VerdictDisagreement, type VerifyPeer } from './secured-peer.ts'

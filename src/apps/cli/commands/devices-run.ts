@@ -148,6 +148,20 @@ export async function remove(context: CliContext, input: CommandInput): Promise<
   return EXIT.ok
 }
 
+/** `kosctl devices rotate-psk` */
+export async function rotatePsk(context: CliContext, input: CommandInput): Promise<number> {
+  const path = `${principalPath(input)}/rotate-psk`
+  const answer = await withAuthority(context, async (client) =>
+    readAnswer(await client.request('POST', path), z.object({ delivered: z.boolean() })),
+  )
+  if (isRefusal(answer)) return refusedExit(context, 'devices rotate-psk', answer)
+  const { terminal } = context
+  if (input.flag('json')) printJson(terminal, answer)
+  else if (answer.delivered) terminal.out(`${paint(terminal, 'green', 'rotated')}`)
+  else terminal.out('The device is not connected: it gets the new key in its next session.')
+  return EXIT.ok
+}
+
 function principalPath(input: CommandInput): string {
   return `/v1/principals/${encodeURIComponent(input.positionals[0] ?? '')}`
 }

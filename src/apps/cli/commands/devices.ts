@@ -64,6 +64,17 @@ const remove: CliCommand<CliContext> = {
   run: async (context, input) => (await import('./devices-run.ts')).remove(context, input),
 }
 
+const rotatePsk: CliCommand<CliContext> = {
+  path: ['devices', 'rotate-psk'],
+  summary: 'give a sensor (SEC-1) a new pre-shared key, inside its session',
+  usage: 'NAME [--json]',
+  minPositionals: 1,
+  maxPositionals: 1,
+  options: JSON_OPTION,
+  examples: ['kosctl devices rotate-psk sensor-1'],
+  run: async (context, input) => (await import('./devices-run.ts')).rotatePsk(context, input),
+}
+
 /** `kosctl devices …` */
 export const devicesCommands: readonly CliCommand<CliContext>[] = [
   list,
@@ -71,4 +82,5 @@ export const devicesCommands: readonly CliCommand<CliContext>[] = [
   rename,
   label,
   remove,
+  rotatePsk,
 ]

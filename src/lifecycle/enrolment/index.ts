@@ -2,16 +2,26 @@
 export { enrolmentErrors } from './errors.ts'
 export { type EvidenceAppraiser, type EvidenceClaim, noHardwareEvidence } from './evidence.ts'
 export { issue, type IssueFacts, OPERATOR_LIFE_MS } from './issue.ts'
-export { createJoinService, type JoinResult, type JoinService } from './join.ts'
+export { createJoinService, type JoinDeps, type JoinResult, type JoinService } from './join.ts'
+export {
+  createPskJoinService,
+  pskJoinAuthenticator,
+  type PskJoinResult,
+  type PskJoinService,
+  type PskVault,
+} from './join-psk.ts'
 export { formatJoinLine, type JoinLine, parseJoinLine } from './join-line.ts'
 export {
   decodeJoinRequest,
+  decodePskJoinRequest,
   decodeRenewRequest,
   encodeMessage,
   ENROLMENT_EXPORTER_LABEL,
   type EnrolmentGrant,
   type JoinRequest,
   MAX_ENROLMENT_BYTES,
+  type PskGrant,
+  type PskJoinRequest,
   type RenewRequest,
 } from './messages.ts'
 export type {
@@ -21,8 +31,10 @@ export type {
   KeyUse,
   PrincipalChange,
   PrincipalRecord,
+  PskRecord,
   TokenRecord,
 } from './records.ts'
+export { createPskKeyService, isPskDead, type NextPsk, type PskKeyService } from './psk-keys.ts'
 export {
   createRaiseService,
   type RaisedMinimum,

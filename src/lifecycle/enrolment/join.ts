@@ -12,7 +12,11 @@ import {
   type TrustDomain,
 } from '../../foundation/base/index.ts'
 import { profileOf } from '../../foundation/profiles/index.ts'
-import { type CertificateAuthority, deriveDeviceId } from '../../trust/pki/index.ts'
+import {
+  type CertificateAuthority,
+  deriveDeviceId,
+  type DeviceIdFacts,
+} from '../../trust/pki/index.ts'
 import { floorProblem } from './floors.ts'
 import { isAbsentTooLong, issue, keyHashOf, profileProblem, reissue, toGrant } from './issue.ts'
 import type { EnrolmentGrant, JoinRequest } from './messages.ts'
@@ -51,7 +55,8 @@ export interface JoinService {
   join(request: JoinRequest, exporter: Uint8Array): Promise<JoinResult>
 }
 
-interface JoinDeps {
+/** What joining needs. */
+export interface JoinDeps {
   readonly clock: Clock
   readonly random: Random
   readonly store: EnrolmentStore
@@ -96,7 +101,11 @@ export function createJoinService(
   })
 }
 
-async function intend(deps: JoinDeps, tokenId: string): Promise<TokenRecord | undefined> {
+/** Makes the intent of a join durable, when its token can be used at all. */
+export async function intend(
+  deps: Pick<JoinDeps, 'clock' | 'store' | 'intend'>,
+  tokenId: string,
+): Promise<TokenRecord | undefined> {
   const token = await deps.store.transaction((transaction) => transaction.token(tokenId))
   const isUsable = token?.state === 'open' && token.expiresAt > deps.clock.wallMs()
   if (!isUsable) return undefined
@@ -211,7 +220,8 @@ function keysProblem({ transaction, request, tlsSpki }: JoinCase): Refusal | und
 function admit(deps: JoinDeps, join: JoinCase, token: TokenRecord): JoinResult {
   const { transaction, request, tlsSpki } = join
   const uuid = deps.random.uuidv7()
-  const named = namePrincipal(join, token, uuid)
+  const { mac, identitySpki } = request
+  const named = namePrincipal(join.trustDomain, token, { mac, uuid, identitySpki })
   if (!named) return refuse('KOS_ENROLMENT_REQUEST', 'token/name')
   const certificate = issue(deps.ca, {
     principal: named,
@@ -253,14 +263,19 @@ function admit(deps: JoinDeps, join: JoinCase, token: TokenRecord): JoinResult {
   return { grant: toGrant(principal, certificate), repeated: false, token }
 }
 
-function namePrincipal(join: JoinCase, token: TokenRecord, uuid: string): Principal | undefined {
-  if (token.kind === 'agent') return principalOf(join.trustDomain, 'agent', token.name)
-  const { mac, identitySpki } = join.request
-  return principalOf(join.trustDomain, 'device', deriveDeviceId({ mac, uuid, identitySpki }))
+/** Who a device or agent is from now on. */
+export function namePrincipal(
+  trustDomain: TrustDomain,
+  token: TokenRecord,
+  facts: DeviceIdFacts,
+): Principal | undefined {
+  return token.kind === 'agent'
+    ? principalOf(trustDomain, 'agent', token.name)
+    : principalOf(trustDomain, 'device', deriveDeviceId(facts))
 }
 
 /** From outside every token failure looks alike; the rule is for the log. */
-function tokenRefused(check: string): Refusal {
+export function tokenRefused(check: string): Refusal {
   return refuse('KOS_ENROLMENT_TOKEN', `token/${check}`, {
     remedy: 'Ask the operator for a new join line.',
   })

@@ -64,6 +64,22 @@ export interface CertificateRecord {
   readonly notAfter: UnixMs
 }
 
+/** One generation of the pre-shared key of a device. */
+export interface PskRecord {
+  /** The TLS identity: 24 hexadecimal digits. */
+  readonly handle: string
+  readonly principalId: string
+  /** 1 for the first key of a device. */
+  readonly generation: number
+  /** The root, sealed for the handle. */
+  readonly sealedRoot: Uint8Array
+  readonly createdAt: UnixMs
+  /** When the device proved it for the first time. */
+  readonly firstUsedAt: UnixMs | undefined
+  /** From when on it is dead; `undefined`: it is the newest. */
+  readonly endsAt: UnixMs | undefined
+}
+
 /** What a registered key is for. @see identity: Keys of a principal */
 export type KeyUsePurpose = 'identity' | 'tls' | 'kem' | 'log'
 
@@ -118,6 +134,12 @@ export interface EnrolmentTransaction {
    * the same principal.
    */
   insertCertificate(certificate: CertificateRecord): void
+  /** A pre-shared key by its handle, also a dead one. */
+  psk(handle: string): PskRecord | undefined
+  /** All keys of a principal, the oldest first. */
+  pskOf(principalId: string): readonly PskRecord[]
+  insertPsk(record: PskRecord): void
+  changePsk(handle: string, change: Partial<Pick<PskRecord, 'firstUsedAt' | 'endsAt'>>): void
 }
 
 /**

@@ -6,6 +6,7 @@ import { chooseMac } from '../../trust/pki/index.ts'
 import {
   formatHostPort,
   joinAuthority,
+  joinAuthorityByPsk,
   loadMembership,
   type NodeOptions,
   openMemberKeys,
@@ -47,7 +48,7 @@ export async function runNode(context: CliContext, input: CommandInput): Promise
       ['node', name],
       ['id', principal.id],
       ['profile', `kOS-${profile}`],
-      ['address', formatHostPort(running.address)],
+      ['address', running.listeners.size > 0 ? formatHostPort(running.address) : 'none: it dials'],
       ['listeners', listenersText(running.listeners)],
     ])
   const reload = (): void => running.reloadCommands()
@@ -93,13 +94,16 @@ async function joinIfAsked(
     const { advertise } = options
     // The line is used once: nothing of it is left in memory afterwards.
     using secret = line.secret
-    const joined = await joinAuthority(context, {
+    const device = {
       folder: options.folder,
       keys,
       line: { ...line, secret },
       mac: chooseMac(permanentMacs()),
-      addresses: advertise === undefined ? [] : [advertise],
-    })
+    }
+    const addresses = advertise === undefined ? [] : [advertise]
+    const joined = input.flag('psk')
+      ? await joinAuthorityByPsk(context, device)
+      : await joinAuthority(context, { ...device, addresses })
     if (isRefusal(joined)) {
       printRefusal(context.terminal, 'join', joined)
       return EXIT.refused

@@ -23,6 +23,7 @@ export {
   type RequestBody,
 } from './authority-client.ts'
 export { joinAuthority, type JoinOptions, renewMembership, type RenewOptions } from './enrol.ts'
+export { joinAuthorityByPsk } from './enrol-psk.ts'
 export { nodeErrors } from './errors.ts'
 export {
   authorityFabricCommands,

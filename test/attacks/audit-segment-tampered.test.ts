@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import { verifyAuditFile } from '../../src/trust/audit/index.ts'
 import { leafHash } from '../../src/trust/audit/merkle.ts'
+import { unpackSegment } from '../../src/trust/audit/segments.ts'
 import { makeClosedLog, publicKeysOf, tamper } from '../kit/audit.ts'
 
 /** Two segments: 0 to 100, and 101 to 199. */
@@ -57,7 +58,10 @@ describe('a tampered segment of packed audit entries', () => {
           const at = leaves.indexOf('call-108', start)
           assert.ok(at > start && at < end)
           leaves.write('call-999', at)
-          hashes.set(leafHash(leaves.subarray(start + 1, end)), 32 * 7)
+          const segment = { first: 101, count: 99, hashes, ends, leaves, salts: undefined }
+          const [changed] = unpackSegment(segment, { from: 108, limit: 1 })
+          assert.ok(changed)
+          hashes.set(leafHash(changed.entry), 32 * 7)
         }),
       found: { index: 101, reason: 'root' },
     },
@@ -70,6 +74,37 @@ describe('a tampered segment of packed audit entries', () => {
       what: 'ends that are not there, too',
       attack: (raw) => raw.exec("UPDATE audit_segments SET ends = x'00' WHERE first = 101"),
       found: { index: 101, reason: 'edited' },
+    },
+    {
+      what: 'a changed text is named by the first entry that has it',
+      attack: (raw) =>
+        change(raw, 0, ({ leaves }) => {
+          const at = leaves.indexOf('files.read')
+          assert.ok(at > 0 && at < 200)
+          leaves.write('files.wipe', at)
+        }),
+      found: { index: 0, reason: 'edited' },
+    },
+    {
+      what: 'a text that is not there makes an entry that does not have its hash',
+      attack: (raw) =>
+        change(raw, 101, ({ leaves, ends }) => {
+          leaves[ends.readUInt32BE(4 * 2)] = 77
+        }),
+      found: { index: 104, reason: 'edited' },
+    },
+    {
+      what: 'nor does a length of all texts that is not theirs',
+      attack: (raw) => change(raw, 101, ({ leaves }) => leaves.writeUInt16BE(0xffff, 1)),
+      found: { index: 101, reason: 'edited' },
+    },
+    {
+      what: 'nor a head longer than its record',
+      attack: (raw) =>
+        change(raw, 101, ({ leaves, ends }) => {
+          leaves[ends.readUInt32BE(4 * 2) + 1] = 0xff
+        }),
+      found: { index: 104, reason: 'edited' },
     },
     {
       what: 'a segment cannot be removed',

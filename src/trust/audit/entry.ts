@@ -65,17 +65,35 @@ export interface EntryPlace {
   readonly saltedDigest: Uint8Array | undefined
 }
 
+/** The encoded fields that many events have in common: from the type up to the rule. */
+export interface EncodedNames {
+  readonly bytes: Uint8Array
+  readonly event: AuditEvent
+  /** Batch in which a record refers to them, and their number in it. */
+  batch: number
+  reference: number
+}
+
+/** Names that are kept: intent and outcome of a command take turns. */
+const KEPT_NAMES = 4
+
 /**
  * Writes events as deterministic CBOR; they were checked before. Hot path: of one event after the
  * other mostly index, time, call id and duration differ, so the names in between are encoded once.
  */
 export class EventWriter {
   readonly #scratch: CborWriter = new CborWriter()
-  #names: Uint8Array = new Uint8Array(0)
-  #of: AuditEvent | undefined
+  #kept: EncodedNames[] = []
+  #last: EncodedNames | undefined
+  /** Where the names of the event that was written last begin. */
+  namesAt = 0
 
-  /** Writes one event. */
-  write(writer: CborWriter, event: AuditEvent, place: EntryPlace): void {
+  /**
+   * Writes one event.
+   *
+   * @returns its names as they were written, right behind index and time
+   */
+  write(writer: CborWriter, event: AuditEvent, place: EntryPlace): EncodedNames {
     const { callId, durationMs, detail } = event
     let pairs = 7
     if (event.code !== undefined) pairs += 1
@@ -89,8 +107,10 @@ export class EventWriter {
     writer.uint(place.index)
     writer.uint(KEY.time)
     writer.uint(place.timeMs)
-    if (this.#of === undefined || !hasSameNames(this.#of, event)) this.#encodeNames(event)
-    writer.raw(this.#names)
+    const last = this.#last
+    const names = last && hasSameNames(last.event, event) ? last : this.#namesOf(event)
+    this.namesAt = writer.length
+    writer.raw(names.bytes)
     if (callId !== undefined) writeText(writer, KEY.callId, callId)
     if (place.saltedDigest !== undefined) {
       writer.uint(KEY.argumentDigest)
@@ -104,9 +124,18 @@ export class EventWriter {
       writer.uint(KEY.detail)
       writer.value(detail)
     }
+    return names
   }
 
-  #encodeNames(event: AuditEvent): void {
+  #namesOf(event: AuditEvent): EncodedNames {
+    const known = this.#kept.find((names) => hasSameNames(names.event, event))
+    const names = known ?? this.#encodeNames(event)
+    if (!known) this.#kept = [names, ...this.#kept.slice(0, KEPT_NAMES - 1)]
+    this.#last = names
+    return names
+  }
+
+  #encodeNames(event: AuditEvent): EncodedNames {
     const { code, rule } = event
     const scratch = this.#scratch
     scratch.reset()
@@ -117,8 +146,7 @@ export class EventWriter {
     writeText(scratch, KEY.outcome, event.outcome)
     if (code !== undefined) writeText(scratch, KEY.code, code)
     if (rule !== undefined) writeText(scratch, KEY.rule, rule)
-    this.#names = scratch.take()
-    this.#of = event
+    return { bytes: scratch.take(), event, batch: -1, reference: 0 }
   }
 }
 

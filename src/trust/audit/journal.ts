@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
-import { equalBytes, sha256 } from '../../foundation/base/index.ts'
+import { equalBytes } from '../../foundation/base/index.ts'
 import type { JournalFile } from '../../foundation/storage/index.ts'
 import { auditErrors } from './errors.ts'
 import { type EncodedBatch, HASH_BYTES, SALT_BYTES, type StoredEntry } from './log-storage.ts'
-import { startOf } from './segments.ts'
+import { leafHash, sha256Into } from './merkle.ts'
+import { entriesIn, unpackedBytes } from './records.ts'
 
 /** Size of a journal file: two halves, of which one is written while the other is folded. */
 export const JOURNAL_BYTES: number = 2 * 1024 * 1024
@@ -17,6 +18,8 @@ const MAGIC = 0x6b4f536a
 const HAS_SALTS = 1
 /** No change of the log has more entries: what a frame says of itself is not believed beyond that. */
 const MAX_FRAME_ENTRIES = 65_536
+/** Nor more bytes of entries: shared texts must not make a small file fill the memory. */
+const MAX_UNPACKED_BYTES = 2 * 1024 * 1024
 
 /** The path of the journal that belongs to a database file. */
 export function journalPath(databasePath: string): string {
@@ -24,30 +27,32 @@ export function journalPath(databasePath: string): string {
 }
 
 /**
- * Finishes a frame: head ‖ leaves ‖ ends ‖ salts, with its SHA-256 in the head.
+ * Makes a frame: head ‖ shared texts ‖ records ‖ ends ‖ salts, with its SHA-256 in the head.
  *
- * @param head - the frame so far: room for the head, then the leaves
+ * @param batch - what it holds
+ * @returns the batch in the frame
  */
-export function encodeFrame(
-  head: Uint8Array,
-  batch: Omit<EncodedBatch, 'frame' | 'leaves'>,
-): Uint8Array {
-  const { first, count, ends, salts } = batch
-  const tailAt = head.length
-  const frame = Buffer.allocUnsafeSlow(tailAt + count * END_BYTES + (salts?.length ?? 0))
-  frame.set(head)
+export function encodeFrame(batch: Omit<EncodedBatch, 'frame'>): EncodedBatch {
+  const { first, count, shared, records, ends, salts } = batch
+  const recordsAt = FRAME_HEAD_BYTES + shared.length
+  const endsAt = recordsAt + records.length
+  const saltsAt = endsAt + count * END_BYTES
+  const frame = Buffer.allocUnsafeSlow(saltsAt + (salts?.length ?? 0))
   frame.fill(0, 0, FRAME_HEAD_BYTES)
   frame.writeUInt32BE(MAGIC, 0)
   frame.writeUInt32BE(count, 4)
   frame.writeBigUInt64BE(BigInt(first), 8)
-  frame.writeUInt32BE(tailAt - FRAME_HEAD_BYTES, 16)
+  frame.writeUInt32BE(records.length, 16)
   frame.writeUInt32BE(salts ? HAS_SALTS : 0, 20)
-  for (let offset = 0; offset < count; offset += 1) {
-    frame.writeUInt32BE(ends[offset] ?? 0, tailAt + offset * END_BYTES)
+  frame.writeUInt32BE(shared.length, 24)
+  frame.set(shared, FRAME_HEAD_BYTES)
+  frame.set(records, recordsAt)
+  for (let offset = 0, at = endsAt; offset < count; offset += 1, at += END_BYTES) {
+    frame.writeUInt32BE(ends[offset] ?? 0, at)
   }
-  if (salts) frame.set(salts, tailAt + count * END_BYTES)
-  frame.write(hash('sha256', frame, 'latin1'), CHECK_AT, HASH_BYTES, 'latin1')
-  return frame
+  if (salts) frame.set(salts, saltsAt)
+  sha256Into(frame, frame, CHECK_AT)
+  return { ...batch, records: frame.subarray(recordsAt, endsAt), frame }
 }
 
 /** The frame at a position; `undefined` when there is none, or one that was not written to its end. */
@@ -55,8 +60,8 @@ function frameAt(bytes: Buffer, at: number): EncodedBatch | undefined {
   if (at + FRAME_HEAD_BYTES > bytes.length || bytes.readUInt32BE(at) !== MAGIC) return undefined
   const count = bytes.readUInt32BE(at + 4)
   const first = Number(bytes.readBigUInt64BE(at + 8))
-  const leavesAt = at + FRAME_HEAD_BYTES
-  const endsAt = leavesAt + bytes.readUInt32BE(at + 16)
+  const recordsAt = at + FRAME_HEAD_BYTES + bytes.readUInt32BE(at + 24)
+  const endsAt = recordsAt + bytes.readUInt32BE(at + 16)
   const saltsAt = endsAt + count * END_BYTES
   const hasSalts = bytes.readUInt32BE(at + 20) === HAS_SALTS
   const end = saltsAt + (hasSalts ? count * SALT_BYTES : 0)
@@ -67,10 +72,11 @@ function frameAt(bytes: Buffer, at: number): EncodedBatch | undefined {
   const check = Uint8Array.from(frame.subarray(CHECK_AT, FRAME_HEAD_BYTES))
   frame.fill(0, CHECK_AT, FRAME_HEAD_BYTES)
   if (!equalBytes(hash('sha256', frame, 'buffer'), check)) return undefined
-  return {
+  const batch: EncodedBatch = {
     first,
     count,
-    leaves: frame.subarray(FRAME_HEAD_BYTES, endsAt - at),
+    shared: frame.subarray(FRAME_HEAD_BYTES, recordsAt - at),
+    records: frame.subarray(recordsAt - at, endsAt - at),
     ends: Uint32Array.from({ length: count }, (_, offset) =>
       frame.readUInt32BE(endsAt - at + offset * END_BYTES),
     ),
@@ -78,6 +84,7 @@ function frameAt(bytes: Buffer, at: number): EncodedBatch | undefined {
     origins: new Map(),
     frame,
   }
+  return unpackedBytes(batch) > MAX_UNPACKED_BYTES ? undefined : batch
 }
 
 /** The frames from the start of a half; those of an earlier use of it stand behind and end it. */
@@ -121,12 +128,12 @@ export function continuation(
   return { frames, hasGap: false }
 }
 
-/** The entries of a frame one by one; views. */
+/** The entries of a frame one by one. */
 export function* entriesOf(batch: EncodedBatch): Generator<StoredEntry> {
-  const { first, count, leaves, ends } = batch
-  for (let offset = 0; offset < count; offset += 1) {
-    const leaf = leaves.subarray(startOf(ends, offset), ends[offset])
-    yield { index: first + offset, leafHash: sha256(leaf), entry: leaf.subarray(1) }
+  let index = batch.first
+  for (const entry of entriesIn(batch)) {
+    yield { index, leafHash: leafHash(entry), entry }
+    index += 1
   }
 }
 

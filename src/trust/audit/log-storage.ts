@@ -1,3 +1,4 @@
+import type { Records } from './records.ts'
 import type { SignedNote } from './signed-note.ts'
 
 /** One entry as it is stored. */
@@ -13,29 +14,24 @@ export const HASH_BYTES = 32
 export const SALT_BYTES = 16
 
 /** Entries one after the other, not hashed yet. */
-export interface EncodedLeaves {
-  readonly count: number
-  /** Each entry behind the prefix of its leaf: what the leaf hashes are made of. */
-  readonly leaves: Uint8Array
-  /** Where each of them ends in `leaves`. */
-  readonly ends: Uint32Array
+export interface EncodedRecords extends Records {
   /**
    * Salts of argument digests, 16 bytes each, zeros where there is none: beside the entries, not in
    * them, so that they can be erased. `undefined` when no entry has one.
    */
   readonly salts: Uint8Array | undefined
-  /** Where entries came from that a node forwarded, by their place in this change. */
+  /** Where entries came from that a node forwarded, by their place among these. */
   readonly origins: ReadonlyMap<number, EntryOrigin>
 }
 
-/** The entries of one change, one after the other. */
-export interface EncodedEntries extends EncodedLeaves {
+/** Entries one after the other, with their hashes. */
+export interface EncodedEntries extends EncodedRecords {
   /** Leaf hashes, 32 bytes each. */
   readonly hashes: Uint8Array
 }
 
 /** Entries as the journal takes them, at once. */
-export interface EncodedBatch extends EncodedLeaves {
+export interface EncodedBatch extends EncodedRecords {
   /** Index of the first. */
   readonly first: number
   /** All of it with a check, as it stands in the journal. */
@@ -78,9 +74,10 @@ export interface SourceState {
 
 /** One atomic change. */
 export interface LogChange {
-  /** Index of the first of `entries`; equals the number of stored entries. */
+  /** Index of the first entry; equals the number of stored entries. */
   readonly first: number
-  readonly entries: EncodedEntries
+  /** The entries, in lots that are stored together. */
+  readonly lots: readonly EncodedEntries[]
   readonly subtrees: readonly SubtreeRoot[]
   readonly source?: SourceState | undefined
 }

@@ -14,6 +14,9 @@ const EMPTY_ROOT: Uint8Array = sha256(new Uint8Array(0))
 /** A perfect subtree that was just completed: 2^level leaves, the `index`-th of its level. */
 export type SubtreeListener = (level: number, index: number, hash: Uint8Array) => void
 
+/** Perfect subtrees of one level that were just completed, from the `first`-th on; 32 bytes each. */
+export type LevelListener = (level: number, first: number, hashes: Uint8Array) => void
+
 /**
  * Hash of a leaf: SHA-256(0x00 ‖ entry).
  *
@@ -45,6 +48,46 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
  */
 export function sha256Into(input: Uint8Array, target: Buffer, offset: number): void {
   target.write(hash('sha256', input, 'latin1'), offset, HASH_BYTES, 'latin1')
+}
+
+/** Entries as they are hashed. */
+export interface Leaves {
+  readonly count: number
+  /** 0x00 ‖ entry, one after the other. */
+  readonly leaves: Uint8Array
+  /** Where each leaf ends in `leaves`; there may be more of them. */
+  readonly ends: Uint32Array
+}
+
+/** Leaves that are put into a tree at once. */
+const LANE_LEAVES = 1024
+/** An interior node is hashed from a prefix and two hashes, one behind the other. */
+const PAIR_BYTES = 1 + 2 * HASH_BYTES
+const NODE_PREFIX = 1
+
+/**
+ * Hashes of one level of a tree behind a free byte, and views of its pairs with the byte before them:
+ * a pair is hashed where it stands. That byte belongs to the pair before, which was hashed already.
+ */
+interface Lane {
+  readonly bytes: Buffer
+  readonly pairs: readonly Uint8Array[]
+}
+
+function createLane(leaves: number): Lane {
+  // Room for one that waited at each level.
+  const bytes = Buffer.allocUnsafeSlow(1 + (leaves + 2) * HASH_BYTES)
+  const pairs = Array.from({ length: leaves / 2 + 1 }, (_, index) => {
+    const at = index * 2 * HASH_BYTES
+    return new Uint8Array(bytes.buffer, at, PAIR_BYTES)
+  })
+  return { bytes, pairs }
+}
+
+/** Memory for {@link MerkleFrontier.append}: one for every log that is written. */
+export class MerkleLanes {
+  readonly here: Lane = createLane(LANE_LEAVES)
+  readonly above: Lane = createLane(LANE_LEAVES / 2)
 }
 
 /**
@@ -85,13 +128,77 @@ export class MerkleFrontier {
     return Uint8Array.from(this.#stack.subarray(0, this.#depth * HASH_BYTES))
   }
 
-  /** An independent copy. */
-  copy(): MerkleFrontier {
-    const copy = new MerkleFrontier()
-    copy.#stack.set(this.#stack)
-    copy.#depth = this.#depth
-    copy.#size = this.#size
-    return copy
+  /** Becomes as another one is. */
+  assign(other: MerkleFrontier): void {
+    other.#stack.copy(this.#stack, 0, 0, other.#depth * HASH_BYTES)
+    this.#depth = other.#depth
+    this.#size = other.#size
+  }
+
+  /**
+   * Hashes leaves and appends them, level by level. Hot path: what is hashed stands in place, and
+   * nothing but the digests is made per hash.
+   *
+   * @param lanes - memory to do it in
+   * @param input - leaves with their prefixes
+   * @param onLevel - told of the perfect subtrees that they complete; the hashes are a view
+   * @returns the hashes of the leaves, 32 bytes each
+   */
+  append(lanes: MerkleLanes, input: Leaves, onLevel: LevelListener): Buffer {
+    const { count, leaves, ends } = input
+    const hashes = Buffer.allocUnsafeSlow(count * HASH_BYTES)
+    const { buffer, byteOffset } = leaves
+    let start = 0
+    for (let from = 0; from < count; from += LANE_LEAVES) {
+      const to = Math.min(count, from + LANE_LEAVES)
+      const { bytes } = lanes.here
+      const firstAt = 1 + (this.#size % 2) * HASH_BYTES
+      for (let offset = from, at = firstAt; offset < to; offset += 1, at += HASH_BYTES) {
+        const end = ends[offset] ?? start
+        sha256Into(new Uint8Array(buffer, byteOffset + start, end - start), bytes, at)
+        start = end
+      }
+      bytes.copy(hashes, from * HASH_BYTES, firstAt, firstAt + (to - from) * HASH_BYTES)
+      this.#join(lanes, to - from, onLevel)
+    }
+    return hashes
+  }
+
+  /** Puts the leaves in the first lane into the tree. */
+  #join({ here, above }: MerkleLanes, leaves: number, onLevel: LevelListener): void {
+    const kept: Buffer[] = []
+    let [lane, next, first, count] = [here, above, this.#size, leaves]
+    for (let level = 1; count > 0; level += 1) {
+      // As in a binary counter: a one at this level waits for the first of these.
+      if (first % 2 === 1) {
+        this.#depth -= 1
+        this.#stack.copy(lane.bytes, 1, this.#depth * HASH_BYTES, (this.#depth + 1) * HASH_BYTES)
+        first -= 1
+        count += 1
+      }
+      if (count % 2 === 1) {
+        const at = 1 + (count - 1) * HASH_BYTES
+        kept.push(Buffer.from(lane.bytes.subarray(at, at + HASH_BYTES)))
+      }
+      first /= 2
+      count = (count - (count % 2)) / 2
+      const firstAt = 1 + (first % 2) * HASH_BYTES
+      for (let index = 0; index < count; index += 1) {
+        const pair = lane.pairs[index]
+        if (!pair) break
+        pair[0] = NODE_PREFIX
+        sha256Into(pair, next.bytes, firstAt + index * HASH_BYTES)
+      }
+      if (count > 0) {
+        onLevel(level, first, next.bytes.subarray(firstAt, firstAt + count * HASH_BYTES))
+      }
+      ;[lane, next] = [next, lane]
+    }
+    for (const root of kept.toReversed()) {
+      this.#stack.set(root, this.#depth * HASH_BYTES)
+      this.#depth += 1
+    }
+    this.#size += leaves
   }
 
   /**

@@ -1,16 +1,17 @@
 import { equalBytes, isRefusal } from '../../foundation/base/index.ts'
-import { hashBatch, type HashedBatch, joinBatches } from './batch.ts'
+import { hashBatch, type HashedBatch } from './batch.ts'
 import type { Checkpoint, CheckpointVerifier } from './checkpoint.ts'
 import { decodeEntry } from './entry.ts'
 import { auditErrors } from './errors.ts'
 import { continuation, entriesOf } from './journal.ts'
 import type {
-  EncodedLeaves,
+  EncodedRecords,
   LogReader,
   LogStorage,
   StoredCheckpoint,
   StoredEntry,
 } from './log-storage.ts'
+import { joinBatches } from './lots.ts'
 import { leafHash, MerkleFrontier } from './merkle.ts'
 
 const CHUNK = 1024
@@ -96,22 +97,20 @@ export async function recoverJournal(
   recovered: Recovered,
   bytes: Uint8Array | undefined,
 ): Promise<Recovered> {
-  let { frontier } = recovered
+  const { frontier } = recovered
   const { frames, hasGap } = continuation(bytes, frontier.size)
   if (hasGap) throw tampered('missing', frontier.size + sum(frames))
   if (frames.length === 0) return recovered
   const batches: HashedBatch[] = []
   for (const frame of frames) {
-    const batch = hashBatch(frame, frontier)
-    for (const entry of entriesOf(batch)) requireSound(entry, entry.index)
-    batches.push(batch)
-    ;({ frontier } = batch)
+    for (const entry of entriesOf(frame)) requireSound(entry, entry.index)
+    batches.push(hashBatch(frame, frontier))
   }
   await storage.append(joinBatches(batches, undefined))
-  return { ...recovered, frontier }
+  return recovered
 }
 
-function sum(frames: readonly EncodedLeaves[]): number {
+function sum(frames: readonly EncodedRecords[]): number {
   return frames.reduce((total, { count }) => total + count, 0)
 }
 

@@ -61,7 +61,8 @@ export class SqliteLogReader implements LogReader {
     const rows = this.#entries.all(first, limit).map(storedEntry)
     const packed: StoredEntry[] = []
     for (const segment of this.segmentsFrom(first)) {
-      unpackSegment(segment, first, packed)
+      const left = limit - packed.length
+      packed.push(...unpackSegment(segment, { from: first, limit: left }))
       if (packed.length >= limit) break
     }
     if (packed.length === 0) return rows

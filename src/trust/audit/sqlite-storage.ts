@@ -12,7 +12,8 @@ import {
   type StoredCheckpoint,
   type StoredEntry,
 } from './log-storage.ts'
-import { MIN_PACKED, packSegments, saltOf, startOf } from './segments.ts'
+import { entriesIn } from './records.ts'
+import { MIN_PACKED, packSegments, saltOf } from './segments.ts'
 import { attempt, bytesOf, numberOf, type Row, SqliteLogReader, textOf } from './sqlite-reader.ts'
 
 /** Checkpoints are thinned to one per hour; the newest one is always kept. */
@@ -73,14 +74,18 @@ export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
     }
   }
 
-  #append({ first, entries, subtrees, source }: LogChange): void {
+  #append({ first, lots, subtrees, source }: LogChange): void {
     // Refuses a second writer: an index is never written twice, in whichever table.
     const size = this.endNow()
     if (size !== first) throw auditErrors.error('KOS_AUDIT_RANGE', { index: first, size })
-    if (entries.count < MIN_PACKED) this.#appendRows(entries, first)
-    else this.#appendSegments(entries, first)
-    for (const [offset, { source: from, sourceIndex }] of entries.origins) {
-      this.#insertForwarded.run(from, sourceIndex, first + offset)
+    let next = first
+    for (const lot of lots) {
+      if (lot.count < MIN_PACKED) this.#appendRows(lot, next)
+      else this.#appendSegments(lot, next)
+      for (const [offset, { source: from, sourceIndex }] of lot.origins) {
+        this.#insertForwarded.run(from, sourceIndex, next + offset)
+      }
+      next += lot.count
     }
     for (const subtree of subtrees) {
       this.#insertSubtree.run(subtree.level, subtree.index, subtree.hash)
@@ -88,13 +93,14 @@ export class SqliteLogStorage extends SqliteLogReader implements LogStorage {
     if (source) this.#putSource(source)
   }
 
-  #appendRows({ count, leaves, ends, hashes, salts }: EncodedEntries, first: number): void {
-    for (let offset = 0; offset < count; offset += 1) {
-      const hash = hashes.subarray(offset * HASH_BYTES, (offset + 1) * HASH_BYTES)
-      const entry = leaves.subarray(startOf(ends, offset) + 1, ends[offset])
-      const salt = salts?.subarray(offset * SALT_BYTES, (offset + 1) * SALT_BYTES)
+  #appendRows(lot: EncodedEntries, first: number): void {
+    let offset = 0
+    for (const entry of entriesIn(lot)) {
+      const hash = lot.hashes.subarray(offset * HASH_BYTES, (offset + 1) * HASH_BYTES)
+      const salt = lot.salts?.subarray(offset * SALT_BYTES, (offset + 1) * SALT_BYTES)
       const hasSalt = salt?.some((byte) => byte !== 0) ?? false
       this.#insertEntry.run(first + offset, hash, entry, hasSalt && salt ? salt : null)
+      offset += 1
     }
   }
 

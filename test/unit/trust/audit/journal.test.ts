@@ -9,7 +9,13 @@ import { describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openJournalFile } from '../../../../src/foundation/storage/index.ts'
 import { type LogPublicKeys, verifyAuditFile } from '../../../../src/trust/audit/index.ts'
-import { journalPath } from '../../../../src/trust/audit/journal.ts'
+import {
+  continuation,
+  encodeFrame,
+  JOURNAL_BYTES,
+  journalPath,
+} from '../../../../src/trust/audit/journal.ts'
+import { joinTexts } from '../../../../src/trust/audit/records.ts'
 import {
   logKeyOf,
   makeLogKeys,
@@ -88,6 +94,29 @@ describe('the journal of a log', () => {
     const again = await reopen(t, log)
     assert.equal(again.audit.size, 12 * 1024)
     assert.ok((await again.audit.verify()).ok)
+  })
+})
+
+describe('a frame of a journal that somebody else made', () => {
+  const journalOf = (count: number): Buffer => {
+    const text = Buffer.alloc(8000, 1)
+    const frame = encodeFrame({
+      first: 0,
+      count,
+      shared: joinTexts([text]),
+      records: Buffer.concat(Array.from({ length: count }, () => Buffer.from([1, 0]))),
+      ends: Uint32Array.from({ length: count }, (_, index) => 2 * (index + 1)),
+      salts: undefined,
+      origins: new Map(),
+    })
+    const bytes = Buffer.alloc(JOURNAL_BYTES)
+    bytes.set(frame.frame)
+    return bytes
+  }
+
+  it('cannot make a small file fill the memory', () => {
+    assert.equal(continuation(journalOf(200), 0).frames.length, 1)
+    assert.equal(continuation(journalOf(60_000), 0).frames.length, 0)
   })
 })
 

@@ -73,6 +73,15 @@ describe('audit log', () => {
     assert.deepEqual([receipts, disk.writes], [Array(10).fill(10), 1])
   })
 
+  it('writes an append that is alone without waiting for the end of the turn', async (t) => {
+    const { audit, disk } = await openTestLog(t)
+    let isTurnOver = false
+    setImmediate(() => (isTurnOver = true))
+    await audit.append(testEvent())
+    await audit.append(testEvent())
+    assert.deepEqual([isTurnOver, disk.writes], [false, 2])
+  })
+
   it('salts the argument digest and keeps the salt beside the entry', async (t) => {
     const { audit } = await openTestLog(t)
     const argumentDigest = sha256(Buffer.from('arguments'))

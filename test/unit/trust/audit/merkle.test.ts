@@ -1,8 +1,22 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { fromHex, toHex } from '../../../../src/foundation/base/index.ts'
-import { leafHash, MerkleFrontier, nodeHash } from '../../../../src/trust/audit/merkle.ts'
+import {
+  type Leaves,
+  leafHash,
+  MerkleFrontier,
+  MerkleLanes,
+  nodeHash,
+} from '../../../../src/trust/audit/merkle.ts'
 import { LEAVES, ROOTS } from '../../../vectors/rfc6962.ts'
+
+/** Entries behind their prefixes, as they are hashed. */
+function leavesFrom(entries: readonly Uint8Array[]): Leaves {
+  const leaves = Buffer.concat(entries.flatMap((entry) => [Uint8Array.of(0), entry]))
+  let at = 0
+  const ends = Uint32Array.from(entries, (entry) => (at += entry.length + 1))
+  return { count: entries.length, leaves, ends }
+}
 
 describe('Merkle tree', () => {
   it('has the roots of the reference tree at every size', () => {
@@ -26,7 +40,8 @@ describe('Merkle tree', () => {
     const whole = new MerkleFrontier()
     for (let size = 0; size < 70; size += 1) {
       const restored = MerkleFrontier.restore(size, whole.roots()) ?? assert.fail()
-      const copy = whole.copy()
+      const copy = new MerkleFrontier()
+      copy.assign(whole)
       const leaf = leafHash(Uint8Array.of(size))
       whole.push(leaf)
       restored.push(leaf)
@@ -34,6 +49,36 @@ describe('Merkle tree', () => {
       assert.equal(copy.size, size)
       copy.push(leafHash(Uint8Array.of(255)))
       assert.notDeepEqual(copy.root(), whole.root())
+    }
+  })
+
+  it('takes many leaves at once as one after the other, from every size on', () => {
+    const lanes = new MerkleLanes()
+    for (let size = 0; size < 20; size += 1) {
+      for (const count of [1, 2, 3, 7, 64, 255, 1023, 1024, 1025, 2100]) {
+        const [one, many] = [new MerkleFrontier(), new MerkleFrontier()]
+        for (let index = 0; index < size; index += 1) {
+          one.push(leafHash(Uint8Array.of(9, index)))
+          many.push(leafHash(Uint8Array.of(9, index)))
+        }
+        const entries = Array.from({ length: count }, (_, index) => Buffer.from(`entry ${index}`))
+        const expected: string[] = []
+        for (const entry of entries) {
+          one.push(leafHash(entry), (level, index, hash) =>
+            expected.push(`${level} ${index} ${Buffer.from(hash).toString('hex')}`),
+          )
+        }
+        const found: string[] = []
+        const hashes = many.append(lanes, leavesFrom(entries), (level, first, roots) => {
+          for (let at = 0; at < roots.length; at += 32) {
+            const hash = Buffer.from(roots.subarray(at, at + 32)).toString('hex')
+            found.push(`${level} ${first + at / 32} ${hash}`)
+          }
+        })
+        assert.deepEqual(hashes, Buffer.concat(entries.map(leafHash)))
+        assert.deepEqual(found.toSorted(), expected.toSorted())
+        assert.deepEqual([many.size, many.roots()], [one.size, one.roots()])
+      }
     }
   })
 

@@ -19,7 +19,7 @@ function free({ store, disk }: TestLog): void {
 /** Enough for several pages. */
 function appendMany({ audit }: TestLog, count = 200): void {
   for (let index = 0; index < count; index += 1) {
-    audit.appendSoon(testEvent({ rule: 'x'.repeat(200) }))
+    audit.appendSoon(testEvent({ detail: { text: 'x'.repeat(200) } }))
   }
 }
 

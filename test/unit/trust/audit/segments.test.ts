@@ -29,7 +29,7 @@ describe('entries of large changes', () => {
     await appendAtOnce(log, 600)
     await appendAtOnce(log, 3)
     await appendAtOnce(log, 40)
-    assert.deepEqual([rowsIn(log, 'audit_entries'), rowsIn(log, 'audit_segments')], [13, 4])
+    assert.deepEqual([rowsIn(log, 'audit_entries'), rowsIn(log, 'audit_segments')], [13, 2])
     const entries = await log.audit.entries(0, 4096)
     assert.deepEqual(
       entries.map(({ index, event }) => [index, event.callId]),
@@ -88,6 +88,67 @@ describe('entries of large changes', () => {
     log.store.raw.exec('UPDATE audit_segments SET salts = zeroblob(16 * 64)')
     assert.equal(await log.audit.argumentSalt(1), undefined)
     assert.equal((await log.audit.verify()).ok, true)
+  })
+})
+
+describe('names that entries have in common', () => {
+  const size = ({ store }: Log): number =>
+    Number(store.raw.prepare('SELECT SUM(length(leaves)) AS n FROM audit_segments').get()?.['n'])
+
+  it('stand once in a segment, also where it was joined from many small changes', async (t) => {
+    const log = await openTestLog(t)
+    const actions: string[] = []
+    for (let index = 0; index < 300; index += 1) {
+      const action = `action-${index % 7 === 0 ? index % 5 : 9}`
+      actions.push(action)
+      await log.audit.append(testEvent({ action, rule: 'x'.repeat(200) }))
+    }
+    const entries = await log.audit.entries(0, 4096)
+    assert.deepEqual(
+      entries.map(({ event }) => event.action),
+      actions,
+    )
+    assert.ok(size(log) < 300 * 50)
+    assert.equal((await log.audit.verify()).ok, true)
+  })
+
+  it('are more than a segment can share, or longer', async (t) => {
+    const log = await openTestLog(t)
+    const names = (index: number): string => `${index}`.padEnd(index < 400 ? 3 : 250, 'x')
+    const events = Array.from({ length: 900 }, (_, index) => testEvent({ rule: names(index) }))
+    await Promise.all(events.map((event) => log.audit.append(event)))
+    for (let index = 900; index < 1000; index += 1) {
+      await log.audit.append(testEvent({ rule: names(index) }))
+    }
+    const entries = await log.audit.entries(0, 4096)
+    assert.deepEqual(
+      entries.map(({ event }) => event.rule),
+      Array.from({ length: 1000 }, (_, index) => names(index)),
+    )
+    assert.equal((await log.audit.verify()).ok, true)
+  })
+
+  it('are in every entry of a segment of an earlier release, which is read as it is', async (t) => {
+    const log = await openTestLog(t)
+    await appendAtOnce(log, 100)
+    const entries = await log.audit.entries(0, 100)
+    const proofs = await Promise.all(entries.map(({ index }) => log.audit.proveInclusion(index)))
+    await log.close()
+    const leaves = proofs.map(({ entry }) => Buffer.concat([Uint8Array.of(0), entry]))
+    const ends = Buffer.alloc(4 * leaves.length)
+    let at = 0
+    for (const [index, leaf] of leaves.entries()) ends.writeUInt32BE((at += leaf.length), 4 * index)
+    tamper(log.path, (raw) =>
+      raw
+        .prepare('UPDATE audit_segments SET leaves = ?, ends = ?')
+        .run(Buffer.concat(leaves), ends),
+    )
+    const { folder, keys, clock } = log
+    const again = await openTestLog(t, { folder, keys, clock })
+    assert.deepEqual(await again.audit.entries(0, 100), entries)
+    await appendAtOnce(again, 100)
+    const result = await again.audit.verify()
+    assert.deepEqual([result.ok, result.entries], [true, 200])
   })
 })
 

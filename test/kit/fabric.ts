@@ -35,6 +35,7 @@ import {
   joinAuthority,
   type Membership,
   openMember,
+  type NodeOptions,
   openMemberKeys,
   type RunningNode,
   startNode,
@@ -99,7 +100,7 @@ export interface TestNode {
   readonly folder: string
   readonly running: RunningNode
   /** Stops it and starts it again from its folder. */
-  restart(): Promise<TestNode>
+  restart(changes?: Partial<NodeOptions>): Promise<TestNode>
 }
 
 /** A request to the HTTP API as a test writes it. */
@@ -302,12 +303,15 @@ class Fabric implements TestFabric {
     return this.#start({ name, folder, clock, log: options.log ?? this.#log })
   }
 
-  async #start(node: {
-    readonly name: string
-    readonly folder: string
-    readonly clock: Clock
-    readonly log: Log
-  }): Promise<TestNode> {
+  async #start(
+    node: {
+      readonly name: string
+      readonly folder: string
+      readonly clock: Clock
+      readonly log: Log
+    },
+    changes: Partial<NodeOptions> = {},
+  ): Promise<TestNode> {
     const { name, folder, clock, log } = node
     const running = await startNode(
       { clock, random: systemRandom, log },
@@ -318,17 +322,18 @@ class Fabric implements TestFabric {
         advertise: undefined,
         shareFolder: join(folder, 'share'),
         admission: CROWD,
+        ...changes,
       },
     )
     const started: TestNode = {
       name,
       folder,
       running,
-      restart: async (): Promise<TestNode> => {
+      restart: async (changes = {}): Promise<TestNode> => {
         await running.stop()
         const index = this.nodes.indexOf(started)
         if (index >= 0) this.nodes.splice(index, 1)
-        return this.#start(node)
+        return this.#start(node, changes)
       },
     }
     this.nodes.push(started)

@@ -3,12 +3,15 @@ import type { ProfileName } from '../../foundation/profiles/index.ts'
 import type { EvidenceAppraiser } from '../../lifecycle/enrolment/index.ts'
 import type { AdmissionLimits } from '../../network/admission/index.ts'
 import {
+  describeEnforcement,
   disagreementRecorder,
+  enforcementEvent,
   formatHostPort,
   type HostPort,
   keepPort,
   type KeptListener,
   listenCandidates,
+  loadEnforcement,
   listenerAddresses,
   type OpenListeners,
   openListeners,
@@ -71,6 +74,8 @@ export interface AuthorityOptions extends AuthorityStateOptions {
   readonly advertiseHost: string | undefined
   readonly names: AuthorityNames
   readonly operator: { readonly folder: string; readonly name: string }
+  /** File of enforcement modules; none by default. */
+  readonly enforcementFile?: string
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
   /** What appraises hardware evidence; absent: profiles that need it are refused. */
@@ -90,6 +95,8 @@ export interface RunningAuthority {
   readonly isNew: boolean
   /** Things the operator should know, one sentence each. */
   readonly warnings: readonly string[]
+  /** Enforcement modules per profile, one line; `none`. */
+  readonly enforcement: string
   stop(): Promise<void>
 }
 
@@ -119,6 +126,8 @@ export async function startAuthority(
   if (interrupted > 0) deps.log.event('calls.interrupted', { count: interrupted }, 'warn')
   // Before anything is served: the next start looks for intents behind this record.
   await state.audit.append(systemEvent(state, START))
+  const modules = enforcementEvent(hub.enforcement, state.principal.uri)
+  if (modules) await state.audit.append(modules)
   stack.defer(async () => {
     await state.audit.append(systemEvent(state, 'authority.stop')).catch(() => undefined)
   })
@@ -191,6 +200,7 @@ export async function startAuthority(
     operator,
     isNew: state.isNew,
     warnings: warningsOf(core, operator),
+    enforcement: describeEnforcement(hub.enforcement),
     stop: () => running.disposeAsync(),
   }
 }
@@ -230,6 +240,7 @@ function createCore(
     identity: () => certificate.identity,
     publisher: () => publisher,
     floors,
+    enforcement: loadEnforcement(deps, options.enforcementFile),
     ...(options.admission && { admission: options.admission }),
   })
   hub.refresh()

@@ -1,4 +1,6 @@
 import type { Clock } from '../../foundation/base/index.ts'
+import { probeFips } from '../../trust/keys/index.ts'
+import { describeEnforcement } from '../node/index.ts'
 import type { CheckView } from './api-schema.ts'
 import type { AuthorityState } from './authority-state.ts'
 import type { Hub } from './hub.ts'
@@ -16,6 +18,16 @@ export function authorityChecks(clock: Clock, state: AuthorityState, hub: Hub): 
       detail: audit.healthy
         ? `${audit.size} entries, takes records`
         : 'takes no records: free disk space',
+    },
+    {
+      name: 'enforcement',
+      state: 'ok',
+      detail: describeEnforcement(hub.enforcement),
+    },
+    {
+      name: 'cryptographic module',
+      state: 'ok',
+      detail: probeFips().state,
     },
     {
       name: 'root keys',

@@ -41,8 +41,10 @@ import {
   createPeerRuntime,
   createPolicyFacts,
   disagreementRecorder,
+  enforceHandshake,
   FABRIC,
   type FabricState,
+  type LoadedEnforcement,
   MAX_PUSHED_BYTES,
   type ObjectKind,
   type OpenSession,
@@ -64,6 +66,7 @@ import { createSessionList, type SessionList } from './session-list.ts'
 /** The sessions of an authority with its members. */
 export interface Hub {
   readonly admission: Admission
+  readonly enforcement: LoadedEnforcement
   readonly auditMembers: AuditMembers
   readonly sessions: SessionList
   /** Replaces the keys of devices that have no certificate. */
@@ -94,6 +97,7 @@ interface HubOptions {
   readonly publisher: () => AuthorityPublisher
   readonly floors: FloorGuard
   readonly admission?: Partial<AdmissionLimits>
+  readonly enforcement: LoadedEnforcement
 }
 
 const NOTICE_DEADLINE_MS = 10_000
@@ -102,12 +106,12 @@ const SEEN_INTERVAL_MS = 60_000
 
 /** Makes the hub: one gate, one session listener, the fabric commands and the notices. */
 export function createHub(deps: HubDeps, options: HubOptions): Hub {
-  const { state } = options
+  const { state, enforcement } = options
   const fabric = ownFabric(state)
   const members = createMembership({ ...deps, floors: options.floors }, state, fabric)
   const { uri } = state.principal
   const admission = createAdmission(
-    { clock: deps.clock, onRefusals: refusalRecorder(deps.log, state.audit, uri) },
+    { clock: deps.clock, enforcement, onRefusals: refusalRecorder(deps.log, state.audit, uri) },
     options.admission ? { limits: options.admission } : {},
   )
   const record = sessionRecorder(deps.log, state.audit, uri)
@@ -141,7 +145,12 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     {
       ...deps,
       admission,
+<<<<<<< Updated upstream
       self: hubSelf({ ...options, fabric, members, psk }),
+=======
+      self: hubSelf({ ...options, fabric, members }),
+      enforce: enforceHandshake({ ...deps, enforcement, audit: state.audit }, uri),
+>>>>>>> Stashed changes
       onCall: (authenticated, call) => executor.execute(authenticated, call),
       resumes: true,
       onDisagreement: disagreementRecorder(deps.log, state.audit, uri),
@@ -166,6 +175,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
   }
   return {
     admission,
+    enforcement,
     auditMembers,
     sessions,
     pskRotation,

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { isIP } from 'node:net'
+import { resolve } from 'node:path'
 import { parseTrustDomain } from '../../foundation/base/index.ts'
 import { type RunningAuthority, startAuthority } from '../authority/index.ts'
 import { formatHostPort, plainHost, reachableHosts } from '../node/index.ts'
@@ -7,6 +8,7 @@ import type { CommandInput } from './command-line.ts'
 import { type CliContext, configFolder, stateFolder } from './context.ts'
 import {
   daemonLog,
+  enforcementField,
   hostPortOption,
   listenersOption,
   listenersText,
@@ -33,6 +35,7 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
   const trustDomain = parseTrustDomain(input.text('trust-domain') ?? 'kos.internal')
   if (!trustDomain)
     throw cliErrors.error('KOS_CLI_USAGE', { reason: '--trust-domain is a DNS name' })
+  const enforcementFile = input.text('enforcement')
   const advertiseHost = input.text('advertise')
   if (advertiseHost !== undefined && !isHost(advertiseHost)) {
     throw cliErrors.error('KOS_CLI_USAGE', { reason: '--advertise is a host name or an address' })
@@ -54,6 +57,7 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
         isPortFixed: input.text('crl') !== undefined,
       },
       advertiseHost,
+      ...(enforcementFile !== undefined && { enforcementFile: resolve(enforcementFile) }),
       names: namesOf(hosts),
       operator: { folder: configFolder(context.environment), name: context.environment.user },
     },
@@ -93,6 +97,7 @@ function printStart(context: CliContext, running: RunningAuthority): void {
     ['session', formatHostPort(running.session)],
     ['pin', running.pin],
     ...crlFields(running),
+    ...enforcementField(running),
     ...(running.operator === 'created'
       ? ([['operator', `credential written to ${configFolder(context.environment)}`]] as const)
       : []),

@@ -17,6 +17,7 @@ import type { CommandInput } from './command-line.ts'
 import { type CliContext, stateFolder } from './context.ts'
 import {
   daemonLog,
+  enforcementField,
   hostPortOption,
   listenersOption,
   listenersText,
@@ -50,6 +51,7 @@ export async function runNode(context: CliContext, input: CommandInput): Promise
       ['profile', `kOS-${profile}`],
       ['address', running.listeners.size > 0 ? formatHostPort(running.address) : 'none: it dials'],
       ['listeners', listenersText(running.listeners)],
+      ...enforcementField(running),
     ])
   const reload = (): void => running.reloadCommands()
   process.on('SIGHUP', reload)
@@ -65,6 +67,7 @@ function nodeOptions(input: CommandInput, folder: string): NodeOptions {
   const advertise = input.text('advertise')
   const commandsFolder = input.text('commands')
   const programsFile = input.text('programs')
+  const enforcementFile = input.text('enforcement')
   if (advertise !== undefined) {
     hostPortOption(input, 'advertise', { host: '192.0.2.7', port: 7402 })
   }
@@ -77,6 +80,7 @@ function nodeOptions(input: CommandInput, folder: string): NodeOptions {
     shareFolder: input.text('share') ?? join(folder, 'share'),
     ...(commandsFolder !== undefined && { commandsFolder: resolve(commandsFolder) }),
     ...(programsFile !== undefined && { programsFile: resolve(programsFile) }),
+    ...(enforcementFile !== undefined && { enforcementFile: resolve(enforcementFile) }),
   }
 }
 

@@ -9,5 +9,10 @@ export const DAEMON_OPTIONS: Readonly<Record<string, OptionSpecification>> = {
     summary: 'session listeners beside the own floor’s, such as SEC-2,SEC-3 (all it may have)',
   },
   json: { type: 'boolean', summary: 'print what happens as JSON lines' },
+  enforcement: {
+    type: 'string',
+    value: 'FILE',
+    summary: 'enforcement modules: further demands per profile',
+  },
   'log-level': { type: 'string', value: 'LEVEL', summary: 'debug, info, warn or error (warn)' },
 }

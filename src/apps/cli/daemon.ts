@@ -45,6 +45,15 @@ export function listenersText(listeners: OpenListeners): string {
   return [...listeners].map(([name, at]) => `${name} ${formatHostPort(at)}`).join(', ')
 }
 
+/** The line of a start that names the enforcement modules, where there are any. */
+export function enforcementField({
+  enforcement,
+}: {
+  readonly enforcement: string
+}): readonly (readonly [string, string])[] {
+  return enforcement === 'none' ? [] : [['enforcement', enforcement]]
+}
+
 /**
  * Waits for SIGTERM or SIGINT, then stops once; a second SIGINT ends the process at once.
  *

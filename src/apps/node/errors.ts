@@ -5,6 +5,7 @@ type NodeErrorCode =
   | 'KOS_NODE_AUTHORITY_UNTRUSTED'
   | 'KOS_NODE_CLOCK'
   | 'KOS_NODE_COMMAND_FILE'
+  | 'KOS_NODE_ENFORCEMENT'
   | 'KOS_NODE_FLOOR'
   | 'KOS_NODE_IN_USE'
   | 'KOS_NODE_LISTEN'
@@ -42,6 +43,11 @@ export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
   KOS_NODE_FLOOR: {
     message: 'The membership has a weaker profile than this node had before.',
     hint: 'A profile never goes down: bring the newest state folder back, or join in an empty one.',
+    retry: 'never',
+  },
+  KOS_NODE_ENFORCEMENT: {
+    message: 'The file of enforcement modules is not accepted, so the daemon does not start.',
+    hint: 'Correct what the rule names; docs/profiles.md lists the modules and their settings.',
     retry: 'never',
   },
   KOS_NODE_IN_USE: {

@@ -22,6 +22,14 @@ export {
   refusalOf,
   type RequestBody,
 } from './authority-client.ts'
+export {
+  describeEnforcement,
+  enforceCalls,
+  enforceHandshake,
+  enforcementEvent,
+  type LoadedEnforcement,
+  loadEnforcement,
+} from './enforcement.ts'
 export { joinAuthority, type JoinOptions, renewMembership, type RenewOptions } from './enrol.ts'
 export { joinAuthorityByPsk } from './enrol-psk.ts'
 export { nodeErrors } from './errors.ts'

@@ -7,6 +7,7 @@ import {
   type Refusal,
 } from '../../foundation/base/index.ts'
 import { profileOf, type ProfileName } from '../../foundation/profiles/index.ts'
+import type { Enforcement } from '../../foundation/pipeline/index.ts'
 import { openStore, type Store, storageErrors } from '../../foundation/storage/index.ts'
 import {
   type Catalog,
@@ -52,6 +53,12 @@ import {
 } from '../../trust/policy/index.ts'
 import { formatHostPort, type HostPort, parseHostPort, reachableHosts } from './addresses.ts'
 import { type AuthorityLink, createAuthorityLink } from './authority-link.ts'
+import {
+  enforceCalls,
+  enforceHandshake,
+  type LoadedEnforcement,
+  loadEnforcement,
+} from './enforcement.ts'
 import { agreeOnTime } from './enrol.ts'
 import { nodeErrors } from './errors.ts'
 import { memberFabricCommands } from './fabric-commands.ts'
@@ -101,8 +108,13 @@ export interface NodeOptions {
   readonly commandsFolder?: string
   /** File of the programs that `process.run` may start; a few that only look by default. */
   readonly programsFile?: string
+<<<<<<< Updated upstream
   /** 32 bytes that this machine is known by, for SEC-1; made of its MAC address and id by default. */
   readonly machine?: Uint8Array
+=======
+  /** File of enforcement modules; none by default. */
+  readonly enforcementFile?: string
+>>>>>>> Stashed changes
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
 }
@@ -118,6 +130,7 @@ export interface NodeParts {
   readonly audit: AuditLog
   readonly engine: PolicyEngine
   readonly admission: Admission
+  readonly enforcement: LoadedEnforcement
   readonly runtime: PeerRuntime
   readonly executor: Executor
   readonly programs: SandboxRunner
@@ -201,9 +214,10 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
     parts: () => parts,
     processes: quota && { runner: programs, programs: allowed, limits: programLimits(quota) },
   })
-  const executor = createNodeExecutor(deps, opened, catalog)
+  const enforcement = loadEnforcement(deps, options.enforcementFile)
+  const executor = createNodeExecutor(deps, opened, { catalog, enforcement })
   const admission = createAdmission(
-    { clock: deps.clock, onRefusals: refusalRecorder(deps.log, audit, uri) },
+    { clock: deps.clock, enforcement, onRefusals: refusalRecorder(deps.log, audit, uri) },
     options.admission ? { limits: options.admission } : {},
   )
   const runtime = createPeerRuntime(
@@ -211,6 +225,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
       ...deps,
       admission,
       self: memberSelf(member),
+      enforce: enforceHandshake({ ...deps, enforcement, audit }, uri),
       onCall: (authenticated, call) => executor.execute(authenticated, call),
       resumes: true,
       onSession: sessionRecorder(deps.log, audit, uri),
@@ -226,6 +241,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
     programs,
     userCommands,
     admission,
+    enforcement,
     runtime,
     addresses,
     address: undefined,
@@ -304,12 +320,16 @@ function allowedPrograms({ programsFile, folder }: NodeOptions): ProcessOptions[
   return readAllowedPrograms(programsFile, { userId: process.getuid?.() ?? 0, secretFolders })
 }
 
-function createNodeExecutor(deps: TimedDeps, opened: Opened, catalog: Catalog): Executor {
+function createNodeExecutor(
+  deps: TimedDeps,
+  opened: Opened,
+  { catalog, enforcement }: { readonly catalog: Catalog; readonly enforcement: Enforcement },
+): Executor {
   const { member, engine, audit } = opened
   return createExecutor(
     {
       catalog,
-      authorise: createAuthorisePort(engine, policyPort(member)),
+      authorise: enforceCalls(createAuthorisePort(engine, policyPort(member)), enforcement),
       record: createCallRecorder(callLog(audit), { target: member.membership.principal.uri }),
       clock: deps.clock,
       log: deps.log,

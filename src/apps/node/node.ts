@@ -5,6 +5,7 @@ import type { AuditLog } from '../../trust/audit/index.ts'
 import { formatHostPort, type HostPort } from './addresses.ts'
 import type { AuthorityLink } from './authority-link.ts'
 import { agreeOnTime, renewMembership } from './enrol.ts'
+import { describeEnforcement, enforcementEvent } from './enforcement.ts'
 import { nodeErrors } from './errors.ts'
 import { recordInterrupted } from './interrupted.ts'
 import { type OpenListeners, openListeners } from './listeners.ts'
@@ -29,6 +30,8 @@ export interface RunningNode {
   readonly audit: AuditLog
   readonly link: AuthorityLink
   readonly sessions: ReadonlySet<OpenSession>
+  /** Enforcement modules per profile, one line; `none`. */
+  readonly enforcement: string
   /** Looks at the command files at once. */
   reloadCommands(): void
   /** Says goodbye and closes everything; harmless when repeated. */
@@ -78,6 +81,7 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
       audit,
       link,
       sessions: runtime.sessions,
+      enforcement: describeEnforcement(parts.enforcement),
       reloadCommands: () => parts.userCommands.reload(),
       stop: once(async () => {
         stopRefusals()
@@ -139,6 +143,8 @@ async function ensureValid(parts: NodeParts): Promise<void> {
 async function serve(parts: NodeParts, options: NodeOptions): Promise<OpenListeners> {
   const { audit, member } = parts
   await audit.append(systemEvent(member, START))
+  const modules = enforcementEvent(parts.enforcement, member.membership.principal.uri)
+  if (modules) await audit.append(modules)
   try {
     return await listen(parts, options)
   } catch (error) {

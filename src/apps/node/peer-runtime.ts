@@ -8,7 +8,12 @@ import {
   refuse,
   type Refusal,
 } from '../../foundation/base/index.ts'
-import type { Authenticated, CallRequest, PeerFacts } from '../../foundation/pipeline/index.ts'
+import type {
+  Authenticated,
+  CallRequest,
+  ConnectionFacts,
+  PeerFacts,
+} from '../../foundation/pipeline/index.ts'
 import { type Profile, profileOf, type ProfileName } from '../../foundation/profiles/index.ts'
 import type { CallOutcome } from '../../commands/execution/index.ts'
 import type { Admission, AdmissionTicket } from '../../network/admission/index.ts'
@@ -64,6 +69,8 @@ export interface PeerRuntimeDeps {
   readonly log: Log
   readonly admission: Admission
   readonly self: PeerSelf
+  /** Further demands on a peer that proved who it is; absent: none. */
+  readonly enforce?: (connection: ConnectionFacts, peer: PeerFacts) => Refusal | undefined
   /** Answers the calls of peers; absent: this end only calls. */
   readonly onCall?: (
     authenticated: Authenticated,
@@ -421,6 +428,8 @@ class Runtime implements PeerRuntime {
       {
         ...options,
         channel,
+        admit: (peer) =>
+          this.#deps.enforce?.(channel.connected.connection, peer) ?? options.admit?.(peer),
         limits: this.#limits,
         state: self.helloState(),
         onCall: (call: CallRequest, authenticated: Authenticated) =>

@@ -39,7 +39,7 @@ export function sessionRecorder(
 /** Refusals before authentication become one record per prefix, reason and minute. */
 export function refusalRecorder(log: Log, audit: AuditLog, target: string): OnRefusals {
   return (records) => {
-    for (const { prefix, reason, count } of records) {
+    for (const { prefix, reason, rule, count } of records) {
       recordSoon(audit, log, {
         type: 'refusal',
         actor: '-',
@@ -47,6 +47,7 @@ export function refusalRecorder(log: Log, audit: AuditLog, target: string): OnRe
         action: 'connect',
         outcome: 'refused',
         code: reason,
+        ...(rule !== undefined && { rule }),
         detail: { prefix, count },
       })
     }

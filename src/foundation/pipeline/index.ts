@@ -1,4 +1,14 @@
 /** The stage types of a request and their order; no I/O. */
+export {
+  createEnforcement,
+  type Enforcement,
+  ENFORCEMENT_STAGES,
+  type EnforcementFacts,
+  type EnforcementModule,
+  type EnforcementModules,
+  type EnforcementStage,
+  NO_ENFORCEMENT,
+} from './enforcement.ts'
 export { pipelineErrors } from './errors.ts'
 export type {
   ArgumentDecision,

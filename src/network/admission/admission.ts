@@ -8,7 +8,13 @@ import {
   type Refusal,
   takeGcra,
 } from '../../foundation/base/index.ts'
-import { type Connected, mintConnected } from '../../foundation/pipeline/index.ts'
+import {
+  type Connected,
+  type ConnectionFacts,
+  type Enforcement,
+  mintConnected,
+  NO_ENFORCEMENT,
+} from '../../foundation/pipeline/index.ts'
 import type { Profile } from '../../foundation/profiles/index.ts'
 import { parseSource, type Source } from './address.ts'
 import { BoundedTable } from './bounded-table.ts'
@@ -42,6 +48,8 @@ export interface AdmissionDependencies {
   readonly clock: Clock
   /** Where aggregated refusals go. */
   readonly onRefusals: OnRefusals
+  /** Further demands on who may connect; absent: none. */
+  readonly enforcement?: Enforcement
 }
 
 /** How a gate is set up. */
@@ -116,6 +124,7 @@ const LATER = Object.freeze({ retryAfterMs: 1000 })
 
 class Gate implements Admission, TicketGate {
   readonly #clock: Clock
+  readonly #enforcement: Enforcement
   readonly #limits: AdmissionLimits
   readonly #wideRate: RateLimit
   readonly #records: RefusalRecords
@@ -128,6 +137,7 @@ class Gate implements Admission, TicketGate {
 
   constructor(deps: AdmissionDependencies, limits: AdmissionLimits, lists: CompiledLists) {
     this.#clock = deps.clock
+    this.#enforcement = deps.enforcement ?? NO_ENFORCEMENT
     this.#limits = limits
     const { perSecond, burst } = limits.connectionRate
     const factor = limits.widePrefixFactor
@@ -158,10 +168,11 @@ class Gate implements Admission, TicketGate {
       this.#penaltyRefusal(source, nowMs) ??
       this.#sourceRefusal(source) ??
       this.#totalRefusal(source, nowMs) ??
-      this.#takeRates(source, nowMs)
+      this.#takeRates(source, nowMs) ??
+      this.#enforcement.refuse('admission', { connection: inboundFacts(source, endpoint) })
     if (refusal) return this.#noted(refusal, source.prefixes[0])
     this.#live.enter(source.prefixes)
-    return new Ticket(this, source, mintInbound(source, endpoint))
+    return new Ticket(this, source, mintConnected(inboundFacts(source, endpoint)))
   }
 
   dialled(endpoint: Endpoint): Connected | Refusal {
@@ -227,7 +238,10 @@ class Gate implements Admission, TicketGate {
 
   /** Counts a refusal under the prefix whose limit decided, else under the narrow one. */
   #noted(refusal: Refusal, narrow: string): Refusal {
-    this.#records.note(String(refusal.details?.['prefix'] ?? narrow), refusal.code)
+    const prefix = String(refusal.details?.['prefix'] ?? narrow)
+    // Codes say which limit it was; which module it was says the rule alone.
+    const rule = refusal.code === 'KOS_PIPELINE_ENFORCED' ? refusal.rule : undefined
+    this.#records.note(prefix, refusal.code, rule)
     return refusal
   }
 
@@ -316,11 +330,11 @@ function noAddress(): Refusal {
   return refuse('KOS_ADMISSION_ADDRESS', 'source-address')
 }
 
-function mintInbound(source: Source, endpoint: Endpoint): Connected {
-  return mintConnected({
+function inboundFacts(source: Source, endpoint: Endpoint): ConnectionFacts {
+  return {
     sourceAddress: source.address,
     sourcePort: endpoint.port,
     listener: endpoint.listener,
     direction: 'inbound',
-  })
+  }
 }

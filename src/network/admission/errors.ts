@@ -8,6 +8,7 @@ type AdmissionErrorCode =
   | 'KOS_ADMISSION_CLOSED'
   | 'KOS_ADMISSION_CONNECTIONS'
   | 'KOS_ADMISSION_DEVICE'
+  | 'KOS_ADMISSION_ENFORCEMENT'
   | 'KOS_ADMISSION_HALF_OPEN'
   | 'KOS_ADMISSION_LIMITS'
   | 'KOS_ADMISSION_NOT_ALLOWED'
@@ -51,6 +52,11 @@ export const admissionErrors: ErrorTable<AdmissionErrorCode> = defineErrors({
     message: 'The device has too many connections open.',
     hint: 'The device should close old connections before it opens further ones.',
     retry: 'later',
+  },
+  KOS_ADMISSION_ENFORCEMENT: {
+    message: 'The configuration of enforcement modules is not valid.',
+    hint: 'Correct what the rule names; nothing of the file is in force.',
+    retry: 'never',
   },
   KOS_ADMISSION_HALF_OPEN: {
     message: 'The address has too many connections that are not authenticated yet.',

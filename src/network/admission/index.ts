@@ -1,6 +1,12 @@
 /** The gate before TLS: address lists, rates, half-open limits, penalties. */
 export { parseSource } from './address.ts'
 export { type Admission, type AdmissionOptions, createAdmission } from './admission.ts'
+export { MAX_ENFORCEMENT_BYTES, parseEnforcement } from './enforcement-config.ts'
+export {
+  ENFORCEMENT_MODULES,
+  type EnforcementPorts,
+  type ModuleEntry,
+} from './enforcement-modules.ts'
 export { admissionErrors } from './errors.ts'
 export { type AdmissionFailure, type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from './limits.ts'
 export { type AddressLists, NO_LISTS } from './lists.ts'

@@ -5,6 +5,8 @@ export interface RefusalRecord {
   /** `192.0.2.1/32`, `2001:db8:0:1::/64` …; `*` for what did not fit into the minute's table. */
   readonly prefix: string
   readonly reason: KosErrorCode
+  /** Enforcement module and demand, where a module refused. */
+  readonly rule?: string
   readonly count: number
   /** Wall-clock start of the minute. */
   readonly minute: UnixMs
@@ -16,6 +18,7 @@ export type OnRefusals = (records: readonly RefusalRecord[]) => void
 interface Count {
   readonly prefix: string
   readonly reason: KosErrorCode
+  readonly rule?: string
   count: number
 }
 
@@ -38,16 +41,16 @@ export class RefusalRecords {
     this.#maxRecords = maxRecords
   }
 
-  note(prefix: string, reason: KosErrorCode): void {
+  note(prefix: string, reason: KosErrorCode, rule?: string): void {
     const now = this.#clock.wallMs()
     const minute = unixMs(now - (now % MINUTE_MS))
     if (minute !== this.#minute) this.flush()
     this.#minute = minute
-    const key = `${reason} ${prefix}`
+    const key = `${reason} ${rule ?? ''} ${prefix}`
     const known = this.#counts.get(key)
     if (known) known.count++
     else if (this.#counts.size < this.#maxRecords) {
-      this.#counts.set(key, { prefix, reason, count: 1 })
+      this.#counts.set(key, { prefix, reason, ...(rule !== undefined && { rule }), count: 1 })
     } else this.#noteOverflow(reason)
   }
 

@@ -110,6 +110,6 @@ export type KeyStoreUnlock =
   | {
       readonly kind: 'passphrase'
       readonly passphrase: Secret
-      /** For a new store: scrypt by default, `pbkdf2` for FIPS mode. */
+      /** For a new store: scrypt by default, `pbkdf2` in FIPS mode. */
       readonly derivation?: 'scrypt' | 'pbkdf2'
     }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type Random, Secret } from '../../foundation/base/index.ts'
 import { keysErrors } from './errors.ts'
+import { isFipsMode } from './fips.ts'
 import type { KeyStoreUnlock } from './key-types.ts'
 import { deriveStoreKey, SALT_BYTES, STORE_KEY_BYTES } from './sealing.ts'
 import { readPrivateFile, writePrivateFile } from './store-file.ts'
@@ -39,7 +40,7 @@ export function newStoreKey(
     const storeKey = readKeyFile(directory) ?? makeKeyFile(random, directory)
     return { storeKey, stored: { kind: 'file' } }
   }
-  const { passphrase, derivation = 'scrypt' } = unlock
+  const { passphrase, derivation = isFipsMode() ? 'pbkdf2' : 'scrypt' } = unlock
   if (passphrase.length < MIN_PASSPHRASE_BYTES) throw unlockError('passphrase too short')
   const salt = Uint8Array.from(random.bytes(SALT_BYTES))
   const storeKey = deriveStoreKey(passphrase, derivation, salt)

@@ -24,6 +24,7 @@ import {
   serveUntilSignal,
 } from './daemon.ts'
 import { cliErrors } from './errors.ts'
+import { raiseIfAsked } from './daemon-raise-run.ts'
 import { runUnmanaged } from './daemon-unmanaged-run.ts'
 import { EXIT, paint, printFields, printRefusal } from './output.ts'
 
@@ -37,6 +38,8 @@ export async function runNode(context: CliContext, input: CommandInput): Promise
   const joined = await joinIfAsked(context, input, options)
   if (joined === 'unjoined') return runUnmanaged(context, input, folder)
   if (joined !== EXIT.ok) return joined
+  const raised = await raiseIfAsked(context, input, folder)
+  if (raised !== EXIT.ok) return raised
   for (const name of ['authority', 'pin']) {
     if (input.text(name) === undefined) continue
     throw cliErrors.error('KOS_CLI_USAGE', { reason: `--${name}: this node has joined already` })

@@ -8,6 +8,7 @@ import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
 import { lockCommands } from './commands/lock.ts'
 import { policyCommands } from './commands/policy.ts'
+import { raiseCommands } from './commands/raise.ts'
 import { profilesCommands } from './commands/profiles.ts'
 import { sessionsCommands } from './commands/sessions.ts'
 import { shellCommands } from './commands/shell.ts'
@@ -29,6 +30,7 @@ export const KOSCTL: Program = {
   },
   commands: [
     ...devicesCommands,
+    ...raiseCommands,
     ...lockCommands,
     ...tokenCommands,
     ...sessionsCommands,

@@ -22,8 +22,6 @@ import {
   encodeMessage,
   type EnrolmentGrant,
   type JoinLine,
-  type JoinRequest,
-  type RenewRequest,
   type RequestKeys,
 } from '../../lifecycle/enrolment/index.ts'
 import type { KeyRef, KeyStore } from '../../trust/keys/index.ts'
@@ -64,7 +62,8 @@ export interface RenewOptions {
   readonly timeoutMs?: number
 }
 
-interface EnrolmentAnswer {
+/** A granted certificate, and everything a member needs beside it. */
+export interface EnrolmentAnswer {
   readonly grant: EnrolmentGrant
   readonly bundle: Uint8Array
   readonly directory: Uint8Array
@@ -126,7 +125,7 @@ export async function joinAuthority(
       addresses: options.addresses,
     }
     const request = createJoinRequest(requestKeys(keys, tls), facts, client.exporter())
-    const answer = await send(client, '/v1/join', request)
+    const answer = await sendEnrolment(client, '/v1/join', encodeMessage(request))
     if (isRefusal(answer)) return answer
     const nowMs = clock.wallMs()
     const membership = membershipOf({ client, answer, keys, nowMs, at: { host, port, pin } })
@@ -168,22 +167,31 @@ export async function renewMembership(
       addresses,
     }
     const request = createRenewRequest(requestKeys(keys, tls), facts, client.exporter())
-    const answer = await send(client, '/v1/renew', request)
+    const answer = await sendEnrolment(client, '/v1/renew', encodeMessage(request))
     if (isRefusal(answer)) return answer
     clock.raise(unixMs(answer.timeMs))
-    const nowMs = clock.wallMs()
-    const next = membershipOf({ client, answer, keys, nowMs, at: { host, port, pin } })
-    if (next.principal.uri !== membership.principal.uri) throw response('principal')
-    const former = membership.tlsKey
-    for (const kind of ['bundle', 'locks', 'directory', 'manifest'] as const) {
-      member.fabric.apply(kind, answer[kind])
-    }
-    member.update(next)
-    if (former !== next.tlsKey && keys.get(former)) keys.remove(former)
+    acceptAnswer(member, { client, answer, at: { host, port, pin } })
     return undefined
   } finally {
     client.close()
   }
+}
+
+/** Takes a further certificate into use, with the objects that came along; durable on return. */
+export function acceptAnswer(
+  member: Member,
+  granted: Pick<Parameters<typeof membershipOf>[0], 'client' | 'answer' | 'at'>,
+): void {
+  const { keys, membership, clock } = member
+  const { answer } = granted
+  const next = membershipOf({ ...granted, keys, nowMs: clock.wallMs() })
+  if (next.principal.uri !== membership.principal.uri) throw response('principal')
+  const former = membership.tlsKey
+  for (const kind of ['bundle', 'locks', 'directory', 'manifest'] as const) {
+    member.fabric.apply(kind, answer[kind])
+  }
+  member.update(next)
+  if (former !== next.tlsKey && keys.get(former)) keys.remove(former)
 }
 
 /**
@@ -212,7 +220,8 @@ export async function agreeOnTime(member: Member, timeoutMs: number): Promise<nu
   }
 }
 
-function requestKeys(keys: KeyStore, tls: KeyRef): RequestKeys {
+/** The keys that take part in a request. */
+export function requestKeys(keys: KeyStore, tls: KeyRef): RequestKeys {
   const identity = keys.require('identity')
   const signer: CoseSigner = identity.coseSigner()
   return {
@@ -223,12 +232,13 @@ function requestKeys(keys: KeyStore, tls: KeyRef): RequestKeys {
   }
 }
 
-async function send(
+/** Sends a request of one of the enrolment routes and reads what is granted. */
+export async function sendEnrolment(
   client: AuthorityClient,
   path: string,
-  request: JoinRequest | RenewRequest,
+  request: Uint8Array,
 ): Promise<EnrolmentAnswer | Refusal> {
-  const body: RequestBody = { type: 'application/cbor', bytes: encodeMessage(request) }
+  const body: RequestBody = { type: 'application/cbor', bytes: request }
   const answer = await client.request('POST', path, body)
   if (answer.status !== 200) return refusalOf(answer)
   try {

@@ -70,6 +70,7 @@ export {
   sessionRecorder,
 } from './recorders.ts'
 export { routesTo } from './routes.ts'
+export { raiseMembership, type RaiseOptions } from './raise.ts'
 export { memberSelf } from './self.ts'
 export { readCheckpoint, type SeenCheckpoint, writeCheckpoint } from './seen-checkpoint.ts'
 export { secretFoldersOf } from './user-commands.ts'

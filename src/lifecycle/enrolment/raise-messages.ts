@@ -57,19 +57,20 @@ const raiseSchema: z.ZodType<RaiseRequest> = z.strictObject({
 /**
  * Makes a request bound to one TLS connection.
  *
- * @param keys - identity key, and the TLS key of the next generation
+ * @param keys - identity key, the TLS key of the next generation, and its CSR where evidence was made
+ *   for one already
  * @param facts - what the line of `kosctl devices raise` gives, and the evidence
  * @param exporter - 32 bytes of the enrolment label from the connection it is sent on
  *
  * **Security:** verify the authority on this connection first.
  */
 export function createRaiseRequest(
-  keys: RequestKeys,
+  keys: RequestKeys & { readonly csr?: Uint8Array },
   facts: { readonly tokenId: string; readonly secret: Secret; readonly evidence: Uint8Array },
   exporter: Uint8Array,
 ): RaiseRequest {
   const { tokenId, secret, evidence } = facts
-  const csr = buildCsr({ spki: keys.tlsSpki, subject: buildName([]) }, keys.tlsSigner)
+  const csr = keys.csr ?? buildCsr({ spki: keys.tlsSpki, subject: buildName([]) }, keys.tlsSigner)
   const statement = { tokenId, csr, identitySpki: keys.identitySpki, evidence }
   const payload = raiseBinding(statement, exporter)
   return {

@@ -1,4 +1,5 @@
 import type { KosErrorCode, Log } from '../../foundation/base/index.ts'
+import type { CborWriter } from '../../foundation/codec/index.ts'
 import type { ByteBudget, ReceiveWindow } from './flow.ts'
 import type { Role } from './key-schedule.ts'
 import type { SessionLimits } from './limits.ts'
@@ -21,6 +22,8 @@ export interface SessionCore {
   readonly time: TurnTime
   readonly ids: IdPool
   readonly output: SessionOutput
+  /** For one payload at a time. */
+  readonly scratch: CborWriter
   /** DATA of the peer on all streams. */
   readonly window: ReceiveWindow
   readonly budget: ByteBudget

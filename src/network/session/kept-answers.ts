@@ -10,13 +10,15 @@ const MAX_KEPT_BYTES = 1024 * 1024
  * were sent: what did not arrive is among the last `maxStreams` of them.
  */
 export class KeptAnswers {
-  readonly #calls: (IncomingCall | undefined)[]
+  /** As long as it had to be: an idle session keeps none. */
+  readonly #calls: (IncomingCall | undefined)[] = []
+  readonly #maxStreams: number
   #next = 0
   #bytes = 0
 
   /** @param maxStreams - calls that the peer may have open */
   constructor(maxStreams: number) {
-    this.#calls = Array.from({ length: maxStreams }, () => undefined)
+    this.#maxStreams = maxStreams
   }
 
   /** Sent DATA that is kept. */
@@ -27,7 +29,7 @@ export class KeptAnswers {
   /** Keeps a call whose RESULT was sent; forgets the oldest. */
   add(call: IncomingCall): void {
     const at = this.#next
-    this.#next = at + 1 === this.#calls.length ? 0 : at + 1
+    this.#next = at + 1 === this.#maxStreams ? 0 : at + 1
     const oldest = this.#calls[at]
     if (oldest?.sender) this.#bytes -= oldest.sender.keptBytes
     this.#calls[at] = call
@@ -39,7 +41,8 @@ export class KeptAnswers {
   /** The calls, oldest first; none is kept afterwards. */
   take(): readonly IncomingCall[] {
     const calls = [...this.#calls.slice(this.#next), ...this.#calls.slice(0, this.#next)]
-    this.#calls.fill(undefined)
+    this.#calls.length = 0
+    this.#next = 0
     this.#bytes = 0
     return calls.filter((call) => call !== undefined)
   }

@@ -53,7 +53,7 @@ export class OwnCalls implements CallOwner {
   readonly #core: SessionCore
   readonly #options: OwnCallsOptions
   readonly #calls = new StreamTable<OutgoingCall>()
-  readonly #scratch = new CborWriter()
+  readonly #scratch: CborWriter
   readonly #parity: 0 | 1
   readonly #rate: RateLimit
   readonly #opens: Gcra = { tatMs: 0 }
@@ -66,6 +66,7 @@ export class OwnCalls implements CallOwner {
   constructor(core: SessionCore, options: OwnCallsOptions) {
     this.#core = core
     this.#options = options
+    this.#scratch = core.scratch
     this.#parity = parityOf(core.role)
     this.#nextStream = this.#parity === 1 ? 1 : 2
     const { opensPerSecond, opensBurst } = core.granted
@@ -80,6 +81,11 @@ export class OwnCalls implements CallOwner {
   /** Calls opened so far. */
   get opened(): number {
     return this.#opened
+  }
+
+  /** Gives back what an idle session does not need. */
+  trim(): void {
+    this.#calls.trim()
   }
 
   /** Whether a stream number is this end's. */

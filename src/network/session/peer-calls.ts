@@ -50,7 +50,7 @@ export class PeerCalls {
   readonly #options: PeerCallsOptions
   readonly #parity: 0 | 1
   readonly #calls = new StreamTable<IncomingCall>()
-  readonly #scratch = new CborWriter()
+  readonly #scratch: CborWriter
   readonly #opens: Gcra = { tatMs: 0 }
   readonly #refused: Gcra = { tatMs: 0 }
   readonly #resets: Gcra = { tatMs: 0 }
@@ -63,6 +63,7 @@ export class PeerCalls {
   constructor(core: SessionCore, options: PeerCallsOptions) {
     this.#core = core
     this.#options = options
+    this.#scratch = core.scratch
     this.#parity = parityOf(peerRole(core.role))
     this.#kept = core.resumable ? new KeptAnswers(core.limits.maxStreams) : undefined
   }
@@ -86,6 +87,11 @@ export class PeerCalls {
       kept += sender?.keptBytes ?? 0
     }
     return { waiting, kept }
+  }
+
+  /** Gives back what an idle session does not need. */
+  trim(): void {
+    this.#calls.trim()
   }
 
   /** Whether a stream number is the peer's. */

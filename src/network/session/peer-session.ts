@@ -60,7 +60,8 @@ class ChannelSession implements PeerSession {
   readonly #options: PeerSessionOptions
   readonly #channel: SecureChannel
   readonly #clock: Clock
-  readonly #handshake: HandshakeMachine
+  /** Gone when it is done: it holds frames, hashes and keys of its own. */
+  #handshake: HandshakeMachine | undefined
   readonly #resolveReady: (result: Authenticated | Refusal) => void
   readonly #resolveClosed: (reason: Refusal) => void
   readonly #flushNow = (): void => this.#flush()
@@ -122,6 +123,8 @@ class ChannelSession implements PeerSession {
 
   /** Attaches to the channel; a dialler sends HELLO. */
   start(): void {
+    const handshake = this.#handshake
+    if (!handshake) return
     this.#channel.attach({
       onData: (bytes) => this.#onData(bytes),
       onDrain: () => this.#onDrain(),
@@ -129,9 +132,9 @@ class ChannelSession implements PeerSession {
     })
     const { handshakeTimeoutMs } = this.#options.limits
     this.#cancelHandshakeTimer = this.#clock.after(handshakeTimeoutMs, () =>
-      this.#step(this.#handshake.tick(this.#clock.monotonicMs())),
+      this.#step(handshake.tick(this.#clock.monotonicMs())),
     )
-    const hello = this.#handshake.start()
+    const hello = handshake.start()
     // A listener says who it is once it knows who asks: HELLO goes with AUTH, in one write.
     if (this.#options.role === 'dialler') this.#channel.write(hello)
     else this.#heldHello = hello
@@ -219,7 +222,7 @@ class ChannelSession implements PeerSession {
   #onData(bytes: Uint8Array): void {
     const machine = this.#machine
     if (!machine) {
-      if (!this.#over) this.#step(this.#handshake.receive(bytes))
+      if (!this.#over && this.#handshake) this.#step(this.#handshake.receive(bytes))
       return
     }
     machine.receive(bytes)
@@ -268,6 +271,8 @@ class ChannelSession implements PeerSession {
     const { peer, sessionId } = facts
     const { limits, channel, role, onRecycleDue, onReady } = this.#options
     this.#cancelHandshakeTimer?.()
+    this.#cancelHandshakeTimer = undefined
+    this.#handshake = undefined
     this.#established = facts
     const authenticated = mintAuthenticated(channel.connected, { peer, sessionId })
     const budget = this.#deps.budget ?? createByteBudget(limits.maxReceiveBytes)
@@ -363,7 +368,7 @@ class ChannelSession implements PeerSession {
     this.#cancelTick?.()
     this.#lifetime?.stop()
     const machine = this.#machine
-    this.#handshake.abandon()
+    this.#handshake?.abandon()
     if (machine && !this.#channel.closed) this.#leave(machine)
     else this.#channel.destroy(reason.rule)
     machine?.dispose()

@@ -6,10 +6,11 @@ import {
   type Refusal,
   takeGcra,
 } from '../../foundation/base/index.ts'
+import { CborWriter } from '../../foundation/codec/index.ts'
 import type { CallResult, SessionCallOutcome } from './calls.ts'
 import type { SessionCore } from './core.ts'
 import { type ByteBudget, ReceiveWindow, SendWindow } from './flow.ts'
-import { FRAME, FrameParser, HEADER_BYTES, readU32 } from './frames.ts'
+import { FRAME, FrameParser, HEADER_BYTES, readU32, writeU32 } from './frames.ts'
 import type { Established } from './handshake-machine.ts'
 import type { CallHome, IncomingCall } from './incoming-call.ts'
 import type { Role } from './key-schedule.ts'
@@ -78,6 +79,7 @@ export class SessionMachine implements CallHome {
   #drainUntilMs: number | undefined
   #lastReceivedMs: number
   #ping: { readonly payload: Uint8Array; readonly sentMs: number } | undefined
+  #pings = 0
   #roundTripMs: number | undefined
   #bytesReceived = 0
   #framesReceived = 0
@@ -273,7 +275,10 @@ export class SessionMachine implements CallHome {
    */
   ping(nowMs: MonotonicMs): void {
     if (this.#closed || this.#ping) return
-    const payload = Uint8Array.from(this.#ids.take(PING_BYTES))
+    this.#pings = this.#pings === MAX_U32 ? 1 : this.#pings + 1
+    // The SEAL makes it unforgeable: a number is enough to tell one PING from the next.
+    const payload = Buffer.alloc(PING_BYTES)
+    writeU32(payload, PING_BYTES - 4, this.#pings)
     this.#ping = { payload, sentMs: nowMs }
     this.#output.frame(FRAME.PING, 0, payload)
   }
@@ -346,6 +351,9 @@ export class SessionMachine implements CallHome {
   trim(): void {
     this.#parser.trim()
     this.#output.trim()
+    this.#own.trim()
+    this.#peers.trim()
+    this.#ids.trim()
   }
 
   #core(
@@ -359,6 +367,7 @@ export class SessionMachine implements CallHome {
       time: this.#time,
       ids: this.#ids,
       output: this.#output,
+      scratch: new CborWriter(),
       window: this.#window,
       budget: deps.budget,
       log: deps.log,

@@ -4,13 +4,16 @@ interface OnStream {
 }
 
 const FIRST_SLOTS = 16
+/** One slot that is never filled: looking a stream up needs no case for an empty table. */
+const NO_SLOTS: undefined[] = [undefined]
 
 /**
  * Streams of one side by their number: open addressing with linear probing. Calls come and go by the
  * hundred thousand per second, and a `Map` reallocates itself whenever a burst of them has ended.
  */
 export class StreamTable<T extends OnStream> {
-  #slots: (T | undefined)[] = emptySlots(FIRST_SLOTS)
+  /** An idle session has no streams for most of its life, and so no table. */
+  #slots: (T | undefined)[] = NO_SLOTS
   #size = 0
 
   /** Number of streams. */
@@ -30,7 +33,7 @@ export class StreamTable<T extends OnStream> {
 
   /** Adds a stream whose number is not there yet. */
   add(entry: T): void {
-    if (this.#size * 2 >= this.#slots.length) this.#grow()
+    if ((this.#size + 1) * 2 > this.#slots.length) this.#grow()
     place(this.#slots, entry)
     this.#size += 1
   }
@@ -56,9 +59,14 @@ export class StreamTable<T extends OnStream> {
     slots[hole] = undefined
   }
 
+  /** Gives back the slots while there is no stream. */
+  trim(): void {
+    if (this.#size === 0) this.#slots = NO_SLOTS
+  }
+
   /** Forgets all. */
   clear(): void {
-    this.#slots = emptySlots(FIRST_SLOTS)
+    this.#slots = NO_SLOTS
     this.#size = 0
   }
 
@@ -68,7 +76,7 @@ export class StreamTable<T extends OnStream> {
   }
 
   #grow(): void {
-    const grown = emptySlots<T>(this.#slots.length * 2)
+    const grown = emptySlots<T>(Math.max(FIRST_SLOTS, this.#slots.length * 2))
     for (const entry of this.#slots) if (entry) place(grown, entry)
     this.#slots = grown
   }

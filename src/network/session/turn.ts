@@ -36,15 +36,22 @@ export class TurnTime {
 }
 
 const POOL_BYTES = 4096
+const EMPTY = new Uint8Array(0)
 
 /** Random ids in small pieces: one request to the generator serves many calls. */
 export class IdPool {
   readonly #random: Random
-  #pool: Uint8Array = new Uint8Array(0)
+  #pool: Uint8Array = EMPTY
   #at = 0
 
   constructor(random: Random) {
     this.#random = random
+  }
+
+  /** Gives back what is left, for idle sessions. */
+  trim(): void {
+    this.#pool = EMPTY
+    this.#at = 0
   }
 
   /** Fresh random bytes as a view; handed out once. */

@@ -145,12 +145,8 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     {
       ...deps,
       admission,
-<<<<<<< Updated upstream
       self: hubSelf({ ...options, fabric, members, psk }),
-=======
-      self: hubSelf({ ...options, fabric, members }),
       enforce: enforceHandshake({ ...deps, enforcement, audit: state.audit }, uri),
->>>>>>> Stashed changes
       onCall: (authenticated, call) => executor.execute(authenticated, call),
       resumes: true,
       onDisagreement: disagreementRecorder(deps.log, state.audit, uri),

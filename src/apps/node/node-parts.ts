@@ -108,13 +108,10 @@ export interface NodeOptions {
   readonly commandsFolder?: string
   /** File of the programs that `process.run` may start; a few that only look by default. */
   readonly programsFile?: string
-<<<<<<< Updated upstream
   /** 32 bytes that this machine is known by, for SEC-1; made of its MAC address and id by default. */
   readonly machine?: Uint8Array
-=======
   /** File of enforcement modules; none by default. */
   readonly enforcementFile?: string
->>>>>>> Stashed changes
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
 }

@@ -7,7 +7,7 @@ import {
   sha256,
   takeGcra,
 } from '../../foundation/base/index.ts'
-import { CborReader, CborWriter } from '../../foundation/codec/index.ts'
+import { CborReader, type CborWriter } from '../../foundation/codec/index.ts'
 import {
   type DecodedResult,
   decodeResult,

@@ -1,5 +1,5 @@
 import { equalBytes, type Gcra, sha256, takeGcra } from '../../foundation/base/index.ts'
-import { type CborInput, CborReader, CborWriter } from '../../foundation/codec/index.ts'
+import { type CborInput, CborReader, type CborWriter } from '../../foundation/codec/index.ts'
 import {
   type DecodedOpen,
   decodeOpen,

@@ -464,6 +464,72 @@ describe('time', () => {
     assert.equal((await call).status, 'failed')
   })
 
+  test('the dialler is told once that its connection should be replaced, by age', async () => {
+    const told: string[] = []
+    const onRecycleDue = (why: string): void => void told.push(why)
+    const limits = { recycleMs: 15_000 }
+    const side = { dialler: { onRecycleDue }, listener: { onRecycleDue } }
+    const { clock, channels } = await ready({ limits, side })
+    clock.advance(13_400)
+    await channels.pump()
+    assert.deepEqual(told, [])
+    clock.advance(3200)
+    assert.deepEqual(told, ['age'])
+    clock.advance(15_000)
+    assert.deepEqual(told, ['age'])
+  })
+
+  test('by a near expiry, and goes on until then', async () => {
+    const told: string[] = []
+    const limits = { sessionLifeMs: 20_000, drainMs: 1000 }
+    const side = { dialler: { onRecycleDue: (why: string): void => void told.push(why) } }
+    const { clock, dialler, channels } = await ready({ limits, side })
+    clock.advance(16_999)
+    assert.deepEqual(told, [])
+    clock.advance(1)
+    assert.deepEqual(told, ['expiry'])
+    const call = dialler.call('echo', 'a')
+    await channels.pump()
+    assert.equal((await call).status, 'ok')
+    clock.advance(2000)
+    assert.equal((await dialler.closed).rule, 'drained')
+  })
+
+  test('by its bytes; twice as many end the session', async () => {
+    const told: string[] = []
+    const reasons: string[] = []
+    const limits = { recycleBytes: 20_000 }
+    const side = {
+      dialler: {
+        onRecycleDue: (why: string): void => void told.push(why),
+        onGoaway: (reason: string): void => void reasons.push(reason),
+      },
+    }
+    const { dialler, channels } = await ready({ limits, side })
+    const move = async (): Promise<string> => {
+      const call = dialler.call('echo', 'x'.repeat(6000))
+      await channels.pump()
+      return (await call).status
+    }
+    assert.deepEqual([await move(), told], ['ok', []])
+    assert.deepEqual([await move(), told], ['ok', ['bytes']])
+    assert.equal(await move(), 'ok')
+    await move()
+    assert.deepEqual([told, (await dialler.closed).code], [['bytes'], 'KOS_SESSION_GOAWAY'])
+  })
+
+  test('whoever closes the session as soon as it is ready sends nothing more on it', async () => {
+    let session: PeerSession | undefined
+    const onReady = (): void => session?.close('not wanted')
+    const sessions = start({ side: { dialler: { onReady } } })
+    session = sessions.dialler
+    await sessions.channels.pump()
+    const outcome = await sessions.dialler.ready
+    assert.ok(isRefusal(outcome))
+    assert.equal(outcome.rule, 'not wanted')
+    await sessions.listener.closed
+  })
+
   test('an idle session at the end of its life just closes; a clock set back prolongs it', async () => {
     const limits = { sessionLifeMs: 10_000 }
     const { dialler, channels, clock } = await ready({ limits })

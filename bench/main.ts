@@ -17,6 +17,7 @@ import { measureCli } from './suites/cli.ts'
 import { measureChange } from './suites/change.ts'
 import { measureEcho } from './suites/echo.ts'
 import { measureFirstIdentity } from './suites/first-identity.ts'
+import { measureIdle } from './suites/idle.ts'
 import { measureIssuance } from './suites/issuance.ts'
 import { measureLock } from './suites/lock.ts'
 import { measurePolicy } from './suites/policy.ts'
@@ -32,6 +33,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   audit: measureAudit,
   cli: measureCli,
   change: measureChange,
+  idle: measureIdle,
   issuance: measureIssuance,
   lock: measureLock,
   policy: measurePolicy,

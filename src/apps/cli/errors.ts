@@ -5,6 +5,7 @@ type CliErrorCode =
   | 'KOS_CLI_CREDENTIAL'
   | 'KOS_CLI_FILE'
   | 'KOS_CLI_ANSWER'
+  | 'KOS_CLI_NO_SESSION'
   | 'KOS_CLI_UNREACHABLE'
   | 'KOS_CLI_UNKNOWN_PEER'
   | 'KOS_CLI_AGENT'
@@ -30,6 +31,11 @@ export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
   KOS_CLI_ANSWER: {
     message: 'The peer answered with something that is not understood.',
     hint: 'Use a kosctl of a version that fits the peer.',
+    retry: 'never',
+  },
+  KOS_CLI_NO_SESSION: {
+    message: 'The profiles of both ends allow no session between them.',
+    hint: 'A sensor (SEC-1) has a key that only its authority holds, and the authority relays no calls.',
     retry: 'never',
   },
   KOS_CLI_UNREACHABLE: {

@@ -33,7 +33,7 @@ export interface Peers {
    * the authority is asked only when the lock list has aged, and when the name or the address does
    * not work any more.
    *
-   * @throws {@link KosError} KOS_CLI_UNKNOWN_PEER, KOS_CLI_UNREACHABLE
+   * @throws {@link KosError} KOS_CLI_UNKNOWN_PEER, KOS_CLI_UNREACHABLE, KOS_CLI_NO_SESSION
    */
   connect(name: string): Promise<PeerConnection>
   /** Fetches a lock list that has aged, and ends the sessions of peers that it names. */
@@ -96,6 +96,10 @@ async function connectBy(
   }
   const open = await dialEntry(member.membership.profile, runtime, entry)
   if (!isRefusal(open)) return { open, entry }
+  // Of another profile, not out of reach: no address and no waiting helps.
+  if (open.rule.startsWith('matrix: ')) {
+    throw cliErrors.error('KOS_CLI_NO_SESSION', { name, profile: entry.profile, rule: open.rule })
+  }
   const address = entry.addresses[0] ?? '-'
   throw cliErrors.error('KOS_CLI_UNREACHABLE', { name, address, rule: open.rule })
 }

@@ -37,7 +37,7 @@ test('a sensor joins, has a session with its authority, and is shown', async (co
   await context.test('nobody dials it, and exec says why', async () => {
     const { code, err } = await fabric.kosctl(['exec', 'sensor-1', 'system.status'])
     assert.notEqual(code, 0)
-    assert.match(err, /KOS_CLI_UNREACHABLE/)
+    assert.match(err, /KOS_CLI_NO_SESSION/)
   })
 
   await context.test('a new key is taken inside the session, and the old one dies', async () => {

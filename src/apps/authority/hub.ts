@@ -50,6 +50,7 @@ import {
   type OpenSession,
   type PeerRuntime,
   type PeerSelf,
+  profileRecorder,
   recordSoon,
   refusalRecorder,
   refuseUnpinned,
@@ -150,6 +151,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
       onCall: (authenticated, call) => executor.execute(authenticated, call),
       resumes: true,
       onDisagreement: disagreementRecorder(deps.log, state.audit, uri),
+      onRefused: profileRecorder({ ...deps, audit: state.audit }, uri),
       onSession: (open, phase, reason) => {
         record(open, phase, reason)
         psk.noted(open, phase)

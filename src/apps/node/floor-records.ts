@@ -1,4 +1,4 @@
-import type { Clock, Log } from '../../foundation/base/index.ts'
+import type { Clock, Log, Refusal } from '../../foundation/base/index.ts'
 import type { AuditLog } from '../../trust/audit/index.ts'
 import type { OnFloorRefused } from './floor-gate.ts'
 import { recordSoon } from './recorders.ts'
@@ -36,6 +36,36 @@ export function floorRecorder(
       code,
       rule,
       detail: { alarm: 'downgrade', offered: floor.name },
+    })
+  }
+}
+
+/**
+ * Records handshakes in which HELLO, leaf and listener named different profiles: once a minute per rule,
+ * since nobody has authenticated yet.
+ *
+ * @param deps - clock, log and audit log
+ * @param target - URI of the own principal
+ */
+export function profileRecorder(
+  deps: { readonly clock: Clock; readonly log: Log; readonly audit: AuditLog },
+  target: string,
+): (refusal: Refusal) => void {
+  const told = new Map<string, number>()
+  return ({ code, rule, details }) => {
+    const nowMs = deps.clock.monotonicMs()
+    const isDue = nowMs - (told.get(rule) ?? -Infinity) >= RECORD_INTERVAL_MS
+    if (code !== 'KOS_SESSION_PROFILE' || !isDue) return
+    told.set(rule, nowMs)
+    recordSoon(deps.audit, deps.log, {
+      type: 'refusal',
+      actor: '-',
+      target,
+      action: 'floor',
+      outcome: 'refused',
+      code,
+      rule,
+      ...(details && { detail: { ...details } }),
     })
   }
 }

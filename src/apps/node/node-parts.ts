@@ -64,7 +64,7 @@ import { nodeErrors } from './errors.ts'
 import { memberFabricCommands } from './fabric-commands.ts'
 import type { FloorClock } from './floor-clock.ts'
 import type { OnFloorRefused } from './floor-gate.ts'
-import { floorRecorder } from './floor-records.ts'
+import { floorRecorder, profileRecorder } from './floor-records.ts'
 import { listenerAddresses, type OpenListeners } from './listeners.ts'
 import { type Member, openMember } from './member.ts'
 import type { ObjectKind } from './object-files.ts'
@@ -226,6 +226,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
       onCall: (authenticated, call) => executor.execute(authenticated, call),
       resumes: true,
       onSession: sessionRecorder(deps.log, audit, uri),
+      onRefused: profileRecorder({ ...deps, audit }, uri),
       onDisagreement: disagreementRecorder(deps.log, audit, uri),
     },
     SESSION_LIMITS,

@@ -83,6 +83,8 @@ export interface PeerRuntimeDeps {
    * Absent: they end with their connection.
    */
   readonly resumes?: boolean
+  /** Told why a handshake ended without a session, after TLS. */
+  readonly onRefused?: (refusal: Refusal) => void
   /** Told of every session that reached READY, and of its end. */
   readonly onSession?: (session: OpenSession, state: 'opened' | 'closed', reason: string) => void
 }
@@ -271,8 +273,10 @@ class Runtime implements PeerRuntime {
       admit: (peer) => ticket.ready(peer.principal.uri),
     })
     void session.ready.then((authenticated) => {
-      if (isRefusal(authenticated)) ticket.failed('authentication', authenticated.code)
-      else this.#enter({ session, authenticated, direction: 'inbound' })
+      if (isRefusal(authenticated)) {
+        ticket.failed('authentication', authenticated.code)
+        this.#deps.onRefused?.(authenticated)
+      } else this.#enter({ session, authenticated, direction: 'inbound' })
     })
   }
 
@@ -334,7 +338,10 @@ class Runtime implements PeerRuntime {
       },
     })
     const authenticated = await session.ready
-    if (isRefusal(authenticated)) return authenticated
+    if (isRefusal(authenticated)) {
+      this.#deps.onRefused?.(authenticated)
+      return authenticated
+    }
     if (!open) return refuse('KOS_NODE_PEER_UNREACHABLE', 'shutdown')
     void session.closed.then(() => this.#dialAgain(at, expectedUri))
     return open

@@ -19,6 +19,8 @@ const AUTHORITY_TIMEOUT_MS = 5000
 const STALE_MS = 10 * 60_000
 /** Longest silence of the authority then: calls between peers must not depend on it. */
 const STALE_TIMEOUT_MS = 1500
+/** How often a process that closes its sessions is woken to no purpose. */
+const ALIVE_MS = 1000
 
 /** An open session with a peer, straight to it. */
 export interface PeerConnection {
@@ -68,10 +70,12 @@ export function openPeers({ random }: Pick<CliWorld, 'random'>, member: Member):
       recheck()
     },
     recheck,
-    close: () => {
+    close: async () => {
       // Nothing of ours runs any more: there is nothing to drain.
       for (const { session } of runtime.sessions) session.close('done')
-      return runtime.close()
+      // Timers of the clock let the process end: it must not before the last bytes have left.
+      const alive = setInterval(() => undefined, ALIVE_MS)
+      await runtime.close().finally(() => clearInterval(alive))
     },
   }
 }

@@ -10,6 +10,7 @@ import { getRequestListener } from '@hono/node-server'
 import { isRefusal, type Secret } from '../../foundation/base/index.ts'
 import type { Admission, AdmissionTicket } from '../../network/admission/index.ts'
 import { profileOf } from '../../foundation/profiles/index.ts'
+import { approvedGroups } from '../../trust/keys/index.ts'
 import { plainHost } from '../node/index.ts'
 import { createApp, type HttpAppDeps } from './http-app.ts'
 
@@ -116,7 +117,7 @@ function tlsOptions(identity: ServerIdentity): ServerOptions {
     key: identity.privateKeyPem.use((pem) => Buffer.from(pem)),
     minVersion: 'TLSv1.3',
     ciphers: 'TLS_AES_256_GCM_SHA384',
-    ecdhCurve: 'SecP256r1MLKEM768:X25519MLKEM768:P-256',
+    ecdhCurve: approvedGroups(['SecP256r1MLKEM768', 'X25519MLKEM768', 'P-256']).join(':'),
     ALPNProtocols: ['http/1.1'],
     // A ticket would carry a certificate past its removal; see docs/protocol.md.
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,

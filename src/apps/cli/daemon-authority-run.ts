@@ -15,12 +15,14 @@ import {
   serveUntilSignal,
 } from './daemon.ts'
 import { cliErrors } from './errors.ts'
+import { enterFips } from './fips.ts'
 import { paint, printFields } from './output.ts'
 
 const DEFAULT_HOST = '127.0.0.1'
 
 /** `kosd authority`: until it is told to stop. */
 export async function runAuthority(context: CliContext, input: CommandInput): Promise<number> {
+  enterFips(input)
   const running = await start(context, input)
   await serveUntilSignal(context, {
     announce: () => printStart(context, running),

@@ -24,6 +24,7 @@ import {
   serveUntilSignal,
 } from './daemon.ts'
 import { cliErrors } from './errors.ts'
+import { enterFips } from './fips.ts'
 import { raiseIfAsked } from './daemon-raise-run.ts'
 import { runUnmanaged } from './daemon-unmanaged-run.ts'
 import { EXIT, paint, printFields, printRefusal } from './output.ts'
@@ -33,6 +34,7 @@ const MAX_LINE_BYTES = 1024
 
 /** `kosd node`: until it is told to stop. */
 export async function runNode(context: CliContext, input: CommandInput): Promise<number> {
+  enterFips(input)
   const folder = input.text('state') ?? stateFolder(context.environment, 'node')
   const options = nodeOptions(input, folder)
   const joined = await joinIfAsked(context, input, options)

@@ -9,6 +9,12 @@ export const DAEMON_OPTIONS: Readonly<Record<string, OptionSpecification>> = {
     summary: 'session listeners beside the own floor’s, such as SEC-2,SEC-3 (all it may have)',
   },
   json: { type: 'boolean', summary: 'print what happens as JSON lines' },
+  fips: { type: 'boolean', summary: 'run on an OpenSSL FIPS provider alone, or not at all' },
+  'fips-config': {
+    type: 'string',
+    value: 'FILE',
+    summary: 'OpenSSL configuration that activates it (OPENSSL_CONF)',
+  },
   enforcement: {
     type: 'string',
     value: 'FILE',

@@ -4,6 +4,7 @@ type CliErrorCode =
   | 'KOS_CLI_USAGE'
   | 'KOS_CLI_CREDENTIAL'
   | 'KOS_CLI_FILE'
+  | 'KOS_CLI_FIPS'
   | 'KOS_CLI_ANSWER'
   | 'KOS_CLI_NO_SESSION'
   | 'KOS_CLI_UNREACHABLE'
@@ -26,6 +27,11 @@ export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
   KOS_CLI_FILE: {
     message: 'A file or folder cannot be used.',
     hint: 'Check its path, its owner and permissions, and the free disk space.',
+    retry: 'never',
+  },
+  KOS_CLI_FIPS: {
+    message: 'There is no OpenSSL FIPS provider to run on, so the daemon does not start.',
+    hint: 'Name a configuration that activates the providers base and fips: --fips-config FILE.',
     retry: 'never',
   },
   KOS_CLI_ANSWER: {

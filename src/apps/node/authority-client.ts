@@ -12,6 +12,7 @@ import {
 } from '../../foundation/base/index.ts'
 import { ENROLMENT_EXPORTER_LABEL } from '../../lifecycle/enrolment/index.ts'
 import { opensslProblem } from '../../network/transport/index.ts'
+import { approvedGroups } from '../../trust/keys/index.ts'
 import { type TrustBundle, verifyPeerLeaf, verifyTrustBundle } from '../../trust/pki/index.ts'
 import { plainHost } from './addresses.ts'
 import { nodeErrors } from './errors.ts'
@@ -242,7 +243,7 @@ function openSocket(target: AuthorityTarget, anchorsPem: readonly string[]): Pro
     port: target.port,
     minVersion: 'TLSv1.3',
     ALPNProtocols: ['http/1.1'],
-    ecdhCurve: 'SecP256r1MLKEM768:X25519MLKEM768:P-256',
+    ecdhCurve: approvedGroups(['SecP256r1MLKEM768', 'X25519MLKEM768', 'P-256']).join(':'),
     ciphers: 'TLS_AES_256_GCM_SHA384',
     // The pin and the trust bundle decide, not the system's certificate store; see verifyAuthority.
     ca: [...anchorsPem],

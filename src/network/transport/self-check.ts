@@ -3,6 +3,7 @@ import { duplexPair, type Duplex } from 'node:stream'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { type Clock, isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { Profile, TransportRule } from '../../foundation/profiles/index.ts'
+import { approvedGroups, isFipsMode } from '../../trust/keys/index.ts'
 import type { DiallerIdentity, PskIdentity } from './identity.ts'
 import { groupOf } from './secured-peer.ts'
 import { ALPN_PROTOCOL, tlsClientOptions } from './tls-options.ts'
@@ -91,8 +92,12 @@ function forbiddenClients(transport: TransportRule, identity: DiallerIdentity): 
     ALPNProtocols: [ALPN_PROTOCOL],
     ...(identity.kind === 'psk' && pskOptions(identity)),
   }
-  const suites = SUITES.filter((suite) => suite !== transport.cipherSuite)
-  const groups = GROUPS.filter((group) => !transport.groups.some((allowed) => allowed === group))
+  // What this process itself cannot do any more, in FIPS mode, it cannot probe either.
+  const known = isFipsMode() ? SUITES.filter((suite) => !suite.includes('CHACHA20')) : SUITES
+  const suites = known.filter((suite) => suite !== transport.cipherSuite)
+  const groups = approvedGroups(GROUPS).filter(
+    (group) => !transport.groups.some((allowed) => allowed === group),
+  )
   return [
     ['tls-1.2-accepted', { ...client, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' }],
     ...suites.map((ciphers): Client => [`accepted: ${ciphers}`, { ...client, ciphers }]),

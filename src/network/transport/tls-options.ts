@@ -8,6 +8,7 @@ import {
 } from 'node:tls'
 import { isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { Profile, TransportRule } from '../../foundation/profiles/index.ts'
+import { approvedGroups } from '../../trust/keys/index.ts'
 import { transportErrors } from './errors.ts'
 import {
   type CertificateIdentity,
@@ -142,7 +143,7 @@ function protocolOptions(transport: TransportRule): SecureContextOptions {
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     ciphers: transport.cipherSuite,
-    ecdhCurve: transport.groups.join(':'),
+    ecdhCurve: approvedGroups(transport.groups).join(':'),
     sigalgs: transport.signatureAlgorithms.join(':'),
     // A resumed session bypasses revocation, pins and even a removed CA. Node still sends two ticket
     // messages, but nothing can be resumed from them.

@@ -30,6 +30,15 @@ export function isFipsMode(): boolean {
   return getFips() === 1
 }
 
+/**
+ * Leaves out what no FIPS provider has: the hybrid group over X25519, in FIPS mode.
+ *
+ * @param groups - named groups, first wins
+ */
+export function approvedGroups<Group extends string>(groups: readonly Group[]): readonly Group[] {
+  return isFipsMode() ? groups.filter((group) => !group.startsWith('X25519')) : groups
+}
+
 const LOOKS: readonly { readonly name: string; readonly holds: () => boolean }[] = [
   { name: 'mode', holds: isFipsMode },
   { name: 'md5-refused', holds: () => isRefused(() => createHash('md5').update('').digest()) },

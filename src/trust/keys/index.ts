@@ -1,6 +1,6 @@
 /** Private keys and secrets of one principal: sealed on disk, each bound to one purpose. */
 export { keysErrors } from './errors.ts'
-export { type FipsProbe, isFipsMode, probeFips } from './fips.ts'
+export { approvedGroups, type FipsProbe, isFipsMode, probeFips } from './fips.ts'
 export { openKeyStore } from './key-store.ts'
 export {
   KEY_ALGORITHMS,

@@ -8,6 +8,7 @@ import {
   type Random,
   Secret,
 } from '../../foundation/base/index.ts'
+import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import type { KeyStore } from '../../trust/keys/index.ts'
 import { createFloorMemory, type FloorMemory, type FloorSighting } from '../../trust/pki/index.ts'
 import { nodeErrors } from './errors.ts'
@@ -43,8 +44,8 @@ export function openFloorFile(
   const memory = createFloorMemory(readSealed(path, key))
   if (isRefusal(memory)) throw nodeErrors.error('KOS_NODE_STATE', { rule: memory.rule })
   return Object.freeze({
-    check: memory.check,
-    floorOf: memory.floorOf,
+    check: (peer: PeerFacts) => memory.check(peer),
+    floorOf: (of: Parameters<FloorMemory['floorOf']>[0]) => memory.floorOf(of),
     note: (seen: readonly FloorSighting[]): void => {
       const rose = seen.filter((one) => memory.note(one))
       if (rose.length > 0) writeSealed(path, key, memory.encode())

@@ -132,16 +132,10 @@ function assemble(
   const clock = createFloorClock(deps.clock)
   const memory = openFloorFile(deps, opened)
   keepOwnFloor(keys, memory, membership)
-  let learn: () => void = () => undefined
-  const fabric = loadFabric(clock, { ...opened, onFloors: () => learn() })
-  const floors = createFloorGate({
+  const { fabric, floors } = loadFabricAndFloors(clock, opened, {
     memory,
-    fabric,
     own: () => membership.principal.uri,
-    onRefused: (peer, refusal) => opened.onFloorRefused?.(peer, refusal),
   })
-  learn = floors.learn
-  learn()
   const verifier = createPeerVerifier()
   const locks = createLockGate({ clock, locks: fabric.locks }, () => profileOf(membership.profile))
   const trusting = { fabric, locks, floors, verifier }
@@ -240,6 +234,24 @@ function pskMemberAuthenticator(
     verifyPeer: () => refuse('KOS_NODE_REFUSED', 'psk/certificate'),
     psk: pskAuthenticatorOf(parts),
   }
+}
+
+/** The signed objects in force, and the floors that they and the memory know: each teaches the other. */
+function loadFabricAndFloors(
+  clock: FloorClock,
+  opened: MemberOptions & { readonly membership: Membership },
+  floorsOf: Pick<Parameters<typeof createFloorGate>[0], 'memory' | 'own'>,
+): { readonly fabric: FabricState; readonly floors: FloorGate } {
+  let learn: () => void = () => undefined
+  const fabric = loadFabric(clock, { ...opened, onFloors: () => learn() })
+  const floors = createFloorGate({
+    ...floorsOf,
+    fabric,
+    onRefused: (peer, refusal) => opened.onFloorRefused?.(peer, refusal),
+  })
+  learn = (): void => floors.learn()
+  learn()
+  return { fabric, floors }
 }
 
 function loadFabric(

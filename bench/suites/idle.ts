@@ -21,7 +21,6 @@ const NETS_PER_CLIENT = 20
 interface Kept {
   readonly name: string
   readonly server: ChildProcess
-  readonly processes: readonly ChildProcess[]
   readonly before: IdleFigures
 }
 
@@ -29,8 +28,14 @@ interface Kept {
 export async function measureIdle(options: ProcessOptions, _effort: Effort): Promise<Report> {
   const count = options.inFlight?.[0] ?? SESSIONS
   const kept: Kept[] = []
+  const processes: ChildProcess[] = []
+  const start = (name: string, role: string): ChildProcess => {
+    const child = fork(END, [name, role, options.fleet], { stdio: 'inherit' })
+    processes.push(child)
+    return child
+  }
   try {
-    for (const name of ['tls', 'kos']) kept.push(await keep(name, count, options))
+    for (const name of ['tls', 'kos']) kept.push(await keep(name, count, start))
     await sleep(SETTLE_MS)
     const first = await Promise.all(kept.map(({ server }) => ask<IdleFigures>(server, FIGURES)))
     await sleep(WINDOW_MS)
@@ -57,19 +62,20 @@ export async function measureIdle(options: ProcessOptions, _effort: Effort): Pro
       ],
     }
   } finally {
-    for (const child of kept.flatMap(({ processes }) => processes)) child.disconnect()
+    for (const child of processes) if (child.connected) child.disconnect()
   }
 }
 
 const FIGURES: IdleRequest = { kind: 'figures' }
 
-async function keep(name: string, count: number, { fleet }: ProcessOptions): Promise<Kept> {
-  const start = (role: string): ChildProcess =>
-    fork(END, [name, role, fleet], { stdio: 'inherit', execArgv: process.execArgv })
-  const server = start('server')
+async function keep(
+  name: string,
+  count: number,
+  start: (name: string, role: string) => ChildProcess,
+): Promise<Kept> {
+  const server = start(name, 'server')
   const port = await ask<number>(server, { kind: 'listen' })
-  // One session more or less shows what is there once and not per session.
-  const clients = Array.from({ length: CLIENTS }, () => start('client'))
+  const clients = Array.from({ length: CLIENTS }, () => start(name, 'client'))
   await ask(server, FIGURES)
   const before = await ask<IdleFigures>(server, FIGURES)
   const share = Math.ceil(count / CLIENTS)
@@ -78,7 +84,7 @@ async function keep(name: string, count: number, { fleet }: ProcessOptions): Pro
       ask(client, { kind: 'open', port, count: share, net: FIRST_NET + index * NETS_PER_CLIENT }),
     ),
   )
-  return { name, server, processes: [server, ...clients], before }
+  return { name, server, before }
 }
 
 function rowOf(
@@ -104,7 +110,9 @@ function rowOf(
 
 async function ask<T>(child: ChildProcess, request: IdleRequest): Promise<T> {
   child.send(request)
-  const [answer] = (await once(child, 'message')) as [{ value?: T; error?: string }]
+  const ended = once(child, 'exit').then(() => [{ error: 'a process ended early' }])
+  const answered = Promise.race([once(child, 'message'), ended])
+  const [answer] = (await answered) as [{ value?: T; error?: string }]
   if (answer.error !== undefined) throw new Error(answer.error)
   return answer.value as T
 }

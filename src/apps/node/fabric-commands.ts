@@ -24,6 +24,7 @@ export const FABRIC = {
   audit: 'fabric.node.audit',
   token: 'fabric.node.token',
   notice: 'fabric.push.notice',
+  locks: 'fabric.peer.locks',
   psk: 'fabric.push.psk',
 } as const
 
@@ -57,6 +58,8 @@ export interface MemberPort {
    * @param locks - the signed lock list itself, when it fits into a notice
    */
   notice(kinds: readonly ObjectKind[], locks: Uint8Array | undefined): void
+  /** The signed lock list, for a peer that holds this older one; `undefined`: it misses nothing. */
+  locksAfter(held: { readonly era: number; readonly number: number }): Uint8Array | undefined
   /**
    * Keeps the next pre-shared key, durable on return, and uses it from the next connection on; absent:
    * this member has a certificate.
@@ -215,9 +218,31 @@ function tokenCommand(port: AuthorityPort): Command {
   })
 }
 
-/** The commands a member offers to its authority. */
+/** The commands a member offers to its authority, and to its peers. */
 export function memberFabricCommands(port: MemberPort): readonly Command[] {
-  return [noticeCommand(port), ...(port.psk ? [pskCommand(port.psk)] : [])]
+  return [noticeCommand(port), locksCommand(port), ...(port.psk ? [pskCommand(port.psk)] : [])]
+}
+
+function locksCommand(port: MemberPort): Command {
+  const place = z.int().min(0)
+  return defineCommand({
+    name: FABRIC.locks,
+    domain: 'fabric',
+    summary: 'Hands a newer lock list on',
+    description:
+      'Returns the signed lock list when it is newer than the one that the caller holds.',
+    argumentSchema: z.strictObject({ era: place, number: place }),
+    resultSchema: z.strictObject({ signed: bytes(MAX_OBJECT_BYTES).optional() }),
+    positional: [],
+    permission: FABRIC.locks,
+    effects: 'read',
+    limits: { ...SMALL, maxResultBytes: MAX_OBJECT_BYTES },
+    examples: [{ purpose: 'Ask with what is held.', arguments: { era: 1, number: 7 } }],
+    run: (_context, held) => {
+      const signed = port.locksAfter(held)
+      return signed ? { signed } : {}
+    },
+  })
 }
 
 function noticeCommand(port: MemberPort): Command {

@@ -68,7 +68,8 @@ import { floorRecorder, profileRecorder } from './floor-records.ts'
 import { listenerAddresses, type OpenListeners } from './listeners.ts'
 import { type Member, openMember } from './member.ts'
 import type { ObjectKind } from './object-files.ts'
-import { createPeerRuntime, type PeerRuntime } from './peer-runtime.ts'
+import { askPeerForLocks, carriesLocks, locksAfter } from './peer-locks.ts'
+import { createPeerRuntime, type OpenSession, type PeerRuntime } from './peer-runtime.ts'
 import { createPolicyExplainer } from './policy-explainer.ts'
 import { createPolicyFacts } from './policy-facts.ts'
 import {
@@ -217,6 +218,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
     { clock: deps.clock, enforcement, onRefusals: refusalRecorder(deps.log, audit, uri) },
     options.admission ? { limits: options.admission } : {},
   )
+  const record = sessionRecorder(deps.log, audit, uri)
   const runtime = createPeerRuntime(
     {
       ...deps,
@@ -225,7 +227,10 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
       enforce: enforceHandshake({ ...deps, enforcement, audit }, uri),
       onCall: (authenticated, call) => executor.execute(authenticated, call),
       resumes: true,
-      onSession: sessionRecorder(deps.log, audit, uri),
+      onSession: (open, phase, reason) => {
+        record(open, phase, reason)
+        if (phase === 'opened') askForLocks(parts, open)
+      },
       onRefused: profileRecorder({ ...deps, audit }, uri),
       onDisagreement: disagreementRecorder(deps.log, audit, uri),
     },
@@ -291,6 +296,7 @@ function nodeCatalog(
         ),
         ...memberFabricCommands({
           notice: (kinds, locks) => noticed(parts().link, kinds, locks),
+          locksAfter: (held) => locksAfter(member.fabric.locks, held),
           ...(member.membership.psk && {
             psk: (next) => {
               const refusal = takePsk(member, next)
@@ -408,6 +414,12 @@ function policyPort(member: Member): Parameters<typeof createAuthorisePort>[1] {
     floor: profileOf(member.membership.profile),
   }))
   return { selfFacts: () => facts.self(), peerFacts: (authenticated) => facts.peer(authenticated) }
+}
+
+/** While the authority is out of reach, peers say what it has locked. */
+function askForLocks({ link, member }: NodeParts, open: OpenSession): void {
+  if (link.isConnected || !carriesLocks(open)) return
+  void askPeerForLocks(open, member.fabric.locks, (signed) => link.takeLocks(signed))
 }
 
 /** A lock list that came along counts at once; whatever else is named is fetched. */

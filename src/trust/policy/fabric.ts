@@ -23,6 +23,7 @@ const AUTHORITY: readonly PrincipalKind[] = ['authority']
 const FABRIC_TABLE: readonly FabricRow[] = Object.freeze([
   row('push', AUTHORITY, NODES),
   row('node', NODES, AUTHORITY),
+  row('peer', NODES, NODES),
 ])
 
 function row(

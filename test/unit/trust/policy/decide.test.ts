@@ -378,6 +378,8 @@ describe('the fabric', () => {
       assert.equal(call(node, AUTHORITY, 'fabric.push.notice'), 'NOT_ALLOWED fabric-table')
       assert.equal(call(AUTHORITY, node, 'fabric.node.audit'), 'NOT_ALLOWED fabric-table')
       assert.equal(call(node, CAMERA, 'fabric.push.notice'), 'NOT_ALLOWED fabric-table')
+      assert.equal(call(node, CAMERA, 'fabric.peer.locks'), 'fabric/peer')
+      assert.equal(call(AUTHORITY, node, 'fabric.peer.locks'), 'NOT_ALLOWED fabric-table')
     }
     assert.equal(call(AUTHORITY, AUTHORITY, 'fabric.push.notice'), 'NOT_ALLOWED fabric-table')
     for (const action of ['fabric.push', 'fabric.pushed.x', 'fabric.other', 'rpc.push.x']) {

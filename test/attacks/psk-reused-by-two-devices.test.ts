@@ -8,10 +8,10 @@ import { alarms, eventually, joinSensor, machineOf, startSensor } from '../kit/s
 
 test('the second machine is refused, and an alarm is recorded', async (context) => {
   const fabric = await startFabric(context, { authority: { admission: CROWD } })
-  const { folder, start } = await joinSensor(fabric, 'sensor-1')
+  const sensor = await joinSensor(fabric, 'sensor-1')
   const copy = join(fabric.folder, 'copy')
-  cpSync(folder, copy, { recursive: true })
-  const first = await start(machineOf('a'))
+  cpSync(sensor.folder, copy, { recursive: true })
+  const first = await sensor.start(machineOf('a'))
   context.after(() => first.stop())
   await eventually(() => first.sessions.size === 1)
   const second = await startSensor(fabric, copy, machineOf('b'))
@@ -23,11 +23,11 @@ test('the second machine is refused, and an alarm is recorded', async (context) 
 
 test('a machine that comes back is no second one', async (context) => {
   const fabric = await startFabric(context, { authority: { admission: CROWD } })
-  const { start } = await joinSensor(fabric, 'sensor-1')
-  const first = await start(machineOf('a'))
+  const sensor = await joinSensor(fabric, 'sensor-1')
+  const first = await sensor.start(machineOf('a'))
   await eventually(() => first.sessions.size === 1)
   await first.stop()
-  const again = await start(machineOf('a'))
+  const again = await sensor.start(machineOf('a'))
   context.after(() => again.stop())
   await eventually(() => again.sessions.size === 1)
   assert.deepEqual(await alarms(fabric), [])

@@ -127,21 +127,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
   })
   const executor = createHubExecutor(deps, options, { fabric, auditMembers })
   const psk = createHubPsk(deps, state, members)
-  const pskRotation = createPskRotation({
-    ...deps,
-    registry: state.registry,
-    keys: createPskKeyService({ ...deps, store: state.registry, vault: state.pskVault }),
-    sessions: () => runtime.sessions,
-    onRotation: (peer, action, generation) =>
-      recordSoon(state.audit, deps.log, {
-        type: 'credential',
-        actor: peer,
-        target: peer,
-        action,
-        outcome: 'ok',
-        detail: { generation },
-      }),
-  })
+  const pskRotation = createHubRotation(deps, state, () => runtime.sessions)
   const runtime = createPeerRuntime(
     {
       ...deps,
@@ -368,6 +354,30 @@ function markSeen(
     .catch((error: unknown) => {
       deps.log.event('registry.failed', { error: String(error) }, 'error')
     })
+}
+
+/** New pre-shared keys that were handed out, and that were used first, are recorded. */
+function createHubRotation(
+  deps: HubDeps,
+  state: AuthorityState,
+  sessions: () => ReadonlySet<OpenSession>,
+): PskRotation {
+  const { registry, audit } = state
+  return createPskRotation({
+    ...deps,
+    registry,
+    keys: createPskKeyService({ ...deps, store: registry, vault: state.pskVault }),
+    sessions,
+    onRotation: (peer, action, generation) =>
+      recordSoon(audit, deps.log, {
+        type: 'credential',
+        actor: peer,
+        target: peer,
+        action,
+        outcome: 'ok',
+        detail: { generation },
+      }),
+  })
 }
 
 /** What only a copied key explains is recorded as an alarm. */

@@ -175,13 +175,8 @@ function assemble(
     certificateIdentity,
     diallerIdentity: () =>
       membership.psk ? pskDialIdentity(keys, membership.psk) : certificateIdentity(),
-    authenticator: () => {
-      const { machine } = opened
-      const parts = { ...trusting, keys, membership: () => membership }
-      return membership.psk
-        ? pskMemberAuthenticator({ ...parts, machine: machine ?? machineHash() })
-        : authenticatorOf(parts)
-    },
+    authenticator: () =>
+      anyAuthenticator({ ...trusting, keys, membership: () => membership }, opened),
     verifyPeer: (leafDer, purpose) => {
       const question = { leafDer, purpose, nowMs: clock.wallMs() }
       const verified = verifyPeerFacts(trusting, question)
@@ -221,6 +216,15 @@ function leafOf({ psk, leaf }: Membership): Leaf | undefined {
 function requireLeaf(leaf: Leaf | undefined): Leaf {
   if (!leaf) throw nodeErrors.error('KOS_NODE_NO_CERTIFICATE')
   return leaf
+}
+
+function anyAuthenticator(
+  parts: Parameters<typeof authenticatorOf>[0],
+  { machine }: Pick<MemberOptions, 'machine'>,
+): PeerAuthenticator {
+  return parts.membership().psk
+    ? pskMemberAuthenticator({ ...parts, machine: machine ?? machineHash() })
+    : authenticatorOf(parts)
 }
 
 /** Nobody but the authority is on the other end, and no certificate is ever asked for. */

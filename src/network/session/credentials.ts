@@ -111,13 +111,14 @@ function signed(
 }
 
 function preSharedKey(
-  { own, psk }: PeerAuthenticator,
+  authenticator: PeerAuthenticator,
   channel: ChannelCredentials,
   handle: string,
 ): Credentials {
+  const { psk } = authenticator
   const end = psk?.own()
   return {
-    principal: end?.principal ?? own().principal,
+    principal: end?.principal ?? authenticator.own().principal,
     floor: channel.transport,
     meet: (nowMs) => {
       const mixed = mixedUp(channel)

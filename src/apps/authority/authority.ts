@@ -122,25 +122,14 @@ export async function startAuthority(
   stack.defer(() => closeAuthorityState(state))
   const core = createCore(deps, options, state)
   const { hub, publisher } = core
-  const interrupted = await recordInterrupted(state.audit, START)
-  if (interrupted > 0) deps.log.event('calls.interrupted', { count: interrupted }, 'warn')
-  // Before anything is served: the next start looks for intents behind this record.
-  await state.audit.append(systemEvent(state, START))
-  const modules = enforcementEvent(hub.enforcement, state.principal.uri)
-  if (modules) await state.audit.append(modules)
+  await recordStart(deps, core)
   stack.defer(async () => {
     await state.audit.append(systemEvent(state, 'authority.stop')).catch(() => undefined)
   })
   stack.defer(() => hub.close())
-  const listeners = await listenForSessions(hub, options)
+  const listeners = await serveSessions(core, options)
   const session = listeners.get(AUTHORITY_PROFILE.name) ?? options.sessionListen
-  const told = (at: HostPort): readonly string[] => [formatHostPort(advertised(options, at))]
-  const addressOf = (at: HostPort | undefined): string | undefined => at && told(at)[0]
-  const sessionAddress = formatHostPort(advertised(options, session))
-  publisher.setAuthorityEntry({
-    ...directoryEntry(state, [sessionAddress]),
-    listeners: listenerAddresses(listeners, told),
-  })
+  const sessionAddress = formatHostPort(session)
   // The routes are made before the port is known, and name it only when they are used.
   let api: HostPort = options.listen
   const apiTokens = createApiTokens({ ...deps, ...state })
@@ -153,7 +142,7 @@ export async function startAuthority(
     crls: crl?.lists,
     trustDomain: options.trustDomain,
     session: sessionAddress,
-    pskSession: addressOf(listeners.get('SEC-1')),
+    pskSession: addressOf(listeners, 'SEC-1'),
     advertised: () => formatHostPort(advertised(options, api)),
   })
   const refusals = createRefusalLog(
@@ -194,15 +183,42 @@ export async function startAuthority(
   return {
     pin: state.ca.pin,
     api: advertised(options, api),
-    session: advertised(options, session),
+    session,
     crl: crl && { at: advertised(options, crl.at), names: crl.lists.names() },
-    listeners: new Map([...listeners].map(([name, at]) => [name, advertised(options, at)])),
+    listeners,
     operator,
     isNew: state.isNew,
     warnings: warningsOf(core, operator),
     enforcement: describeEnforcement(hub.enforcement),
     stop: () => running.disposeAsync(),
   }
+}
+
+/** Before anything is served: the next start looks for intents behind this record. */
+async function recordStart(deps: AuthorityStateDeps, { state, hub }: Core): Promise<void> {
+  const interrupted = await recordInterrupted(state.audit, START)
+  if (interrupted > 0) deps.log.event('calls.interrupted', { count: interrupted }, 'warn')
+  await state.audit.append(systemEvent(state, START))
+  const modules = enforcementEvent(hub.enforcement, state.principal.uri)
+  if (modules) await state.audit.append(modules)
+}
+
+/** Opens the session listeners and puts them into the directory; as they are told to members. */
+async function serveSessions(core: Core, options: AuthorityOptions): Promise<OpenListeners> {
+  const { state, hub, publisher } = core
+  const bound = await listenForSessions(hub, options)
+  const told = new Map([...bound].map(([name, at]) => [name, advertised(options, at)]))
+  const own = told.get(AUTHORITY_PROFILE.name) ?? options.sessionListen
+  publisher.setAuthorityEntry({
+    ...directoryEntry(state, [formatHostPort(own)]),
+    listeners: listenerAddresses(told, (at) => [formatHostPort(at)]),
+  })
+  return told
+}
+
+function addressOf(listeners: OpenListeners, profile: ProfileName): string | undefined {
+  const at = listeners.get(profile)
+  return at && formatHostPort(at)
 }
 
 /** Hub and publisher need each other, and both the certificate in force. */

@@ -163,6 +163,25 @@ test('a node joins from a file and from an argument, and a used line is refused'
   )
 })
 
+test('a sensor joins with kosd node --psk, has no listener and is connected', async (context) => {
+  const { start, kosctl, folder } = machine(context)
+  const authority = start(AUTHORITY)
+  await authority.printed('next ')
+  const line = (await kosctl('token', 'create', '--name', 'sensor-1', '--profile', 'SEC-1')).out
+  const file = join(folder, 'line')
+  writeFileSync(file, line)
+  const state = ['--state', join(folder, 'one')]
+  const wrong = start(['node', '--join-file', file, ...state])
+  assert.equal(await wrong.ended, 3)
+  assert.match(wrong.terminal.printed.err, /profile\/no-certificate/)
+  const sensor = start(['node', '--psk', '--join-file', file, ...state])
+  await sensor.printed('kOS-SEC-1')
+  await sensor.printed('none: it dials')
+  let shown = ''
+  while (!shown.includes('connected')) shown = (await kosctl('devices')).out
+  assert.match(shown, /sensor-1 .* SEC-1 +connected/)
+})
+
 test('an authority that is away, and another one at its address', async (context) => {
   const { start, kosctl, folder } = machine(context)
   const authority = start(AUTHORITY)

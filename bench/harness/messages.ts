@@ -31,3 +31,27 @@ export type ChildRequest = { readonly id: number } & (
 export type ChildAnswer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: string }
+
+/** What the processes of `bench -- lock` are asked; times are CLOCK_MONOTONIC in milliseconds. */
+export type LockRequest = { readonly id: number } & (
+  | {
+      readonly kind: 'connect'
+      readonly at: { readonly host: string; readonly port: number }
+      readonly uri: string
+      readonly isTimed: boolean
+    }
+  | { readonly kind: 'listen' | 'times' | 'stop' }
+)
+
+/** What they answer; the id 0 says that the process is ready. */
+export interface LockAnswer {
+  readonly id: number
+  readonly value?: unknown
+  readonly error?: string
+}
+
+/** When each member heard of a lock, and when its session with the locked one was over. */
+export interface LockTimes {
+  readonly heardMs: readonly number[]
+  readonly closedMs: readonly number[]
+}

@@ -1,6 +1,7 @@
 /** `kosctl lock` and `kosctl unlock`: cut off everywhere at once, and let in again. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isRefusal, silentLog, systemRandom } from '../../../../src/foundation/base/index.ts'
 import {
   closeAuthorityState,
@@ -29,7 +30,7 @@ test('a lock ends running streams at authority and peers; unlocking lets in agai
     name: 'peer',
     onCall: async ({ command, emit, signal }) => {
       if (command.startsWith('fabric.')) return { status: 'ok', value: {} }
-      while (!signal.aborted && (await emit?.(new Uint8Array(1000)))) await undefined
+      while (!signal.aborted && (await emit?.(new Uint8Array(1000)))) await nextTurn()
       return { status: 'failed', code: 'KOS_TEST_STOPPED' }
     },
   })

@@ -16,7 +16,10 @@ import {
 } from '../../../../src/trust/pki/index.ts'
 import { createTestAuthority, principal, type TestAuthority } from '../../../kit/pki.ts'
 
-function confirmed(authority: TestAuthority): { state: LockState; confirm(): void } {
+function confirmed(authority: TestAuthority): {
+  readonly state: LockState
+  readonly confirm: () => void
+} {
   const { ca, clock } = authority
   const signer = ca.signers.lock.coseSigner()
   const next = { held: undefined, era: ca.era, body: encodeLockList(EMPTY_LOCK_LIST) }

@@ -54,6 +54,7 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
         api: input.text('listen') !== undefined,
         session: input.text('session') !== undefined,
       },
+      listeners: listenersOption(input),
       crl: {
         listen: hostPortOption(input, 'crl', { host: listen.host, port: 7480 }),
         isPortFixed: input.text('crl') !== undefined,
@@ -98,6 +99,7 @@ function printStart(context: CliContext, running: RunningAuthority): void {
     ['authority', formatHostPort(running.api)],
     ['session', formatHostPort(running.session)],
     ['pin', running.pin],
+    ['listeners', listenersText(running.listeners)],
     ...crlFields(running),
     ...enforcementField(running),
     ...(running.operator === 'created'

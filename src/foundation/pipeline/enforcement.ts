@@ -7,6 +7,7 @@ import type { CallRequest, ConnectionFacts, PeerFacts } from './facts.ts'
  * before READY; `call` before policy.
  */
 export const ENFORCEMENT_STAGES = ['admission', 'handshake', 'call'] as const
+/** One of {@link ENFORCEMENT_STAGES}. */
 export type EnforcementStage = (typeof ENFORCEMENT_STAGES)[number]
 
 /** What is known at a stage; later stages know more. */

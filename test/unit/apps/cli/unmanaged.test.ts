@@ -18,7 +18,7 @@ import { temporaryFolder } from '../../../kit/temporary.ts'
 
 interface Started {
   readonly terminal: CapturedTerminal
-  stop(): Promise<number>
+  readonly stop: () => Promise<number>
 }
 
 function start(context: TestContext, argv: readonly string[]): Started {
@@ -55,11 +55,10 @@ test('it asks to join by an alert, and says what the operator should know', asyn
   const { api, pin } = fabric.authority
   const folder = join(temporaryFolder(context), 'node')
   const options = ['--authority', `${api.host}:${api.port}`, '--pin', pin]
-  const { terminal, stop } = start(context, [
-    ...['--state', folder],
-    ...options,
-    ...['--alert', 'smoke in the cellar'],
-  ])
+  const { terminal, stop } = start(
+    context,
+    ['--state', folder, '--alert', 'smoke in the cellar'].concat(options),
+  )
   await eventually(() => terminal.printed.out.includes('join with'))
   const list = async (): Promise<{ kind: string; text: string; trust: string }[]> => {
     const ran = await fabric.kosctl(['alerts', '--json'])

@@ -136,9 +136,8 @@ function assemble(
     memory,
     own: () => membership.principal.uri,
   })
-  const verifier = createPeerVerifier()
   const locks = createLockGate({ clock, locks: fabric.locks }, () => profileOf(membership.profile))
-  const trusting = { fabric, locks, floors, verifier }
+  const trusting = { fabric, locks, floors, verifier: createPeerVerifier() }
   const identity = (): ClientIdentity => {
     if (membership.psk) throw nodeErrors.error('KOS_NODE_NO_CERTIFICATE')
     return {
@@ -146,11 +145,7 @@ function assemble(
       privateKeyPem: keys.require(membership.tlsKey).tlsPrivateKeyPem(),
     }
   }
-  const certificateIdentity = (): CertificateIdentity => ({
-    kind: 'certificate',
-    ...identity(),
-    trustedCaPem: trustAnchorsPem(fabric.bundle),
-  })
+  const certificateIdentity = (): CertificateIdentity => withAnchors(identity(), fabric)
   return {
     folder,
     keys,
@@ -202,6 +197,10 @@ function assemble(
     },
     close: () => keys.close(),
   }
+}
+
+function withAnchors(identity: ClientIdentity, { bundle }: FabricState): CertificateIdentity {
+  return { kind: 'certificate', ...identity, trustedCaPem: trustAnchorsPem(bundle) }
 }
 
 /** A device without certificate has nothing to renew. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import {
   isRefusal,
   type Refusal,
-  Secret,
+  type Secret,
   silentLog,
   systemClock,
   systemRandom,

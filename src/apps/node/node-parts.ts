@@ -155,12 +155,13 @@ export async function openParts(deps: NodeDeps, options: NodeOptions): Promise<N
   let member: Member | undefined
   try {
     const policy = createLatePolicy(deps.log)
-    let onFloorRefused: OnFloorRefused | undefined
+    // The audit log opens with the member's keys: who records comes after who asks.
+    const recorder: { onFloorRefused?: OnFloorRefused } = {}
     member = openMember(deps, {
       folder: options.folder,
       machine: options.machine,
       acceptManifest: policy.accept,
-      onFloorRefused: (peer, refusal) => onFloorRefused?.(peer, refusal),
+      onFloorRefused: (peer, refusal) => recorder.onFloorRefused?.(peer, refusal),
       onKeepFailed: (kind, error) => {
         deps.log.event('object.not-kept', { kind, error: String(error) }, 'error')
       },
@@ -172,7 +173,7 @@ export async function openParts(deps: NodeDeps, options: NodeOptions): Promise<N
       { ...timed, store, keys: logKeys(member) },
       { origin: logOrigin(member) },
     )
-    onFloorRefused = floorRecorder({ ...timed, audit }, member.membership.principal.uri)
+    recorder.onFloorRefused = floorRecorder({ ...timed, audit }, member.membership.principal.uri)
     return assemble(timed, { member, engine, store, audit }, options)
   } catch (error) {
     member?.close()

@@ -96,7 +96,7 @@ export class CallRunner {
   /** Stops the flights that a reason is found against. @returns how many */
   stopWhere(refuse: (admitted: Admitted) => Refusal | undefined): number {
     let stopped = 0
-    for (const [flight, admitted] of [...this.#flights]) {
+    for (const [flight, admitted] of this.#flights) {
       const refusal = refuse(admitted)
       if (!refusal) continue
       stopped += 1

@@ -2,6 +2,7 @@ import {
   isRefusal,
   refuse,
   type Refusal,
+  type Secret,
   sha256,
   utf8,
   validate,
@@ -16,7 +17,6 @@ import {
   encodeCbor,
   signCose1,
 } from '../../foundation/codec/index.ts'
-import type { Secret } from '../../foundation/base/index.ts'
 import { isTokenId } from './join-line.ts'
 import { MAX_ENROLMENT_BYTES, MAX_PROOF_BYTES } from './messages.ts'
 import { joinAuthenticator, type ProvenKeys, verifyProofs } from './proofs.ts'

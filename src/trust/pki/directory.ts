@@ -101,12 +101,13 @@ export function encodeDirectory(entries: readonly DirectoryEntryInput[]): CborIn
 function encodeEntry(entry: DirectoryEntryInput): CborInput {
   const { uri, name, addresses, identityKeyHash, profile } = entry
   const { roles, groups, labels, owner, zone, listeners = {} } = entry
-  const others = Object.entries(listeners).flatMap(([name, at]) => (at?.length ? [[name, at]] : []))
+  const others: Record<string, readonly string[]> = {}
+  for (const [profile, at] of Object.entries(listeners)) if (at?.length) others[profile] = at
   return {
     uri,
     name,
     addresses,
-    ...(others.length > 0 && { listeners: Object.fromEntries(others) }),
+    ...(Object.keys(others).length > 0 && { listeners: others }),
     identityKeyHash,
     profile,
     roles,

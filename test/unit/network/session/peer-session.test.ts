@@ -1,77 +1,20 @@
 /** The session on a channel: handshake, flushes, back-pressure, timers, the ends of everything. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import {
-  isRefusal,
-  type Log,
-  type LogFields,
-  type Refusal,
-  refuse,
-} from '../../../../src/foundation/base/index.ts'
+import { isRefusal, type Refusal, refuse } from '../../../../src/foundation/base/index.ts'
 import { Authenticated } from '../../../../src/foundation/pipeline/index.ts'
 import { PROFILES } from '../../../../src/foundation/profiles/index.ts'
 import {
-  createByteBudget,
   createPeerSession,
   type PeerSession,
-  type PeerSessionOptions,
   SESSION_LIMITS,
   sessionErrors,
-  type SessionLimits,
 } from '../../../../src/network/session/index.ts'
-import { createTestClock, type TestClock } from '../../../kit/clock.ts'
-import { type ChannelPair, channelPair } from '../../../kit/memory-channel.ts'
+import { createTestClock } from '../../../kit/clock.ts'
+import { channelPair } from '../../../kit/memory-channel.ts'
 import { createTestRandom } from '../../../kit/random.ts'
-import { testAuthenticator, type TestPeer, testPeer } from '../../../kit/session-pair.ts'
-
-type Role = 'dialler' | 'listener'
-
-interface Sessions {
-  readonly clock: TestClock
-  readonly channels: ChannelPair
-  readonly dialler: PeerSession
-  readonly listener: PeerSession
-  readonly peers: Readonly<Record<Role, TestPeer>>
-  readonly events: { readonly name: string; readonly fields: LogFields | undefined }[]
-}
-
-/** Two sessions on one channel that have just started. */
-function start(
-  options: {
-    readonly limits?: Partial<SessionLimits>
-    readonly side?: Partial<Record<Role, Partial<PeerSessionOptions>>>
-    readonly listener?: TestPeer
-  } = {},
-): Sessions {
-  const clock = createTestClock()
-  const peers = { dialler: testPeer('dialler'), listener: options.listener ?? testPeer('listener') }
-  const channels = channelPair(peers, peers.listener.own.floor)
-  const events: Sessions['events'] = []
-  const log: Log = { event: (name, fields) => void events.push({ name, fields }) }
-  const limits = { ...SESSION_LIMITS, ...options.limits }
-  const side = (role: Role): PeerSession => {
-    const other = peers[role === 'dialler' ? 'listener' : 'dialler']
-    const authenticator = { ...testAuthenticator(peers[role], [other]), admit: () => undefined }
-    return createPeerSession(
-      { clock, random: createTestRandom(role), log, authenticator, budget: createByteBudget(1e6) },
-      {
-        role,
-        channel: channels[role],
-        limits,
-        state: { updateCounter: 4 },
-        onCall: (call) => ({ status: 'ok', value: call.arguments as string }),
-        ...options.side?.[role],
-      },
-    )
-  }
-  return { clock, channels, dialler: side('dialler'), listener: side('listener'), peers, events }
-}
-
-async function ready(options: Parameters<typeof start>[0] = {}): Promise<Sessions> {
-  const sessions = start(options)
-  await sessions.channels.pump()
-  return sessions
-}
+import { testAuthenticator, testPeer } from '../../../kit/session-pair.ts'
+import { start, ready, type Role } from '../../../kit/memory-sessions.ts'
 
 const code = (result: {
   readonly status: string
@@ -519,10 +462,10 @@ describe('time', () => {
   })
 
   test('whoever closes the session as soon as it is ready sends nothing more on it', async () => {
-    let session: PeerSession | undefined
-    const onReady = (): void => session?.close('not wanted')
+    const held: { session?: PeerSession } = {}
+    const onReady = (): void => held.session?.close('not wanted')
     const sessions = start({ side: { dialler: { onReady } } })
-    session = sessions.dialler
+    held.session = sessions.dialler
     await sessions.channels.pump()
     const outcome = await sessions.dialler.ready
     assert.ok(isRefusal(outcome))

@@ -7,6 +7,7 @@ type CliErrorCode =
   | 'KOS_CLI_FIPS'
   | 'KOS_CLI_ANSWER'
   | 'KOS_CLI_NO_SESSION'
+  | 'KOS_CLI_LOCKED'
   | 'KOS_CLI_UNREACHABLE'
   | 'KOS_CLI_UNKNOWN_PEER'
   | 'KOS_CLI_AGENT'
@@ -42,6 +43,11 @@ export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
   KOS_CLI_NO_SESSION: {
     message: 'The profiles of both ends allow no session between them.',
     hint: 'A sensor (SEC-1) has a key that only its authority holds, and the authority relays no calls.',
+    retry: 'never',
+  },
+  KOS_CLI_LOCKED: {
+    message: 'The peer is locked: nobody opens a session with it.',
+    hint: 'Read why with "kosctl audit tail"; an operator unlocks it with "kosctl unlock NAME".',
     retry: 'never',
   },
   KOS_CLI_UNREACHABLE: {

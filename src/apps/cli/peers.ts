@@ -35,7 +35,7 @@ export interface Peers {
    * the authority is asked only when the lock list has aged, and when the name or the address does
    * not work any more.
    *
-   * @throws {@link KosError} KOS_CLI_UNKNOWN_PEER, KOS_CLI_UNREACHABLE, KOS_CLI_NO_SESSION
+   * @throws {@link KosError} KOS_CLI_UNKNOWN_PEER, KOS_CLI_UNREACHABLE, KOS_CLI_NO_SESSION, KOS_CLI_LOCKED
    */
   connect(name: string): Promise<PeerConnection>
   /** Fetches a lock list that has aged, and ends the sessions of peers that it names. */
@@ -104,6 +104,7 @@ async function connectBy(
   if (open.rule.startsWith('matrix: ')) {
     throw cliErrors.error('KOS_CLI_NO_SESSION', { name, profile: entry.profile, rule: open.rule })
   }
+  if (open.code === 'KOS_PKI_LOCKED') throw cliErrors.error('KOS_CLI_LOCKED', { name })
   const address = entry.addresses[0] ?? '-'
   throw cliErrors.error('KOS_CLI_UNREACHABLE', { name, address, rule: open.rule })
 }

@@ -111,6 +111,9 @@ test('who cannot be unlocked, and who cannot lock', async (context) => {
   })
   assert.deepEqual([locked.status, locked.rule], [403, 'guard/operator/certificate'])
 
+  const called = await fabric.kosctl(['exec', 'camera-1', 'calc', '1'])
+  assert.deepEqual([called.code, /KOS_CLI_LOCKED/.test(called.err)], [3, true])
+
   // Found to be copied: registry and list say so, and no operator takes it off.
   await fabric.stopAuthority()
   const state = await openAuthorityState(

@@ -20,8 +20,8 @@ test('an authority with other roots gets nothing of the join request', async (co
     code: 'KOS_NODE_AUTHORITY_UNTRUSTED',
     details: { check: 'pin' },
   })
-  // Nothing of it is kept, but for the keys.
-  assert.deepEqual(readdirSync(folder), ['keys'])
+  // Nothing of it is kept, but for the keys and a memory of floors without entries.
+  assert.deepEqual(readdirSync(folder), ['floors.bin', 'keys'])
 
   // It would have told: a request that does reach it is recorded, and only that one is.
   const forged = forgedLine({ port, pin: other.authority.pin })

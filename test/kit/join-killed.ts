@@ -18,12 +18,14 @@ const line = parseJoinLine(text)
 if (isRefusal(line)) throw new TypeError(line.rule)
 const deps = { clock: systemClock, random: systemRandom }
 const keys = openMemberKeys(deps, folder)
+const seal = keys.sealSecret.bind(keys)
 Object.defineProperty(keys, 'sealSecret', {
-  value: (_name: string, secret: Secret) => {
+  value: (name: string, secret: Secret) => {
+    if (name !== 'membership') return seal(name, secret)
     const plain = secret.use((bytes) => cborToPlain(decodeCbor(Uint8Array.from(bytes))))
     const { leaf } = plain as { leaf: Uint8Array }
     writeSync(1, Buffer.from(leaf).toString('hex'))
-    process.kill(process.pid, 'SIGKILL')
+    return process.kill(process.pid, 'SIGKILL')
   },
 })
 const mac = Uint8Array.of(2, 0, 0, 0, 0, 1)

@@ -46,15 +46,9 @@ import { type HttpServer, type ServerIdentity, startHttpServer } from './http-se
 import { ensureOperator, type OperatorOutcome } from './operator.ts'
 import { type AuthorityPublisher, createPublisher } from './publisher.ts'
 import { createRefusalLog, type RefusalLog, type RefusedRequest } from './refusal-log.ts'
-import { alertRoutes } from './routes-alerts.ts'
-import { enrolmentRoutes } from './routes-enrolment.ts'
 import { createRequestNonces } from './request-nonces.ts'
 import { createRequestSignatures } from './request-signatures.ts'
-import { lockRoutes } from './routes-locks.ts'
-import { pskRoutes } from './routes-psk.ts'
-import { operatorRoutes } from './routes-operator.ts'
-import { raiseRoutes } from './routes-raise.ts'
-import { sessionRoutes } from './routes-session.ts'
+import { apiRoutes } from './routes.ts'
 import type { AuthorityServices } from './services.ts'
 import { startTimers } from './timers.ts'
 
@@ -369,15 +363,7 @@ async function serveHttp(
   const serverDeps = {
     log: deps.log,
     admission: hub.admission,
-    routes: [
-      ...enrolmentRoutes(services),
-      ...alertRoutes(alerts),
-      ...sessionRoutes(services),
-      ...operatorRoutes(services),
-      ...raiseRoutes(services),
-      ...lockRoutes(services),
-      ...pskRoutes(services),
-    ],
+    routes: apiRoutes(services, alerts),
     identify: createClientVerdicts({
       identify: (leafDer) => hub.identify(leafDer, 'client'),
       anchorsPem: () => trustAnchorsPem(state.ca.trust),

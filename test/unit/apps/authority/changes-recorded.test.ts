@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { authorityErrors } from '../../../../src/apps/authority/errors.ts'
 import type { RouteCall } from '../../../../src/apps/authority/http-types.ts'
-import { operatorRoutes } from '../../../../src/apps/authority/routes-operator.ts'
+import { lockRoutes } from '../../../../src/apps/authority/routes-locks.ts'
 import type { AuthorityServices } from '../../../../src/apps/authority/services.ts'
 import type { AuditEvent } from '../../../../src/trust/audit/index.ts'
 
@@ -21,18 +21,14 @@ async function removeFailing(error: Error, isFull = false): Promise<readonly Aud
   const records: AuditEvent[] = []
   const services = {
     registry: { principalNamed: () => ({ id: 'kdev-1', uri: URI, state: 'active' }) },
-    publisher: {
-      lockPrincipal: () => {
-        throw error
-      },
-    },
+    locks: { remove: () => Promise.reject(error) },
     record: (event: AuditEvent) => {
       if (isFull && records.length > 0) return Promise.reject(new Error('the disk is full'))
       records.push(event)
       return Promise.resolve()
     },
   } as unknown as AuthorityServices
-  const remove = operatorRoutes(services).find(
+  const remove = lockRoutes(services).find(
     ({ method, path }) => method === 'DELETE' && path === '/v1/principals/:name',
   )
   assert.ok(remove)

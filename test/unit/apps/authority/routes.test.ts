@@ -1,10 +1,8 @@
 /** Every route of the HTTP API against everybody who may knock. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { enrolmentRoutes } from '../../../../src/apps/authority/routes-enrolment.ts'
-import { lockRoutes } from '../../../../src/apps/authority/routes-locks.ts'
-import { operatorRoutes } from '../../../../src/apps/authority/routes-operator.ts'
-import { sessionRoutes } from '../../../../src/apps/authority/routes-session.ts'
+import type { AlertIntake } from '../../../../src/apps/authority/alert-intake.ts'
+import { apiRoutes } from '../../../../src/apps/authority/routes.ts'
 import type { AuthorityServices } from '../../../../src/apps/authority/services.ts'
 import { type RawAnswer, startFabric, type TestFabric } from '../../../kit/fabric.ts'
 
@@ -40,7 +38,10 @@ const TABLE: readonly Row[] = [
   row('GET /v1/health', 'public', KNOCKERS),
   row('GET /v1/bundle', 'public', KNOCKERS),
   { ...row('POST /v1/join', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
+  { ...row('POST /v1/join/psk', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
   { ...row('POST /v1/renew', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
+  { ...row('POST /v1/alerts', 'public', KNOCKERS), maxBytes: 4 * KIB, body: 'x' },
+  row('GET /v1/alerts', 'operator', ['operator', 'admin']),
   { ...row('POST /v1/session', 'member', MEMBERS), maxBytes: KIB, body: 'x' },
   row('GET /v1/sessions', 'viewer', ['viewer', 'admin']),
   row('DELETE /v1/sessions/:handle', 'operator', ['operator', 'admin']),
@@ -65,12 +66,19 @@ const TABLE: readonly Row[] = [
   row('GET /v1/audit/verify', 'auditor', ['auditor', 'admin']),
   row('GET /v1/audit/members', 'auditor', ['auditor', 'admin']),
   row('GET /v1/checks', 'viewer', ['viewer', 'admin']),
+  {
+    ...row('POST /v1/principals/:name/raise', 'operator', ['operator', 'admin']),
+    maxBytes: KIB,
+    body: '{}',
+  },
+  { ...row('POST /v1/raise', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
   ...['lock', 'unlock'].map((verb) => ({
     ...row(`POST /v1/principals/:name/${verb}`, 'operator', ['operator', 'admin']),
     maxBytes: 4 * KIB,
     body: '{}',
   })),
   row('DELETE /v1/principals/:name', 'operator', ['operator', 'admin']),
+  row('POST /v1/principals/:name/rotate-psk', 'operator', ['operator', 'admin']),
 ]
 
 function row(head: string, guard: string, passes: readonly Everybody[]): Row {
@@ -84,13 +92,7 @@ function pathOf({ path }: Row): string {
 }
 
 test('the table is the whole API', () => {
-  const services = {} as AuthorityServices
-  const routes = [
-    ...enrolmentRoutes(services),
-    ...sessionRoutes(services),
-    ...operatorRoutes(services),
-    ...lockRoutes(services),
-  ]
+  const routes = apiRoutes({} as AuthorityServices, {} as AlertIntake)
   assert.deepEqual(
     routes.map(({ method, path, guard, maxBytes }) => ({ method, path, guard, maxBytes })),
     TABLE.map(({ method, path, guard, maxBytes }) => ({ method, path, guard, maxBytes })),

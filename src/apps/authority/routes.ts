@@ -1,0 +1,23 @@
+import type { AlertIntake } from './alert-intake.ts'
+import type { Route } from './http-types.ts'
+import { alertRoutes } from './routes-alerts.ts'
+import { enrolmentRoutes } from './routes-enrolment.ts'
+import { lockRoutes } from './routes-locks.ts'
+import { operatorRoutes } from './routes-operator.ts'
+import { pskRoutes } from './routes-psk.ts'
+import { raiseRoutes } from './routes-raise.ts'
+import { sessionRoutes } from './routes-session.ts'
+import type { AuthorityServices } from './services.ts'
+
+/** The whole HTTP API: what is not here is answered with 404. */
+export function apiRoutes(services: AuthorityServices, alerts: AlertIntake): readonly Route[] {
+  return [
+    ...enrolmentRoutes(services),
+    ...alertRoutes(alerts),
+    ...sessionRoutes(services),
+    ...operatorRoutes(services),
+    ...raiseRoutes(services),
+    ...lockRoutes(services),
+    ...pskRoutes(services),
+  ]
+}

@@ -50,7 +50,7 @@ test('completion: commands, peers, and what a peer offers', () => {
   assert.deepEqual(at('@c'), ['@camera-1'])
   assert.deepEqual(at('@camera-1 ca'), ['calc'])
   assert.deepEqual(at('connect d'), ['door-7'])
-  assert.deepEqual(at('dev'), ['devices'])
+  assert.deepEqual(at('dev'), ['devices', 'device'])
   assert.deepEqual(at('devices show c'), ['camera-1'])
   assert.deepEqual([at('calc'), at('calc', true)], [[], ['calc']])
   assert.ok(at('').includes('connect'))

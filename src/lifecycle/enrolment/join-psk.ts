@@ -173,9 +173,8 @@ function admit(deps: PskJoinDeps, join: PskJoinCase, token: TokenRecord): PskJoi
   const uuid = deps.random.uuidv7()
   const named = namePrincipal(join.trustDomain, token, { mac: request.mac, uuid, identitySpki })
   if (!named) return refuse('KOS_ENROLMENT_REQUEST', 'token/name')
-  if (!transaction.spendToken(token.id, { tlsKeyHash: requestHash, principalId: named.id })) {
-    return tokenRefused('spent')
-  }
+  const spent = { tlsKeyHash: requestHash, principalId: named.id }
+  if (!transaction.spendToken(token.id, spent)) return tokenRefused('spent')
   const now = deps.clock.wallMs()
   const principal: PrincipalRecord = {
     id: named.id,

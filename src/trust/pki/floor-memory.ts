@@ -105,9 +105,9 @@ function makeRoom(levels: Map<string, number>, level: number): boolean {
   for (const [name, found] of levels) {
     if (found !== lowest) continue
     levels.delete(name)
-    return true
+    break
   }
-  return false
+  return true
 }
 
 function uriName(uri: string): string {

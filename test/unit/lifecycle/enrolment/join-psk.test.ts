@@ -93,6 +93,17 @@ test('each kind of token joins its own kind of device', async (context) => {
   assertRefused(other, 'KOS_ENROLMENT_PROFILE', 'profile/no-certificate')
 })
 
+test('keys of another registration join nobody', async (context) => {
+  const fleet = await createFleet(context)
+  const request = pskJoinRequest(await createToken(fleet, { profile: 'SEC-1' }))
+  accepted(await fleet.pskJoins.join(request, EXPORTER))
+  const token = await createToken(fleet, { name: 'sensor-2', profile: 'SEC-1' })
+  const { logSpkis } = request
+  const again = pskJoinRequest(token, { logSpkis, mac: Uint8Array.of(2, 0, 0, 0, 0, 2) })
+  const refusal = await fleet.pskJoins.join(again, EXPORTER)
+  assertRefused(refusal, 'KOS_ENROLMENT_COPY', 'keys/registered-log')
+})
+
 test('expired, revoked and unknown tokens', async (context) => {
   const fleet = await createFleet(context)
   const token = await createToken(fleet, { profile: 'SEC-1' })

@@ -24,7 +24,7 @@ const OWNER = 'spiffe://kos.internal/user/alice'
 function raisesOf(fleet: TestFleet): RaiseService {
   const { clock, registry, ca, tokens } = fleet
   const store = {
-    transaction: registry.transaction,
+    ...registry,
     raise: () => assert.fail('nothing is raised'),
   }
   return createRaiseService({

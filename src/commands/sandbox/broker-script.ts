@@ -16,7 +16,11 @@
  * - `E`: end. Why it did not start (empty: it did), whether bubblewrap was killed, its status texts,
  *   `output` when the cap was reached, `killed`, what the launcher said.
  *
+ * A bubblewrap that is killed while it builds a sandbox leaves a process that nothing binds to it yet.
+ * Such a process comes to the broker, which kills it.
+ *
  * @see bwrap(1), openat2(2), pidfd_open(2), pidfd_send_signal(2)
+ * @see prctl(2): PR_SET_CHILD_SUBREAPER is 36
  */
 export const BROKER_SCRIPT: string = String.raw`
 use strict;
@@ -47,6 +51,7 @@ chdir '/';
 umask 022;
 close_inherited();
 nonblocking(\*STDOUT);
+syscall $calls->[0], 36, 1, 0, 0, 0 if $calls;
 
 my ($in, $out, $ending) = ('', '', 0);
 my %runs;
@@ -57,7 +62,7 @@ sub turn {
   vec($readable, 0, 1) = 1 if !$ending;
   vec($writable, 1, 1) = 1 if length $out;
   for my $run (values %runs) {
-    my @sources = qw(status init report);
+    my @sources = qw(status init report bubblewrap);
     push @sources, '2' if length $out < $MAX_WAITING;
     # A program whose reader is slow stops at its pipe.
     push @sources, '1' if length $out < $MAX_WAITING && room($run) > 0;
@@ -73,8 +78,9 @@ sub turn {
     }
     listen_to($run) if $run->{report} && vec($readable, fileno $run->{report}, 1);
     follow($run) if $run->{status} && vec($readable, fileno $run->{status}, 1);
+    reap($run) if $run->{bubblewrap} && vec($readable, fileno $run->{bubblewrap}, 1);
     delete $run->{init} if $run->{init} && vec($readable, fileno $run->{init}, 1);
-    finish($run) if !grep { defined } @$run{qw(status init report 1 2)};
+    finish($run) if !grep { defined } @$run{qw(status init report bubblewrap 1 2)};
   }
   attend() if !$ending && vec($readable, 0, 1);
 }
@@ -146,6 +152,7 @@ sub start {
   POSIX::close($_) for @fds;
   return say_end($id, $reason) if !defined $run{pid};
   nonblocking($run{stdin});
+  $run{bubblewrap} = pidfd($run{pid}, $$);
   $runs{$id} = \%run;
 }
 
@@ -196,14 +203,28 @@ sub follow {
   my $got = sysread $run->{status}, $run->{text}, 4096, length $run->{text};
   if (!$run->{found} && $run->{text} =~ /"child-pid": *(\d+)/) {
     $run->{found} = 1;
-    $run->{init} = pidfd($1, $run->{pid});
+    $run->{init} = pidfd($1, $run->{pid} // 0);
     kill_run($run) if $run->{killed};
   }
-  return if $got;
-  # bubblewrap alone holds the other end: it has ended.
-  delete $run->{status};
-  waitpid $run->{pid}, 0;
+  delete $run->{status} if !$got;
+}
+
+# What bubblewrap left when it ended is of its sandbox, and has nobody else any more.
+sub reap {
+  my ($run) = @_;
+  delete $run->{bubblewrap};
+  waitpid delete $run->{pid}, 0;
   $run->{wait} = $?;
+  my %known = map { $_->{pid} // 0 => 1 } values %runs;
+  for my $pid (grep { !$known{$_} } children()) {
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+  }
+}
+
+sub children {
+  open my $list, '<', "/proc/$$/task/$$/children" or return;
+  return split ' ', <$list> // '';
 }
 
 sub listen_to {
@@ -227,12 +248,13 @@ sub kill_run {
   my ($run) = @_;
   $run->{killed} = 1;
   if ($run->{init}) { syscall $PIDFD_SEND_SIGNAL, fileno $run->{init}, 9, 0, 0 }
-  elsif ($run->{found} && $run->{status}) { kill 'KILL', $run->{pid} }
+  elsif ($run->{found} && $run->{pid}) { kill 'KILL', $run->{pid} }
 }
 
 sub finish {
   my ($run) = @_;
   delete $runs{$run->{id}};
+  reap($run) if $run->{pid};
   my @flags = map { $_ ? 1 : '' } @$run{qw(output killed)};
   say_end($run->{id}, '', $run->{wait} & 0x7f ? 1 : '', $run->{text}, @flags, $run->{said});
 }

@@ -33,6 +33,8 @@ export interface BrokerRun {
 
 /** How a sandbox ended. */
 export interface BrokerEnd {
+  /** Whether the launcher read what to run; if not, nothing of it was begun. */
+  readonly isBegun: boolean
   /** Why nothing was started; empty when it was. */
   readonly failure: string
   /**
@@ -223,9 +225,10 @@ function endOf(body: Buffer): BrokerEnd {
   }
   const [failure = '', bubblewrap = '', status = '', output = '', killed = '', said = ''] = texts
   const exitCode = /"exit-code": *(\d{1,3})\b/.exec(status)?.[1]
-  const waitStatus = /^E(\d{1,5})$/.exec(said)?.[1]
+  const waitStatus = /^BE(\d{1,5})$/.exec(said)?.[1]
   return {
-    failure: said.startsWith('F') ? said.slice(1) : failure,
+    isBegun: said.startsWith('B'),
+    failure: said.startsWith('BF') ? said.slice(2) : failure,
     waitStatus: waitStatus === undefined ? undefined : Number(waitStatus),
     launcherCode: exitCode === undefined ? undefined : Number(exitCode),
     isBubblewrapKilled: bubblewrap !== '',

@@ -10,7 +10,8 @@ import type { ProgramRun } from '../catalog/index.ts'
  * It loads no module: that would take longer than the rest. Its arguments are the descriptor for what
  * it says and the numbers of prctl and prlimit64 on this machine.
  *
- * Says `F` and why nothing was started, or `E` and the wait status of the program.
+ * Says `B` when it has read what to run: until then nothing was begun, and the same may be run in
+ * another sandbox. Then `F` and why nothing was started, or `E` and the wait status of the program.
  *
  * **Security:** nothing here holds anything back from the program: it is what the program may do
  * itself. It is not dumpable, so that a program does not write to its descriptors by accident.
@@ -25,6 +26,7 @@ open my $report, '>&=', $fd or exit 1;
 fcntl $report, 2, 1;
 syscall $prctl, 4, 0, 0, 0, 0;
 my $request = take(unpack 'N', take(4));
+syswrite $report, 'B';
 my ($limits, $variables, $words) = map { [unpack '(N/a*)*', $_] } unpack '(N/a*)*', $request;
 my $pid = fork;
 fail("fork: $!") if !defined $pid;

@@ -119,7 +119,7 @@ class BubblewrapRunner implements SandboxRunner {
       this.#running--
       // What a run may read besides could be replaced before the next one.
       const isPlain = run.readOnlyPaths.length === 0 && !this.#isClosed
-      if (isPlain) pool?.prepare(view, this.#maxRuns - this.#running)
+      if (isPlain) pool?.prepare(view, () => this.#maxRuns - this.#running)
     }
   }
 

@@ -88,6 +88,10 @@ test('a restart keeps the numbers of directory, lock list and manifest', async (
   const fabric = await startFabric(context)
   const node = await fabric.addNode('camera-1')
   await fabric.addNode('camera-2')
+  const { directory } = node.running.member.fabric
+  // Each node reports where it listens when it has connected, which makes a new directory.
+  const isReported = (name: string): boolean => directory.byName(name)?.addresses.length === 1
+  await eventually(() => isReported('camera-1') && isReported('camera-2'))
   await fabric.kosctl(['devices', 'remove', 'camera-2'])
   const before = await numbers(fabric)
   assert.equal(before['locks'], 2)
@@ -100,7 +104,6 @@ test('a restart keeps the numbers of directory, lock list and manifest', async (
   fabric.clock.advance(2000)
   await connected(node)
   await fabric.kosctl(['devices', 'rename', 'camera-1', 'yard'])
-  const { directory } = node.running.member.fabric
   await eventually(() => directory.byName('yard') !== undefined)
 })
 

@@ -33,6 +33,8 @@ const UNSIGNED_PATHS: readonly string[] = [
   '/v1/bundle',
   '/v1/health',
   '/v1/join',
+  '/v1/join/psk',
+  '/v1/raise',
   '/v1/renew',
   '/v1/session',
 ]

@@ -5,11 +5,14 @@ import {
   parseJson,
   refuse,
   type Refusal,
-  type Secret,
   validate,
   type z,
 } from '../../foundation/base/index.ts'
-import { formatJoinLine, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import {
+  type CreatedToken,
+  formatJoinLine,
+  type PrincipalRecord,
+} from '../../lifecycle/enrolment/index.ts'
 import { parseHostPort } from '../node/index.ts'
 import {
   manifestUpload,
@@ -192,18 +195,24 @@ async function createToken(services: AuthorityServices, call: RouteCall): Promis
   const created = await recorded(services, { call, change }, () =>
     services.tokens.create({ ...request, owner }),
   )
-  if (isRefusal(created)) return refused(created)
-  const { record } = created
-  using secret = created.secret
-  const joinLine = joinLineOf(services, record.id, secret)
-  return json({ joinLine, token: tokenViewOf(record, services.clock.wallMs()) }, 201)
+  return isRefusal(created) ? refused(created) : tokenAnswer(services, created)
 }
 
 /** The line that a device is given: where to go, whom to trust, and the secret, shown once. */
-export function joinLineOf(services: AuthorityServices, tokenId: string, secret: Secret): string {
+export function tokenAnswer(services: AuthorityServices, created: CreatedToken): RouteAnswer {
+  const { record } = created
+  using secret = created.secret
   const at = parseHostPort(services.settings.advertised)
   const { pin } = services.settings
-  return formatJoinLine({ host: at?.host ?? '', port: at?.port ?? 0, pin, tokenId, secret })
+  const tokenId = record.id
+  const joinLine = formatJoinLine({
+    host: at?.host ?? '',
+    port: at?.port ?? 0,
+    pin,
+    tokenId,
+    secret,
+  })
+  return json({ joinLine, token: tokenViewOf(record, services.clock.wallMs()) }, 201)
 }
 
 async function revokeToken(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {

@@ -1,11 +1,10 @@
-import { isRefusal, parseJson, refuse, validate, z } from '../../foundation/base/index.ts'
+import { isRefusal, z } from '../../foundation/base/index.ts'
 import { PROFILE_NAMES, profileOf, type ProfileName } from '../../foundation/profiles/index.ts'
 import { decodeRaiseRequest, MAX_ENROLMENT_BYTES } from '../../lifecycle/enrolment/index.ts'
-import { cbor, json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
+import { cbor, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
 import { grantAnswer } from './routes-enrolment.ts'
-import { joinLineOf, named, recorded } from './routes-operator.ts'
+import { named, parseBody, recorded, tokenAnswer } from './routes-operator.ts'
 import type { AuthorityServices } from './services.ts'
-import { tokenViewOf } from './views.ts'
 
 const SMALL_BODY = 1024
 
@@ -42,11 +41,9 @@ export function raiseRoutes(services: AuthorityServices): readonly Route[] {
 async function order(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
   const principal = named(services, call)
   if (isRefusal(principal)) return refused(principal)
-  const parsed = parseJson(Buffer.from(call.body).toString('utf8'), SMALL_BODY)
-  if (isRefusal(parsed)) return refused(refuse('KOS_AUTHORITY_REQUEST', `body/${parsed.rule}`))
-  const checked = validate(raiseOrder, parsed.value)
-  if (isRefusal(checked)) return refused(checked)
-  const { profile, lifeMs } = checked.value
+  const wanted = parseBody<RaiseOrder>(raiseOrder, call.body)
+  if (isRefusal(wanted)) return refused(wanted)
+  const { profile, lifeMs } = wanted
   const detail = { from: principal.profile, to: profile }
   const change = { action: 'device.raise', target: principal.uri, detail }
   const created = await recorded(services, { call, change }, () =>
@@ -56,11 +53,7 @@ async function order(services: AuthorityServices, call: RouteCall): Promise<Rout
       lifeMs,
     }),
   )
-  if (isRefusal(created)) return refused(created)
-  using secret = created.secret
-  const { record } = created
-  const joinLine = joinLineOf(services, record.id, secret)
-  return json({ joinLine, token: tokenViewOf(record, services.clock.wallMs()) }, 201)
+  return isRefusal(created) ? refused(created) : tokenAnswer(services, created)
 }
 
 async function raise(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {

@@ -5,20 +5,17 @@ import {
   type Random,
   type Refusal,
   Secret,
-  validate,
   z,
 } from '../../foundation/base/index.ts'
-import { cborToPlain, decodeCbor } from '../../foundation/codec/index.ts'
 import {
   encodeMessage,
   type PskGrant,
-  type PskJoinRequest,
   pskJoinAuthenticator,
 } from '../../lifecycle/enrolment/index.ts'
 import type { KeyStore } from '../../trust/keys/index.ts'
 import { isPskHandle, PSK_ROOT_BYTES } from '../../trust/pki/index.ts'
-import { type AuthorityClient, connectAuthority, refusalOf } from './authority-client.ts'
-import type { JoinOptions } from './enrol.ts'
+import { connectAuthority } from './authority-client.ts'
+import { type EnrolmentAnswer, exchangeEnrolment, type JoinOptions } from './enrol.ts'
 import { nodeErrors } from './errors.ts'
 import { createFloorClock } from './floor-clock.ts'
 import { openFloorFile } from './floor-file.ts'
@@ -27,39 +24,19 @@ import { OBJECT_KINDS, writeObject } from './object-files.ts'
 import { ensureLogKeys } from './principal-keys.ts'
 import { keepPskRoot } from './psk-credential.ts'
 
-const MAX_ANSWER = { maxBytes: 32 * 1024 * 1024, maxItems: 4096 }
 const TIMEOUT_MS = 10_000
 /** Name of the nonce that makes a repeated request the same one. */
 const NONCE = 'psk-join-nonce'
 const NONCE_BYTES = 32
 
-interface PskAnswer {
-  readonly grant: PskGrant
-  readonly bundle: Uint8Array
-  readonly directory: Uint8Array
-  readonly locks: Uint8Array
-  readonly manifest: Uint8Array
-  readonly session: Uint8Array
-  readonly timeMs: number
-}
-
-const bytes = z.instanceof(Uint8Array)
-const answerSchema: z.ZodType<PskAnswer> = z.strictObject({
-  grant: z.strictObject({
-    principalId: z.string().max(64),
-    uri: z.string().max(512),
-    name: z.string().max(64),
-    profile: z.literal('SEC-1'),
-    generation: z.literal(1),
-    handle: z.string().refine(isPskHandle),
-    root: bytes.refine(({ length }) => length === PSK_ROOT_BYTES),
-  }),
-  bundle: bytes,
-  directory: bytes,
-  locks: bytes,
-  manifest: bytes,
-  session: bytes,
-  timeMs: z.int().min(0),
+const pskGrant: z.ZodType<PskGrant> = z.strictObject({
+  principalId: z.string().max(64),
+  uri: z.string().max(512),
+  name: z.string().max(64),
+  profile: z.literal('SEC-1'),
+  generation: z.literal(1),
+  handle: z.string().refine(isPskHandle),
+  root: z.instanceof(Uint8Array).refine(({ length }) => length === PSK_ROOT_BYTES),
 })
 
 /**
@@ -91,7 +68,8 @@ export async function joinAuthorityByPsk(
       logSpkis: [keys.require('log-ed25519').spki, keys.require('log-ml-dsa-44').spki],
     }
     const authenticator = pskJoinAuthenticator(line.secret, client.exporter(), statement)
-    const answer = await send(client, { ...statement, authenticator })
+    const request = encodeMessage({ ...statement, authenticator })
+    const answer = await exchangeEnrolment(client, { path: '/v1/join/psk', request }, pskGrant)
     if (isRefusal(answer)) return answer
     const membership = membershipOf(answer, { host, port, pin })
     keepPskRoot(keys, answer.grant.handle, answer.grant.root)
@@ -117,25 +95,8 @@ function makeNonce(random: Random, keys: KeyStore): Secret {
   return made
 }
 
-async function send(
-  client: AuthorityClient,
-  request: PskJoinRequest,
-): Promise<PskAnswer | Refusal> {
-  const body = { type: 'application/cbor', bytes: encodeMessage(request) } as const
-  const answer = await client.request('POST', '/v1/join/psk', body)
-  if (answer.status !== 200) return refusalOf(answer)
-  try {
-    const checked = validate(answerSchema, cborToPlain(decodeCbor(answer.body, MAX_ANSWER)))
-    if (isRefusal(checked)) throw nodeErrors.error('KOS_NODE_RESPONSE', { rule: checked.rule })
-    return checked.value
-  } catch (cause) {
-    if (nodeErrors.has(cause)) throw cause
-    throw nodeErrors.error('KOS_NODE_RESPONSE', { rule: 'encoding' }, cause)
-  }
-}
-
 function membershipOf(
-  { grant, session }: PskAnswer,
+  { grant, session }: EnrolmentAnswer<PskGrant>,
   at: Pick<Membership, 'host' | 'port' | 'pin'>,
 ): Membership {
   const principal = parsePrincipal(grant.uri)

@@ -62,9 +62,9 @@ export interface RenewOptions {
   readonly timeoutMs?: number
 }
 
-/** A granted certificate, and everything a member needs beside it. */
-export interface EnrolmentAnswer {
-  readonly grant: EnrolmentGrant
+/** What is granted, and everything a member needs beside it. */
+export interface EnrolmentAnswer<Grant = EnrolmentGrant> {
+  readonly grant: Grant
   readonly bundle: Uint8Array
   readonly directory: Uint8Array
   readonly locks: Uint8Array
@@ -74,21 +74,13 @@ export interface EnrolmentAnswer {
 }
 
 const bytes = z.instanceof(Uint8Array)
-const answerSchema: z.ZodType<EnrolmentAnswer> = z.strictObject({
-  grant: z.strictObject({
-    principalId: z.string().max(64),
-    uri: z.string().max(512),
-    name: z.string().max(64),
-    profile: z.string().max(16),
-    generation: z.int().min(1),
-    leaf: bytes,
-  }),
-  bundle: bytes,
-  directory: bytes,
-  locks: bytes,
-  manifest: bytes,
-  session: bytes,
-  timeMs: z.int().min(0),
+const certificateGrant: z.ZodType<EnrolmentGrant> = z.strictObject({
+  principalId: z.string().max(64),
+  uri: z.string().max(512),
+  name: z.string().max(64),
+  profile: z.string().max(16),
+  generation: z.int().min(1),
+  leaf: bytes,
 })
 
 /**
@@ -232,17 +224,35 @@ export function requestKeys(keys: KeyStore, tls: KeyRef): RequestKeys {
   }
 }
 
-/** Sends a request of one of the enrolment routes and reads what is granted. */
-export async function sendEnrolment(
+/** Sends a request for a certificate to one of the enrolment routes and reads what is granted. */
+export function sendEnrolment(
   client: AuthorityClient,
   path: string,
   request: Uint8Array,
 ): Promise<EnrolmentAnswer | Refusal> {
+  return exchangeEnrolment(client, { path, request }, certificateGrant)
+}
+
+/** Sends a request to one of the enrolment routes and reads what is granted, of the given form. */
+export async function exchangeEnrolment<Grant>(
+  client: AuthorityClient,
+  { path, request }: { readonly path: string; readonly request: Uint8Array },
+  grant: z.ZodType<Grant>,
+): Promise<EnrolmentAnswer<Grant> | Refusal> {
   const body: RequestBody = { type: 'application/cbor', bytes: request }
   const answer = await client.request('POST', path, body)
   if (answer.status !== 200) return refusalOf(answer)
+  const schema = z.strictObject({
+    grant,
+    bundle: bytes,
+    directory: bytes,
+    locks: bytes,
+    manifest: bytes,
+    session: bytes,
+    timeMs: z.int().min(0),
+  })
   try {
-    const checked = validate(answerSchema, cborToPlain(decodeCbor(answer.body, MAX_ANSWER)))
+    const checked = validate(schema, cborToPlain(decodeCbor(answer.body, MAX_ANSWER)))
     if (isRefusal(checked)) throw response(checked.rule)
     return checked.value
   } catch (cause) {

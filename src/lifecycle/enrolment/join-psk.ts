@@ -15,10 +15,10 @@ import { profileOf } from '../../foundation/profiles/index.ts'
 import { newPskHandle, PSK_LIFE_MS, PSK_ROOT_BYTES, pskIdentity } from '../../trust/pki/index.ts'
 import { floorProblem } from './floors.ts'
 import { keyHashOf } from './issue.ts'
-import { intend, type JoinDeps, namePrincipal, tokenRefused } from './join.ts'
+import { intend, type JoinDeps, namePrincipal, newPrincipal } from './join.ts'
 import type { PskGrant, PskJoinRequest } from './messages.ts'
 import type { EnrolmentTransaction, PrincipalRecord, PskRecord, TokenRecord } from './records.ts'
-import { nameProblem, ownerProblem } from './tokens.ts'
+import { nameProblem, ownerProblem, tokenRefused } from './tokens.ts'
 
 const EXPORTER_BYTES = 32
 
@@ -176,30 +176,17 @@ function admit(deps: PskJoinDeps, join: PskJoinCase, token: TokenRecord): PskJoi
   const spent = { tlsKeyHash: requestHash, principalId: named.id }
   if (!transaction.spendToken(token.id, spent)) return tokenRefused('spent')
   const now = deps.clock.wallMs()
-  const principal: PrincipalRecord = {
-    id: named.id,
-    uri: named.uri,
-    kind: token.kind,
-    name: token.name,
-    profile: token.profile,
-    state: 'active',
-    owner: token.owner,
+  const principal = newPrincipal(token, named, {
     mac: toHex(request.mac),
     uuid,
     identitySpki,
     kemSpki: undefined,
     logSpkis: request.logSpkis,
-    generation: 1,
-    generationUsed: false,
-    roles: [],
-    groups: [],
-    labels: {},
     addresses: [],
     createdAt: now,
-    lastSeenAt: now,
     certificateNotBefore: now,
     certificateNotAfter: unixMs(now + PSK_LIFE_MS),
-  }
+  })
   transaction.insertPrincipal(principal)
   const key = newPsk(deps, { principalId: named.id, generation: 1, handle })
   transaction.insertPsk(key)

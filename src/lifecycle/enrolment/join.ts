@@ -28,7 +28,7 @@ import type {
   PrincipalRecord,
   TokenRecord,
 } from './records.ts'
-import { nameProblem, ownerProblem, type TokenService } from './tokens.ts'
+import { nameProblem, ownerProblem, tokenRefused, type TokenService } from './tokens.ts'
 
 /**
  * How a join ended, with what the audit log needs to know of it. `copyOf` is the id of the principal
@@ -233,31 +233,17 @@ function admit(deps: JoinDeps, join: JoinCase, token: TokenRecord): JoinResult {
   })
   const spent = { tlsKeyHash: certificate.tlsKeyHash, principalId: named.id }
   if (!transaction.spendToken(token.id, spent)) return tokenRefused('spent')
-  const now = deps.clock.wallMs()
-  const principal: PrincipalRecord = {
-    id: named.id,
-    uri: named.uri,
-    kind: token.kind,
-    name: token.name,
-    profile: token.profile,
-    state: 'active',
-    owner: token.owner,
+  const principal = newPrincipal(token, named, {
     mac: toHex(request.mac),
     uuid,
     identitySpki: request.identitySpki,
     kemSpki: request.kemSpki,
     logSpkis: request.logSpkis,
-    generation: 1,
-    generationUsed: false,
-    roles: [],
-    groups: [],
-    labels: {},
     addresses: request.addresses,
-    createdAt: now,
-    lastSeenAt: now,
+    createdAt: deps.clock.wallMs(),
     certificateNotBefore: certificate.notBefore,
     certificateNotAfter: certificate.notAfter,
-  }
+  })
   transaction.insertPrincipal(principal)
   transaction.insertCertificate(certificate)
   return { grant: toGrant(principal, certificate), repeated: false, token }
@@ -274,9 +260,41 @@ export function namePrincipal(
     : principalOf(trustDomain, 'device', deriveDeviceId(facts))
 }
 
-/** From outside every token failure looks alike; the rule is for the log. */
-export function tokenRefused(check: string): Refusal {
-  return refuse('KOS_ENROLMENT_TOKEN', `token/${check}`, {
-    remedy: 'Ask the operator for a new join line.',
-  })
+/** What a join finds out of a principal; the rest its token says, or is the same for all. */
+type JoinedFacts = Pick<
+  PrincipalRecord,
+  | 'mac'
+  | 'uuid'
+  | 'identitySpki'
+  | 'kemSpki'
+  | 'logSpkis'
+  | 'addresses'
+  | 'createdAt'
+  | 'certificateNotBefore'
+  | 'certificateNotAfter'
+>
+
+/** The record of a principal of the first generation, seen as it joins. */
+export function newPrincipal(
+  token: TokenRecord,
+  { id, uri }: Principal,
+  facts: JoinedFacts,
+): PrincipalRecord {
+  const { kind, name, profile, owner } = token
+  return {
+    id,
+    uri,
+    kind,
+    name,
+    profile,
+    owner,
+    ...facts,
+    state: 'active',
+    generation: 1,
+    generationUsed: false,
+    roles: [],
+    groups: [],
+    labels: {},
+    lastSeenAt: facts.createdAt,
+  }
 }

@@ -91,7 +91,8 @@ export interface EnrolmentGrant {
   readonly leaf: Uint8Array
 }
 
-const bytes = (min: number, max: number): z.ZodType<Uint8Array> =>
+/** Schema of a byte string whose length lies within both bounds. */
+export const bytes = (min: number, max: number): z.ZodType<Uint8Array> =>
   z.custom<Uint8Array>(
     (value) => value instanceof Uint8Array && value.length >= min && value.length <= max,
   )
@@ -183,7 +184,8 @@ export function decodeRenewRequest(message: Uint8Array): RenewRequest | Refusal 
   return decodeMessage(renewSchema, message)
 }
 
-function decodeMessage<T>(schema: z.ZodType<T>, message: Uint8Array): T | Refusal {
+/** Decodes a request of one of this room's schemas strictly; see {@link decodeJoinRequest}. */
+export function decodeMessage<T>(schema: z.ZodType<T>, message: Uint8Array): T | Refusal {
   try {
     const checked = validate(schema, cborToPlain(decodeCbor(message, DECODE_LIMITS)))
     return checked.allow ? checked.value : refuse('KOS_ENROLMENT_REQUEST', checked.rule)

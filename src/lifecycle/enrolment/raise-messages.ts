@@ -1,24 +1,7 @@
-import {
-  isRefusal,
-  refuse,
-  type Refusal,
-  type Secret,
-  sha256,
-  utf8,
-  validate,
-  z,
-} from '../../foundation/base/index.ts'
-import {
-  buildCsr,
-  buildName,
-  cborToPlain,
-  codecErrors,
-  decodeCbor,
-  encodeCbor,
-  signCose1,
-} from '../../foundation/codec/index.ts'
+import { type Refusal, type Secret, sha256, utf8, z } from '../../foundation/base/index.ts'
+import { buildCsr, buildName, encodeCbor, signCose1 } from '../../foundation/codec/index.ts'
 import { isTokenId } from './join-line.ts'
-import { MAX_ENROLMENT_BYTES, MAX_PROOF_BYTES } from './messages.ts'
+import { bytes, decodeMessage, MAX_PROOF_BYTES } from './messages.ts'
 import { joinAuthenticator, type ProvenKeys, verifyProofs } from './proofs.ts'
 import type { RequestKeys } from './requests.ts'
 
@@ -39,11 +22,6 @@ export interface RaiseRequest {
 /** Longest evidence in bytes: a TPM quote with its certificates and event log fits. */
 export const MAX_EVIDENCE_BYTES: number = 8 * 1024
 const RAISE_CONTEXT = utf8('kos-raise-v1')
-
-const bytes = (min: number, max: number): z.ZodType<Uint8Array> =>
-  z.custom<Uint8Array>(
-    (value) => value instanceof Uint8Array && value.length >= min && value.length <= max,
-  )
 
 const raiseSchema: z.ZodType<RaiseRequest> = z.strictObject({
   tokenId: z.string().max(22).refine(isTokenId),
@@ -115,12 +93,5 @@ export function encodeRaiseRequest(request: RaiseRequest): Uint8Array {
  * @returns the request, or a refusal `KOS_ENROLMENT_REQUEST`
  */
 export function decodeRaiseRequest(message: Uint8Array): RaiseRequest | Refusal {
-  try {
-    const limits = { maxBytes: MAX_ENROLMENT_BYTES, maxDepth: 1, maxItems: 16, maxTextBytes: 64 }
-    const checked = validate(raiseSchema, cborToPlain(decodeCbor(message, limits)))
-    return isRefusal(checked) ? refuse('KOS_ENROLMENT_REQUEST', checked.rule) : checked.value
-  } catch (error) {
-    if (!codecErrors.has(error)) throw error
-    return refuse('KOS_ENROLMENT_REQUEST', 'encoding')
-  }
+  return decodeMessage(raiseSchema, message)
 }

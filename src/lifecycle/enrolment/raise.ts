@@ -23,7 +23,7 @@ import type {
   PrincipalRecord,
   TokenRecord,
 } from './records.ts'
-import { type CreatedToken, MAX_TOKEN_LIFE_MS, type TokenService } from './tokens.ts'
+import { type CreatedToken, MAX_TOKEN_LIFE_MS, tokenRefused, type TokenService } from './tokens.ts'
 
 /** What a raise writes to the lock list, so that every older certificate of the principal dies. */
 export interface RaisedMinimum extends LockMinimum {
@@ -102,7 +102,7 @@ export function createRaiseService(deps: RaiseDeps): RaiseService {
     raise: async (request: RaiseRequest, exporter: Uint8Array): Promise<RaiseResult> => {
       using secret = deps.tokens.secretOf(request.tokenId)
       const expected = joinAuthenticator(secret, exporter, request.csr)
-      if (!equalConstantTime(expected, request.authenticator)) return tokenRefused('secret')
+      if (!equalConstantTime(expected, request.authenticator)) return raiseTokenRefused('secret')
       const proofs = verifyRaiseProofs(request, exporter)
       if (isRefusal(proofs)) return proofs
       const usable = await usableToken(deps, request.tokenId)
@@ -196,14 +196,14 @@ interface Decided {
 function decide(deps: RaiseDeps, raise: RaiseCase): Decided {
   const { transaction, request } = raise
   const token = transaction.token(request.tokenId)
-  if (token?.raises === undefined) return { result: tokenRefused('unknown') }
-  if (token.state === 'revoked') return { result: tokenRefused('revoked') }
+  if (token?.raises === undefined) return { result: raiseTokenRefused('unknown') }
+  if (token.state === 'revoked') return { result: raiseTokenRefused('revoked') }
   const principal = transaction.principal(token.raises)
   if (!principal || !equalBytes(principal.identitySpki, request.identitySpki)) {
     return { result: refuse('KOS_ENROLMENT_UNKNOWN', 'principal/identity-key') }
   }
   if (token.state === 'spent') return { result: spentBefore(deps, raise, { token, principal }) }
-  if (token.expiresAt <= deps.clock.wallMs()) return { result: tokenRefused('expired') }
+  if (token.expiresAt <= deps.clock.wallMs()) return { result: raiseTokenRefused('expired') }
   const problem = evidenceProblem(deps, raise, { token, principal })
   return problem ? { result: problem } : certify(deps, raise, { token, principal })
 }
@@ -219,7 +219,7 @@ function spentBefore(deps: RaiseDeps, raise: RaiseCase, { token, principal }: Wh
   const { transaction, tlsKeyHash } = raise
   const before = transaction.certificate(principal.id, principal.generation, tlsKeyHash)
   const isSame = token.spentTlsKeyHash === tlsKeyHash && before !== undefined
-  if (!isSame || before.notAfter <= deps.clock.wallMs()) return tokenRefused('spent')
+  if (!isSame || before.notAfter <= deps.clock.wallMs()) return raiseTokenRefused('spent')
   return { grant: toGrant(principal, before), repeated: true, token }
 }
 
@@ -259,7 +259,7 @@ function certify(deps: RaiseDeps, raise: RaiseCase, { token, principal }: Whose)
     lifeMs: named.kind === 'user' ? OPERATOR_LIFE_MS : undefined,
   })
   const spent = { tlsKeyHash: certificate.tlsKeyHash, principalId: principal.id }
-  if (!transaction.spendToken(token.id, spent)) return { result: tokenRefused('spent') }
+  if (!transaction.spendToken(token.id, spent)) return { result: raiseTokenRefused('spent') }
   transaction.insertCertificate(certificate)
   transaction.changePrincipal(principal.id, {
     profile: wanted.name,
@@ -275,9 +275,6 @@ function certify(deps: RaiseDeps, raise: RaiseCase, { token, principal }: Whose)
   }
 }
 
-/** From outside every token failure looks alike; the rule is for the log. */
-function tokenRefused(check: string): Refusal {
-  return refuse('KOS_ENROLMENT_TOKEN', `token/${check}`, {
-    remedy: 'Ask the operator for a new line: kosctl devices raise NAME --profile PROFILE.',
-  })
+function raiseTokenRefused(check: string): Refusal {
+  return tokenRefused(check, 'line: kosctl devices raise NAME --profile PROFILE')
 }

@@ -40,6 +40,18 @@ export interface CreatedToken {
   readonly secret: Secret
 }
 
+/**
+ * The refusal of a token. From outside every failure looks alike; the rule is for the log.
+ *
+ * @param check - what failed: the rule is `token/` and this
+ * @param line - what the operator is asked for
+ */
+export function tokenRefused(check: string, line = 'join line'): Refusal {
+  return refuse('KOS_ENROLMENT_TOKEN', `token/${check}`, {
+    remedy: `Ask the operator for a new ${line}.`,
+  })
+}
+
 /** Creates join tokens and finds their secrets. */
 export interface TokenService {
   /**

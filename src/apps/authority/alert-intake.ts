@@ -12,7 +12,12 @@ import { profileOf } from '../../foundation/profiles/index.ts'
 import { parseSource } from '../../network/admission/index.ts'
 import { isMacOf, MAX_ALERT_BYTES, parseAlert, type SentAlert } from '../node/index.ts'
 import type { AlertList, AlertView } from './api-schema-alerts.ts'
-import { type AlertRing, type AlertRingLimits, createAlertRing } from './alert-ring.ts'
+import {
+  ALERT_RING_LIMITS,
+  type AlertRing,
+  type AlertRingLimits,
+  createAlertRing,
+} from './alert-ring.ts'
 import type { ApiTokens } from './api-tokens.ts'
 
 /** A key that a member was given once, and whose it was. */
@@ -42,8 +47,7 @@ const PER_HOUR = Math.floor((profileOf('SEC-0').daemonBytesPerHour ?? 0) / MAX_A
 
 /** The defaults. */
 export const ALERT_INTAKE_LIMITS: AlertIntakeLimits = Object.freeze({
-  maxAlerts: 256,
-  maxBytes: 256 * 1024,
+  ...ALERT_RING_LIMITS,
   perSource: Object.freeze({ perSecond: PER_HOUR / HOUR_S, burst: 8 }),
   total: Object.freeze({ perSecond: 20, burst: 64 }),
   trackedSources: 4096,

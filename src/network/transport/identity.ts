@@ -40,7 +40,7 @@ const PEM_END = '-----END CERTIFICATE-----'
 /**
  * The leaf and its issuer, PEM. Peers hold the intermediates in their trust bundle and need none of
  * ours, but a leaf alone is worse: OpenSSL then builds and verifies our own chain at every handshake,
- * and sends it all the same (a seventh of the cost of a connection).
+ * and sends it all the same (about a tenth of the cost of a handshake).
  *
  * @param certificateChainPem - the leaf first; other certificates in any order
  * @returns the leaf alone when none of the others issued it

@@ -157,7 +157,7 @@ export async function rotatePsk(context: CliContext, input: CommandInput): Promi
   if (isRefusal(answer)) return refusedExit(context, 'devices rotate-psk', answer)
   const { terminal } = context
   if (input.flag('json')) printJson(terminal, answer)
-  else if (answer.delivered) terminal.out(`${paint(terminal, 'green', 'rotated')}`)
+  else if (answer.delivered) terminal.out(paint(terminal, 'green', 'rotated'))
   else terminal.out('The device is not connected: it gets the new key in its next session.')
   return EXIT.ok
 }

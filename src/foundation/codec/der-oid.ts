@@ -29,6 +29,11 @@ export function encodeOid(oid: ObjectIdentifier): Uint8Array {
 }
 
 function pushArc(bytes: number[], arc: string): void {
+  const small = Number(arc)
+  if (small < 0x80) {
+    bytes.push(small)
+    return
+  }
   const groups: number[] = []
   let value = BigInt(arc)
   do {

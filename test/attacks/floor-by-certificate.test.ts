@@ -28,7 +28,7 @@ test('a peer remembers the floor it met, after a restart too', (context) => {
   trust.apply(ca.bundle)
   const refused: string[] = []
   const start = (): ReturnType<typeof createFloorGate> => {
-    const keys = openMemberKeys({ clock, random: systemRandom }, folder)
+    const keys = openMemberKeys({ random: systemRandom }, folder)
     context.after(() => keys.close())
     return createFloorGate({
       memory: openFloorFile({ random: systemRandom }, { folder, keys }),

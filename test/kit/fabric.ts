@@ -12,6 +12,7 @@ import {
   type Log,
   parseTrustDomain,
   type Refusal,
+  type Secret,
   silentLog,
   systemRandom,
   type TrustDomain,
@@ -37,6 +38,7 @@ import {
   openMember,
   type NodeOptions,
   openMemberKeys,
+  type PassphraseSource,
   type RunningNode,
   startNode,
 } from '../../src/apps/node/index.ts'
@@ -172,6 +174,9 @@ export interface KosctlChanges {
   readonly input?: string
   readonly signal?: AbortSignal
   readonly terminal?: CapturedTerminal
+  readonly passphrases?: PassphraseSource
+  /** Who is asked for a new passphrase. */
+  readonly prompt?: (question: string) => Secret | undefined
   /** `KOS_AGENT`. */
   readonly agent?: string
   /** What a shell reads and writes. */
@@ -282,6 +287,8 @@ class Fabric implements TestFabric {
         ...(changes.signal && { signal: changes.signal }),
         ...(changes.agent !== undefined && { agent: changes.agent }),
         ...(streams && { openStreams: () => streams }),
+        ...(changes.passphrases && { passphrases: changes.passphrases }),
+        ...(changes.prompt && { prompt: changes.prompt }),
       }),
     )
     return { code, ...terminal.printed }

@@ -39,7 +39,7 @@ export interface TestSensor {
 export async function joinSensor(fabric: TestFabric, name: string): Promise<TestSensor> {
   const folder = join(fabric.folder, name)
   const line = await fabric.joinLine(name, '--profile', 'SEC-1')
-  const keys = openMemberKeys({ clock: fabric.clock, random: systemRandom }, folder)
+  const keys = openMemberKeys({ random: systemRandom }, folder)
   const deps = { clock: fabric.clock, random: systemRandom }
   const membership = await joinAuthorityByPsk(deps, {
     folder,
@@ -73,7 +73,7 @@ export function startSensor(
 
 /** The handle and root that a folder keeps. */
 export function stolenKey(folder: string): { readonly handle: string; readonly root: Secret } {
-  const keys = openMemberKeys({ clock: systemClock, random: systemRandom }, folder)
+  const keys = openMemberKeys({ random: systemRandom }, folder)
   const handle = loadMembership(keys)?.psk?.handle ?? ''
   const root = keys.openSecret(`psk-${handle}`)
   keys.close()

@@ -5,7 +5,6 @@ import {
   type Log,
   type Principal,
   principalOf,
-  type Random,
   Secret,
   toBase32,
   type TrustDomain,
@@ -21,13 +20,13 @@ import {
   auditTables,
   createAuditLog,
 } from '../../trust/audit/index.ts'
-import { type KeyRef, type KeyStore, openKeyStore } from '../../trust/keys/index.ts'
+import type { KeyRef, KeyStore } from '../../trust/keys/index.ts'
 import {
   type CertificateAuthority,
   createCertificateAuthority,
   type IssuedLeaf,
 } from '../../trust/pki/index.ts'
-import { trustAnchorsPem } from '../node/index.ts'
+import { openFolderKeys, trustAnchorsPem, type UnlockDeps } from '../node/index.ts'
 import { auditOrigin } from './audit-service.ts'
 import { authorityErrors } from './errors.ts'
 import { floorSchema } from './floor-schema.ts'
@@ -69,9 +68,8 @@ export interface AuthorityState {
 }
 
 /** What opening needs. */
-export interface AuthorityStateDeps {
+export interface AuthorityStateDeps extends UnlockDeps {
   readonly clock: Clock
-  readonly random: Random
   readonly log: Log
 }
 
@@ -97,7 +95,7 @@ export async function openAuthorityState(
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const store = openAuthorityStore(deps, options)
   try {
-    const keys = openKeyStore(deps, { directory: join(folder, 'keys'), unlock: { kind: 'file' } })
+    const keys = openFolderKeys(deps, folder)
     const isNew = keys.list().length === 0
     const ca = createCertificateAuthority({ ...deps, keys }, { trustDomain })
     const identity = keys.get('identity') ?? keys.create('identity', 'identity', 'P-256')

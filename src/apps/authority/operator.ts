@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import {
   type Clock,
   equalBytes,
@@ -7,7 +8,7 @@ import {
   unixMs,
 } from '../../foundation/base/index.ts'
 import { issue, OPERATOR_LIFE_MS, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
-import type { KeyStore } from '../../trust/keys/index.ts'
+import { type KeyStore, keyStoreUnlockKind } from '../../trust/keys/index.ts'
 import {
   ensurePrincipalKeys,
   ensureTlsKey,
@@ -53,7 +54,7 @@ interface OperatorAuthority {
  *
  * @returns `created`; `present` when the folder holds a credential of this authority; `foreign` when
  * it holds one of another authority, which is left alone; `kept` when the operator's credential lies
- * elsewhere
+ * elsewhere, or is sealed by a passphrase
  * @see identity: Defaults
  */
 export async function ensureOperator(
@@ -62,7 +63,9 @@ export async function ensureOperator(
   options: OperatorOptions,
 ): Promise<OperatorOutcome> {
   const { state } = authority
-  const keys = openMemberKeys(deps, options.folder)
+  // The operator's own passphrase is no business of the authority.
+  if (keyStoreUnlockKind(join(options.folder, 'keys')) === 'passphrase') return 'kept'
+  const keys = openMemberKeys({ random: deps.random }, options.folder)
   try {
     const membership = loadMembership(keys)
     if (membership && membership.pin !== state.ca.pin) return 'foreign'

@@ -1,8 +1,17 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { type Clock, type Random, systemClock, systemRandom } from '../../foundation/base/index.ts'
+import {
+  type Clock,
+  type Random,
+  type Secret,
+  systemClock,
+  systemRandom,
+} from '../../foundation/base/index.ts'
+import type { PassphraseSource } from '../node/index.ts'
 import type { Terminal } from './output.ts'
+import { createPassphraseSource } from './passphrase.ts'
+import { promptPassphrase } from './passphrase-prompt.ts'
 import type { PeerCalls } from './peer-calls.ts'
 import type { Program } from './program.ts'
 
@@ -13,6 +22,8 @@ export interface CliEnvironment {
   readonly state: string | undefined
   readonly isRoot: boolean
   readonly user: string
+  /** File with the passphrase of the keys; absent: a person is asked. */
+  readonly passphraseFile?: string | undefined
   /** Where the agent listens instead of below the configuration folder; empty: no agent is asked. */
   readonly agent?: string | undefined
 }
@@ -22,6 +33,10 @@ export interface CliWorld {
   readonly clock: Clock
   readonly random: Random
   readonly environment: CliEnvironment
+  /** Where passphrases of key stores come from; absent: only stores with a key file open. */
+  readonly passphrases?: PassphraseSource
+  /** Asks a person for what must not be seen; absent, or `undefined`: nobody is there. */
+  prompt?(question: string): Secret | undefined
   /** Reads standard input to its end. */
   readInput(): string
   /** Standard input and output as streams, for what reads line by line. */
@@ -49,10 +64,17 @@ export interface CliContext extends CliWorld {
 
 /** The world of this process. */
 export function processWorld(): CliWorld {
+  const environment = readEnvironment()
   return Object.freeze({
     clock: systemClock,
     random: systemRandom,
-    environment: readEnvironment(),
+    environment,
+    prompt: promptPassphrase,
+    passphrases: createPassphraseSource({
+      file: environment.passphraseFile,
+      prompt: promptPassphrase,
+      wait: standStill,
+    }),
     readInput: () => readFileSync(0, 'utf8'),
     openStreams: () => {
       const { stdin, stdout } = process
@@ -61,12 +83,31 @@ export function processWorld(): CliWorld {
   })
 }
 
+/** A world whose passphrases come from a file that a command names. */
+export function withPassphraseFile(context: CliContext, file: string | undefined): CliContext {
+  if (file === undefined) return context
+  return { ...context, passphrases: createPassphraseSource({ file, wait: standStill }) }
+}
+
+function standStill(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+/** Named by the user, or handed over by the service manager. @see systemd.exec(5): LoadCredential= */
+function passphraseFile(env: NodeJS.ProcessEnv): string | undefined {
+  const { KOS_PASSPHRASE_FILE: named, CREDENTIALS_DIRECTORY: folder } = env
+  if (named !== undefined || folder === undefined) return named
+  const path = join(folder, 'kos-passphrase')
+  return existsSync(path) ? path : undefined
+}
+
 function readEnvironment(): CliEnvironment {
   const { env } = process
   return Object.freeze({
     home: homedir(),
     config: env['KOS_CONFIG'],
     state: env['KOS_STATE'],
+    passphraseFile: passphraseFile(env),
     isRoot: process.getuid?.() === 0,
     agent: env['KOS_AGENT'],
     user: env['SUDO_USER'] ?? env['USER'] ?? env['LOGNAME'] ?? 'operator',

@@ -5,7 +5,7 @@ import { parseTrustDomain } from '../../foundation/base/index.ts'
 import { type RunningAuthority, startAuthority } from '../authority/index.ts'
 import { formatHostPort, plainHost, reachableHosts } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
-import { type CliContext, configFolder, stateFolder } from './context.ts'
+import { type CliContext, configFolder, stateFolder, withPassphraseFile } from './context.ts'
 import {
   daemonLog,
   enforcementField,
@@ -21,8 +21,9 @@ import { paint, printFields } from './output.ts'
 const DEFAULT_HOST = '127.0.0.1'
 
 /** `kosd authority`: until it is told to stop. */
-export async function runAuthority(context: CliContext, input: CommandInput): Promise<number> {
+export async function runAuthority(given: CliContext, input: CommandInput): Promise<number> {
   enterFips(input)
+  const context = withPassphraseFile(given, input.text('passphrase-file'))
   const running = await start(context, input)
   await serveUntilSignal(context, {
     announce: () => printStart(context, running),
@@ -42,9 +43,10 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
   if (advertiseHost !== undefined && !isHost(advertiseHost)) {
     throw cliErrors.error('KOS_CLI_USAGE', { reason: '--advertise is a host name or an address' })
   }
+  const { clock, random, passphrases } = context
   const hosts = [listen.host, advertiseHost ?? listen.host, DEFAULT_HOST]
   return startAuthority(
-    { clock: context.clock, random: context.random, log: daemonLog(context, input, 'authority') },
+    { clock, random, passphrases, log: daemonLog(context, input, 'authority') },
     {
       folder: input.text('state') ?? stateFolder(context.environment, 'authority'),
       trustDomain,

@@ -14,7 +14,7 @@ import {
   startNode,
 } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
-import { type CliContext, stateFolder } from './context.ts'
+import { type CliContext, stateFolder, withPassphraseFile } from './context.ts'
 import {
   daemonLog,
   enforcementField,
@@ -33,8 +33,9 @@ import { EXIT, paint, printFields, printRefusal } from './output.ts'
 const MAX_LINE_BYTES = 1024
 
 /** `kosd node`: until it is told to stop. */
-export async function runNode(context: CliContext, input: CommandInput): Promise<number> {
+export async function runNode(given: CliContext, input: CommandInput): Promise<number> {
   enterFips(input)
+  const context = withPassphraseFile(given, input.text('passphrase-file'))
   const folder = input.text('state') ?? stateFolder(context.environment, 'node')
   const options = nodeOptions(input, folder)
   const joined = await joinIfAsked(context, input, options)
@@ -47,7 +48,8 @@ export async function runNode(context: CliContext, input: CommandInput): Promise
     throw cliErrors.error('KOS_CLI_USAGE', { reason: `--${name}: this node has joined already` })
   }
   const log = daemonLog(context, input, 'node')
-  const running = await startNode({ clock: context.clock, random: context.random, log }, options)
+  const { clock, random, passphrases } = context
+  const running = await startNode({ clock, random, log, passphrases }, options)
   const { principal, name, profile } = running.member.membership
   const announce = (): void =>
     printFields(context.terminal, [

@@ -20,5 +20,10 @@ export const DAEMON_OPTIONS: Readonly<Record<string, OptionSpecification>> = {
     value: 'FILE',
     summary: 'enforcement modules: further demands per profile',
   },
+  'passphrase-file': {
+    type: 'string',
+    value: 'FILE',
+    summary: 'file of mode 0600 with the passphrase of the keys (KOS_PASSPHRASE_FILE)',
+  },
   'log-level': { type: 'string', value: 'LEVEL', summary: 'debug, info, warn or error (warn)' },
 }

@@ -4,6 +4,8 @@ type CliErrorCode =
   | 'KOS_CLI_USAGE'
   | 'KOS_CLI_CREDENTIAL'
   | 'KOS_CLI_FILE'
+  | 'KOS_CLI_INTERRUPTED'
+  | 'KOS_CLI_PASSPHRASE_FILE'
   | 'KOS_CLI_FIPS'
   | 'KOS_CLI_ANSWER'
   | 'KOS_CLI_NO_SESSION'
@@ -28,6 +30,16 @@ export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
   KOS_CLI_FILE: {
     message: 'A file or folder cannot be used.',
     hint: 'Check its path, its owner and permissions, and the free disk space.',
+    retry: 'never',
+  },
+  KOS_CLI_INTERRUPTED: {
+    message: 'No passphrase was typed, so nothing was done.',
+    hint: 'Run the command again.',
+    retry: 'never',
+  },
+  KOS_CLI_PASSPHRASE_FILE: {
+    message: 'The file of the passphrase cannot be used.',
+    hint: 'It is a file of one line that nobody else can reach: chmod 600 FILE.',
     retry: 'never',
   },
   KOS_CLI_FIPS: {

@@ -3,6 +3,7 @@ import { alertsCommands } from './commands/alerts.ts'
 import { auditCommands } from './commands/audit.ts'
 import { commandsCommands } from './commands/commands.ts'
 import { completionCommands } from './commands/completion.ts'
+import { credentialsCommands } from './commands/credentials.ts'
 import { devicesCommands } from './commands/devices.ts'
 import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
@@ -34,6 +35,7 @@ export const KOSCTL: Program = {
     ...lockCommands,
     ...tokenCommands,
     ...sessionsCommands,
+    ...credentialsCommands,
     ...alertsCommands,
     ...execCommands,
     ...commandsCommands,

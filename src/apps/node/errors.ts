@@ -10,6 +10,7 @@ type NodeErrorCode =
   | 'KOS_NODE_IN_USE'
   | 'KOS_NODE_LISTEN'
   | 'KOS_NODE_NOT_JOINED'
+  | 'KOS_NODE_PASSPHRASE'
   | 'KOS_NODE_PEER_UNREACHABLE'
   | 'KOS_NODE_REFUSED'
   | 'KOS_NODE_RESPONSE'
@@ -63,6 +64,11 @@ export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
   KOS_NODE_NOT_JOINED: {
     message: 'This node has not joined an authority yet.',
     hint: 'Start it with a join line: kosctl token create --name NAME | kosd node --join -',
+    retry: 'never',
+  },
+  KOS_NODE_PASSPHRASE: {
+    message: 'The keys of this folder are sealed by a passphrase, and none was given.',
+    hint: 'Run the command on a terminal, or name a file of mode 0600: KOS_PASSPHRASE_FILE or --passphrase-file.',
     retry: 'never',
   },
   KOS_NODE_PEER_UNREACHABLE: {

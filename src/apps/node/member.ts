@@ -2,7 +2,6 @@ import { mkdirSync } from 'node:fs'
 import {
   type Clock,
   isRefusal,
-  type Random,
   refuse,
   type Refusal,
   type UnixMs,
@@ -17,7 +16,7 @@ import type {
   DiallerIdentity,
   VerifyPeer,
 } from '../../network/transport/index.ts'
-import { type KeyStore, openKeyStore } from '../../trust/keys/index.ts'
+import type { KeyStore } from '../../trust/keys/index.ts'
 import {
   createPeerVerifier,
   createTrustState,
@@ -42,6 +41,7 @@ import { OBJECT_KINDS, type ObjectKind, readObject, writeObject } from './object
 import { machineHash } from './machine.ts'
 import { pskAuthenticatorOf, pskDialIdentity } from './psk-credential.ts'
 import { trustAnchorsPem } from './trust-anchors.ts'
+import { openFolderKeys, type UnlockDeps } from './unlock.ts'
 
 /** A principal that has joined: its keys, its certificate and what it believes of its fabric. */
 export interface Member {
@@ -72,9 +72,8 @@ export interface Member {
   close(): void
 }
 
-interface MemberDeps {
+interface MemberDeps extends UnlockDeps {
   readonly clock: Clock
-  readonly random: Random
 }
 
 interface MemberOptions {
@@ -93,9 +92,9 @@ interface MemberOptions {
 const KEEP_INTERVAL_MS = 60_000
 
 /** Opens or makes the key store of a state folder. */
-export function openMemberKeys(deps: MemberDeps, folder: string): KeyStore {
+export function openMemberKeys(deps: UnlockDeps, folder: string): KeyStore {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  return openKeyStore(deps, { directory: `${folder}/keys`, unlock: { kind: 'file' } })
+  return openFolderKeys(deps, folder)
 }
 
 /**
@@ -105,7 +104,7 @@ export function openMemberKeys(deps: MemberDeps, folder: string): KeyStore {
  * @param options - its state folder, and who takes manifests
  * @returns the member, or `undefined` when the folder holds none
  * @throws {@link KosError} KOS_NODE_STATE when kept objects are missing or do not verify,
- * KOS_NODE_FLOOR when the folder had a stricter profile before
+ * KOS_NODE_FLOOR when the folder had a stricter profile before, KOS_NODE_PASSPHRASE
  */
 export function openMember(deps: MemberDeps, options: MemberOptions): Member | undefined {
   const keys = openMemberKeys(deps, options.folder)

@@ -1,11 +1,5 @@
 import { join } from 'node:path'
-import {
-  type Clock,
-  isRefusal,
-  type Log,
-  type Random,
-  type Refusal,
-} from '../../foundation/base/index.ts'
+import { type Clock, isRefusal, type Log, type Refusal } from '../../foundation/base/index.ts'
 import { profileOf, type ProfileName } from '../../foundation/profiles/index.ts'
 import type { Enforcement } from '../../foundation/pipeline/index.ts'
 import { openStore, type Store, storageErrors } from '../../foundation/storage/index.ts'
@@ -85,11 +79,11 @@ import { memberSelf } from './self.ts'
 import { secretFoldersOf, type UserCommands } from './user-commands.ts'
 import { createNodeCatalog, type NodeCatalog } from './user-commands-catalog.ts'
 import { KOS_VERSION } from './version.ts'
+import type { UnlockDeps } from './unlock.ts'
 
 /** What a node needs of the world. */
-export interface NodeDeps {
+export interface NodeDeps extends UnlockDeps {
   readonly clock: Clock
-  readonly random: Random
   readonly log: Log
 }
 

@@ -9,6 +9,7 @@ export {
   syncWritten,
 } from './journal-file.ts'
 export type { Migration, SchemaStep } from './migrate.ts'
+export { lockStore, type StoreLock } from './open.ts'
 export { asStorageError, isStorageFull } from './sqlite-errors.ts'
 export { type Database, openStore, type Store, type StoreOptions } from './store.ts'
 export type { Work } from './transactions.ts'

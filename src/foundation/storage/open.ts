@@ -60,6 +60,22 @@ export function openDatabase(path: string, maxBytes: number | undefined): OpenDa
   }
 }
 
+/** The lock of a database file, held. */
+export interface StoreLock {
+  close(): void
+}
+
+/**
+ * Takes the lock that a process has which opened the database file, without opening it: nobody opens it
+ * meanwhile.
+ *
+ * @param path - the database file
+ * @throws {@link KosError} KOS_STORAGE_LOCKED when a process has it
+ */
+export function lockStore(path: string): StoreLock {
+  return takeLock(`${path}.lock`)
+}
+
 /**
  * Holds an operating-system lock until it is closed or the process ends, however it ends: an
  * exclusive transaction on an empty database of its own. Other processes may still read the real

@@ -1,4 +1,5 @@
 /** Private keys and secrets of one principal: sealed on disk, each bound to one purpose. */
+export { changeKeyStoreUnlock, keyStoreUnlockKind } from './change-unlock.ts'
 export { keysErrors } from './errors.ts'
 export { approvedGroups, type FipsProbe, isFipsMode, probeFips } from './fips.ts'
 export { openKeyStore } from './key-store.ts'

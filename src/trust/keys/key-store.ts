@@ -12,44 +12,25 @@ import type {
   KeyStoreUnlock,
 } from './key-types.ts'
 import { seal, unseal } from './sealing.ts'
+import { currentVersion, type FileVersion, writePrivateFile } from './store-file.ts'
 import {
-  currentVersion,
-  type FileContent,
-  type FileVersion,
-  prepareFolder,
-  readPrivateFile,
-  writePrivateFile,
-} from './store-file.ts'
-import {
-  checkBinding,
-  decodeStore,
   encodeStore,
   entryBinding,
   type EntryFacts,
   isName,
   type KeyEntry,
   MAX_SECRET_BYTES,
-  MAX_STORE_BYTES,
   type SecretEntry,
   type StoreDocument,
   type StoreEntry,
 } from './store-format.ts'
-import { findStoreKey, newStoreKey } from './unlock.ts'
-
-const STORE_FILE = 'keystore.cbor'
+import { type OpenedFile, openOrMakeFile, STORE_FILE } from './store-opening.ts'
 
 /** A key in use, with its sealed form. */
 interface HeldKey {
   readonly entry: KeyEntry
   readonly privateKey: KeyObject
   readonly ref: KeyRef
-}
-
-/** A file opened or just made. */
-interface OpenedFile {
-  readonly document: StoreDocument
-  readonly version: FileVersion
-  readonly storeKey: Secret
 }
 
 interface Deps {
@@ -87,30 +68,7 @@ export function openKeyStore(
   options: { readonly directory: string; readonly unlock: KeyStoreUnlock },
 ): KeyStore {
   const { directory, unlock } = options
-  prepareFolder(directory)
-  const content = readPrivateFile(join(directory, STORE_FILE), MAX_STORE_BYTES)
-  const opened = content
-    ? openFile(content, directory, unlock)
-    : makeFile(deps.random, directory, unlock)
-  return new FileKeyStore(deps.random, directory, opened)
-}
-
-function openFile(content: FileContent, directory: string, unlock: KeyStoreUnlock): OpenedFile {
-  const document = decodeStore(content.bytes)
-  const storeKey = findStoreKey(directory, unlock, document.unlock)
-  const checked = unseal(storeKey, document.check, checkBinding(document.id))
-  if (!checked) throw keysErrors.error('KOS_KEYS_UNLOCK', { rule: 'wrong key' })
-  return { document, version: content.version, storeKey }
-}
-
-function makeFile(random: Random, directory: string, unlock: KeyStoreUnlock): OpenedFile {
-  const { storeKey, stored } = newStoreKey(random, directory, unlock)
-  const id = Uint8Array.from(random.bytes(16))
-  const check = seal(storeKey, new Uint8Array(0), { random, associated: checkBinding(id) })
-  const document = { format: 'kos-keystore-v1', id, unlock: stored, check, entries: [] } as const
-  const place = { folder: directory, name: STORE_FILE }
-  const version = writePrivateFile(place, encodeStore(document), { random, replace: false })
-  return { document, version, storeKey }
+  return new FileKeyStore(deps.random, directory, openOrMakeFile(deps.random, directory, unlock))
 }
 
 class FileKeyStore implements KeyStore {
@@ -201,6 +159,11 @@ class FileKeyStore implements KeyStore {
     this.#assertOpen()
     const entry = this.#secrets.get(name)
     return entry && this.#unseal(entry)
+  }
+
+  listSecrets(): readonly string[] {
+    this.#assertOpen()
+    return [...this.#secrets.keys()].toSorted()
   }
 
   removeSecret(name: string): void {

@@ -96,6 +96,8 @@ export interface KeyStore {
   sealSecret(name: string, secret: Secret): void
   /** A copy of a secret; the caller disposes of it. */
   openSecret(name: string): Secret | undefined
+  /** Names of all secrets, in their order. */
+  listSecrets(): readonly string[]
   /** Forgets a secret, durably. @throws KOS_KEYS_NOT_FOUND, KOS_KEYS_WRITE, KOS_KEYS_CHANGED */
   removeSecret(name: string): void
   /** Wipes the store's key from memory. Calling it twice is harmless. */

@@ -114,6 +114,18 @@ export function writePrivateFile(
   }
 }
 
+/** Removes a file, durably; there need be none. */
+export function removePrivateFile(place: { readonly folder: string; readonly name: string }): void {
+  const path = join(place.folder, place.name)
+  if (currentVersion(path) === undefined) return
+  try {
+    unlinkSync(path)
+    syncFolder(place.folder)
+  } catch (cause) {
+    throw keysErrors.error('KOS_KEYS_WRITE', {}, cause)
+  }
+}
+
 function openPrivate(path: string): number | undefined {
   try {
     // O_NONBLOCK: a named pipe in the place of the file must not block the start.

@@ -4,7 +4,7 @@ import { keysErrors } from './errors.ts'
 import { isFipsMode } from './fips.ts'
 import type { KeyStoreUnlock } from './key-types.ts'
 import { deriveStoreKey, SALT_BYTES, STORE_KEY_BYTES } from './sealing.ts'
-import { readPrivateFile, writePrivateFile } from './store-file.ts'
+import { readPrivateFile, removePrivateFile, writePrivateFile } from './store-file.ts'
 import type { StoredUnlock } from './store-format.ts'
 
 const KEY_FILE = 'keystore.key'
@@ -45,6 +45,28 @@ export function newStoreKey(
   const salt = Uint8Array.from(random.bytes(SALT_BYTES))
   const storeKey = deriveStoreKey(passphrase, derivation, salt)
   return { storeKey, stored: { kind: 'passphrase', derivation, salt } }
+}
+
+/**
+ * The key that a store is to be sealed under from now on. A new key file takes the place of one that
+ * is left over.
+ *
+ * @throws KOS_KEYS_UNLOCK from key file to key file: a crash in between would leave neither
+ */
+export function replaceStoreKey(
+  random: Random,
+  directory: string,
+  change: { readonly from: StoredUnlock; readonly to: KeyStoreUnlock },
+): { readonly storeKey: Secret; readonly stored: StoredUnlock } {
+  if (change.to.kind === 'passphrase') return newStoreKey(random, directory, change.to)
+  if (change.from.kind === 'file') throw unlockError('has a key file already')
+  dropKeyFile(directory)
+  return newStoreKey(random, directory, change.to)
+}
+
+/** Removes a key file that opens nothing. */
+export function dropKeyFile(directory: string): void {
+  removePrivateFile({ folder: directory, name: KEY_FILE })
 }
 
 function readKeyFile(directory: string): Secret | undefined {

@@ -1,48 +1,14 @@
 /** `kosctl shell` as somebody types it: a process of its own on a pseudo-terminal. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { once } from 'node:events'
 import { join } from 'node:path'
-import { after, before, describe, test, type TestContext } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { eventually, startFabric, type TestFabric } from '../../../kit/fabric.ts'
+import { startFabric, type TestFabric } from '../../../kit/fabric.ts'
+import { noTerminal, sitDown, type Typist } from '../../../kit/terminal.ts'
 import { commandFile } from '../../../kit/user-commands.ts'
 
-const MAIN = join(import.meta.dirname, '../../../../src/apps/cli/main.ts')
-/** Node has no pseudo-terminals: Python's standard library lends one and passes bytes both ways. */
-const RELAY = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'
 const [TAB, ENTER, UP, CTRL_C, CTRL_D] = ['\t', '\r', '\u001b[A', '\u0003', '\u0004']
-
-/** Somebody at a terminal. */
-interface Typist {
-  type(keys: string): void
-  /** Waits until text that matches was shown since the last match. */
-  sees(pattern: RegExp): Promise<void>
-  readonly ended: Promise<number>
-}
-
-function sitDown(context: TestContext, config: string): Typist {
-  const code = `process.exitCode = await (await import(${JSON.stringify(MAIN)})).main(['shell'])`
-  const shell = [process.execPath, '--input-type=module', '-e', code]
-  const child: ChildProcess = spawn('python3', ['-c', RELAY, ...shell], {
-    env: { ...process.env, KOS_CONFIG: config, KOS_AGENT: '', TERM: 'xterm', NO_COLOR: '1' },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  context.after(() => void child.kill('SIGKILL'))
-  let unread = ''
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => (unread += text))
-  return {
-    type: (keys) => void child.stdin?.write(keys),
-    sees: async (pattern) => {
-      await eventually(() => pattern.test(unread), String(pattern)).catch((error: unknown) => {
-        throw new Error(`shown is ${JSON.stringify(unread)}`, { cause: error })
-      })
-      unread = unread.replace(new RegExp(`^[^]*?${pattern.source}`, pattern.flags), '')
-    },
-    ended: once(child, 'close').then(([status]) => Number(status)),
-  }
-}
 
 /** Types the begin of a word and Tab, and waits for its end. */
 async function complete(typist: Typist, word: string, rest: RegExp): Promise<void> {
@@ -74,10 +40,7 @@ async function untilRuns(argument: string, wanted: boolean): Promise<void> {
   }
 }
 
-const skip =
-  spawnSync('python3', ['-c', 'import pty']).status !== 0 && 'python3 with its pty module is needed'
-
-describe('kosctl shell on a terminal', { skip }, () => {
+describe('kosctl shell on a terminal', { skip: noTerminal }, () => {
   const ends: (() => Promise<void>)[] = []
   after(() => Promise.all(ends.map((end) => end())))
   let fabric: TestFabric
@@ -95,7 +58,7 @@ describe('kosctl shell on a terminal', { skip }, () => {
   })
 
   test('prompt, completion, history, and the end of input', async (context) => {
-    const typist = sitDown(context, fabric.operator)
+    const typist = sitDown(context, ['shell'], { KOS_CONFIG: fabric.operator })
     await typist.sees(/kos> /)
     // Key by key: in text that comes all at once, a tab is part of the text.
     await complete(typist, 'conn', /ect/)
@@ -114,7 +77,7 @@ describe('kosctl shell on a terminal', { skip }, () => {
   })
 
   test('the history of the shell before is there', async (context) => {
-    const typist = sitDown(context, fabric.operator)
+    const typist = sitDown(context, ['shell'], { KOS_CONFIG: fabric.operator })
     await typist.sees(/kos> /)
     typist.type(`conn${UP}${ENTER}`)
     await typist.sees(/connected to camera-1\r\n/)
@@ -123,7 +86,7 @@ describe('kosctl shell on a terminal', { skip }, () => {
   })
 
   test('Ctrl-C cancels what runs on the peer, drops a line, and ends nothing else', async (context) => {
-    const typist = sitDown(context, fabric.operator)
+    const typist = sitDown(context, ['shell'], { KOS_CONFIG: fabric.operator })
     await typist.sees(/kos> /)
     const seconds = `${9 + process.pid / 1e8}`
     typist.type(`@camera-1 wait.for ${seconds}${ENTER}`)

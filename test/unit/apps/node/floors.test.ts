@@ -33,7 +33,7 @@ interface Place {
 
 function place(context: TestContext): Place {
   const folder = temporaryFolder(context)
-  const keys = openMemberKeys({ clock: createTestClock(), random: systemRandom }, folder)
+  const keys = openMemberKeys({ random: systemRandom }, folder)
   context.after(() => keys.close())
   return { folder, keys }
 }

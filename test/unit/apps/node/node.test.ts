@@ -312,7 +312,7 @@ test('a damaged folder is refused, whatever is damaged', async (context) => {
     [
       () => {
         chmodSync(file('node.sqlite'), 0o600)
-        const keys = openMemberKeys({ clock: fabric.clock, random: systemRandom }, node.folder)
+        const keys = openMemberKeys({ random: systemRandom }, node.folder)
         keys.sealSecret('membership', Secret.take(encodeCbor({ uri: 'nobody' })))
         keys.close()
       },
@@ -320,7 +320,7 @@ test('a damaged folder is refused, whatever is damaged', async (context) => {
     ],
   ]
   for (const [damage, code] of cases) assert.equal(await damaged(node, damage), code)
-  const keys = openMemberKeys({ clock: fabric.clock, random: systemRandom }, node.folder)
+  const keys = openMemberKeys({ random: systemRandom }, node.folder)
   assert.throws(() => loadMembership(keys), { code: 'KOS_NODE_STATE' })
   keys.close()
 })

@@ -1,0 +1,152 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Secret, toHex } from '../../../foundation/base/index.ts'
+import { lockStore, type StoreLock, storageErrors } from '../../../foundation/storage/index.ts'
+import {
+  changeKeyStoreUnlock,
+  type KeyStore,
+  type KeyStoreUnlock,
+  keyStoreUnlockKind,
+} from '../../../trust/keys/index.ts'
+import { byPassphrase, nodeErrors, openFolderKeys } from '../../node/index.ts'
+import type { CommandInput } from '../command-line.ts'
+import { type CliContext, configFolder } from '../context.ts'
+import { cliErrors } from '../errors.ts'
+import { EXIT, paint, printFields, printJson, printTable } from '../output.ts'
+import { readPassphraseFile } from '../passphrase.ts'
+
+/** The stores whose lock says that a daemon uses the folder. */
+const DATABASES = ['authority.sqlite', 'node.sqlite']
+/** Digits of a key id that are shown in a table. */
+const SHOWN_DIGITS = 16
+
+/** `kosctl credentials list` */
+export function list(context: CliContext, input: CommandInput): number {
+  const { folder, kind } = folderOf(context, input)
+  const keys = openFolderKeys(context, folder)
+  try {
+    print(context, { folder, kind, keys })
+  } finally {
+    keys.close()
+  }
+  return EXIT.ok
+}
+
+function print(
+  { terminal }: CliContext,
+  { folder, kind, keys }: { folder: string; kind: KeyStoreUnlock['kind']; keys: KeyStore },
+): void {
+  const rows = keys.list().map(({ name, purpose, algorithm, keyId }) => ({
+    name,
+    purpose,
+    algorithm,
+    keyId: toHex(keyId),
+  }))
+  const secrets = keys.listSecrets()
+  if (terminal.isJson) {
+    printJson(terminal, { folder, sealedBy: kind, keys: rows, secrets })
+    return
+  }
+  printFields(terminal, [
+    ['folder', folder],
+    ['sealed by', SEALED_BY[kind]],
+  ])
+  terminal.out('')
+  printTable(
+    terminal,
+    ['NAME', 'PURPOSE', 'ALGORITHM', 'KEY ID'],
+    [
+      ...rows.map((key) => [
+        key.name,
+        key.purpose,
+        key.algorithm,
+        key.keyId.slice(0, SHOWN_DIGITS),
+      ]),
+      ...secrets.map((name) => [name, 'secret', '-', '-']),
+    ],
+  )
+}
+
+const SEALED_BY: Readonly<Record<KeyStoreUnlock['kind'], string>> = {
+  file: 'a key file of mode 0600 beside them',
+  passphrase: 'a passphrase',
+}
+
+/** `kosctl credentials passphrase` */
+export function passphrase(context: CliContext, input: CommandInput): number {
+  const { folder, kind } = folderOf(context, input)
+  const isRemoved = input.flag('remove')
+  if (isRemoved && input.text('new-file') !== undefined) {
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: '--remove and --new-file exclude each other' })
+  }
+  if (isRemoved && kind === 'file') {
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: 'the keys of this folder have no passphrase' })
+  }
+  using _lock = lockFolder(folder)
+  using made = new DisposableStack()
+  change(context, { folder, kind }, () =>
+    isRemoved
+      ? { kind: 'file' }
+      : { kind: 'passphrase', passphrase: made.use(newPassphrase(context, input)) },
+  )
+  const done = isRemoved ? 'removed' : kind === 'file' ? 'set' : 'changed'
+  const { terminal } = context
+  if (terminal.isJson) printJson(terminal, { folder, passphrase: done })
+  else terminal.out(`${paint(terminal, 'green', `passphrase ${done}`)}  ${folder}`)
+  return EXIT.ok
+}
+
+function change(
+  context: CliContext,
+  { folder, kind }: { readonly folder: string; readonly kind: KeyStoreUnlock['kind'] },
+  next: () => KeyStoreUnlock,
+): void {
+  const from = (unlock: KeyStoreUnlock): void =>
+    changeKeyStoreUnlock(context, { directory: join(folder, 'keys'), from: unlock, to: next })
+  if (kind === 'passphrase') byPassphrase(context, folder, from)
+  else from({ kind: 'file' })
+}
+
+function newPassphrase(context: CliContext, input: CommandInput): Secret {
+  const file = input.text('new-file')
+  if (file !== undefined) return readPassphraseFile(file)
+  const first = context.prompt?.('new passphrase: ')
+  if (!first) {
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: 'no terminal to ask on: use --new-file FILE' })
+  }
+  using again = context.prompt?.('the same again: ')
+  if (again && first.equals(again)) return first
+  first[Symbol.dispose]()
+  throw cliErrors.error('KOS_CLI_USAGE', { reason: 'the two passphrases differ' })
+}
+
+function folderOf(
+  { environment }: CliContext,
+  input: CommandInput,
+): { readonly folder: string; readonly kind: KeyStoreUnlock['kind'] } {
+  const folder = input.text('state') ?? configFolder(environment)
+  const directory = join(folder, 'keys')
+  const kind = existsSync(directory) ? keyStoreUnlockKind(directory) : undefined
+  if (kind === undefined) throw cliErrors.error('KOS_CLI_CREDENTIAL', { folder })
+  return { folder, kind }
+}
+
+/** A daemon that runs on the folder would lose its keys at its next write. */
+function lockFolder(folder: string): Disposable {
+  const locks: StoreLock[] = []
+  try {
+    for (const name of DATABASES) {
+      const path = join(folder, name)
+      if (existsSync(path)) locks.push(lockStore(path))
+    }
+  } catch (cause) {
+    for (const lock of locks) lock.close()
+    const isInUse = storageErrors.has(cause) && cause.code === 'KOS_STORAGE_LOCKED'
+    throw isInUse ? nodeErrors.error('KOS_NODE_IN_USE', { folder }, cause) : cause
+  }
+  return {
+    [Symbol.dispose]: () => {
+      for (const lock of locks) lock.close()
+    },
+  }
+}

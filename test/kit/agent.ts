@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { captureTerminal, type Ending, eventually, type TestFabric } from './fabric.ts'
+import {
+  captureTerminal,
+  type Ending,
+  eventually,
+  type KosctlChanges,
+  type TestFabric,
+} from './fabric.ts'
 
 /** A running agent. */
 export interface TestAgent {
@@ -16,12 +22,13 @@ export interface TestAgent {
 export async function startTestAgent(
   context: Ending,
   fabric: TestFabric,
-  args: readonly string[] = [],
+  changes: Omit<KosctlChanges, 'terminal' | 'signal'> & { readonly args?: readonly string[] } = {},
 ): Promise<TestAgent> {
   const abort = new AbortController()
   const terminal = captureTerminal()
+  const { args = [], ...others } = changes
   const ended = fabric
-    .kosctl(['agent', ...args], { terminal, signal: abort.signal })
+    .kosctl(['agent', ...args], { ...others, terminal, signal: abort.signal })
     .then(({ code }) => code)
   await eventually(
     () => /^pid /m.test(terminal.printed.out) || terminal.printed.err !== '',

@@ -152,7 +152,7 @@ describe('kosctl agent', () => {
     const first = await startTestAgent(context, fabric)
     assert.deepEqual(await fabric.kosctl(['agent', 'stop']), { code: 0, out: 'stopped\n', err: '' })
     assert.equal(await first.ended, 0)
-    const idle = await startTestAgent(context, fabric, ['--idle', '10m'])
+    const idle = await startTestAgent(context, fabric, { args: ['--idle', '10m'] })
     fabric.clock.advance(9 * 60_000)
     assert.equal((await statusOf()).calls, 0)
     fabric.clock.advance(9 * 60_000)

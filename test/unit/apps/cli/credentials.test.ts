@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { Secret, utf8 } from '../../../../src/foundation/base/index.ts'
 import type { PassphraseSource } from '../../../../src/apps/node/index.ts'
 import { createPassphraseSource } from '../../../../src/apps/cli/passphrase.ts'
+import { startTestAgent } from '../../../kit/agent.ts'
 import { startFabric } from '../../../kit/fabric.ts'
 import { temporaryFolder } from '../../../kit/temporary.ts'
 
@@ -71,13 +72,20 @@ test('an operator seals the credential, works with it, and goes back', async (co
   assert.equal((await fabric.kosctl(['devices'])).code, 0)
 })
 
-test('a folder that a daemon uses is refused; stopped, it needs the passphrase to start', async (context) => {
+test('a folder in use is refused; an agent is told a passphrase once; a node needs it to start', async (context) => {
   const fabric = await startFabric(context)
   const node = await fabric.addNode('camera-1')
   const state = ['--state', node.folder]
   const used = await fabric.kosctl(['credentials', 'passphrase', ...state], types('correct horse'))
   assert.equal(used.code, 1)
   assert.match(used.err, /Another kosd already uses this state folder/)
+  const own = await fabric.kosctl(['credentials', 'passphrase'], types('battery staple'))
+  assert.equal(own.code, 0, own.err)
+  // Whoever has the socket needs no passphrase: the agent was told it once.
+  const agent = await startTestAgent(context, fabric, types('battery staple'))
+  const called = await fabric.kosctl(['exec', 'camera-1', 'calc', '1+2'])
+  assert.deepEqual(called, { code: 0, out: '3\n', err: '' })
+  assert.equal(await agent.stop(), 0)
   await node.running.stop()
   const set = await fabric.kosctl(['credentials', 'passphrase', ...state], types('correct horse'))
   assert.equal(set.code, 0, set.err)

@@ -3,6 +3,7 @@
  * glob. Fails when no test ran, and with `--coverage` when a folder is below its gate.
  */
 import { globSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join, matchesGlob } from 'node:path'
 import { run } from 'node:test'
 import { parseArgs } from 'node:util'
@@ -49,7 +50,8 @@ async function main(): Promise<boolean> {
     cwd: ROOT,
     env: environment(),
     files,
-    concurrency: 2,
+    // Tests wait for one another’s processes a good part of the time.
+    concurrency: values.long ? 2 : availableParallelism() + 1,
     timeout: (values.long ? 30 : 5) * MINUTE_MS,
     coverage: values.coverage ?? false,
     coverageIncludeGlobs: ['src/**/*.ts'],

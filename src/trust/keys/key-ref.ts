@@ -23,6 +23,7 @@ const USES: Readonly<Record<KeyPurpose, readonly KeyUse[]>> = Object.freeze({
   policy: ['cose'],
   directory: ['cose'],
   lock: ['cose'],
+  freshness: ['cose'],
   bundle: ['cose'],
 })
 

@@ -12,6 +12,7 @@ export const KEY_PURPOSES = [
   'policy',
   'directory',
   'lock',
+  'freshness',
   'bundle',
 ] as const
 /** One of {@link KEY_PURPOSES}. */
@@ -44,7 +45,7 @@ export interface KeyInfo {
  * | log | yes | | | |
  * | ca-root | | yes (trust bundle) | yes | |
  * | ca-intermediate | | | yes | |
- * | policy, directory, lock, bundle | | yes | | |
+ * | policy, directory, lock, freshness, bundle | | yes | | |
  * | kem | | | | |
  */
 export interface KeyRef extends KeyInfo {

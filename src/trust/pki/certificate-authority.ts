@@ -24,7 +24,14 @@ import { type CaState, loadCaState, saveCaState } from './ca-state.ts'
 import { pkiErrors } from './errors.ts'
 import { type CrlContent, issueCrl, type IssuedCrl } from './issue-crl.ts'
 import { issueLeaf, type IssuedLeaf, type LeafIssuer, type LeafRequest } from './issue-leaf.ts'
-import { signTrustBundle, type TrustBundle, trustPin, verifyTrustBundle } from './trust-bundle.ts'
+import type { StandbyFields } from './standby.ts'
+import {
+  signTrustBundle,
+  type TrustBundle,
+  type TrustBundleFields,
+  trustPin,
+  verifyTrustBundle,
+} from './trust-bundle.ts'
 
 /** The certificate authority of one trust domain. */
 export interface CertificateAuthority {
@@ -77,6 +84,14 @@ export interface CertificateAuthority {
    * are refused from then on.
    */
   retireIntermediate(): void
+  /**
+   * Replaces the standby signers in a new bundle.
+   *
+   * @param standbys - all that are permitted from now on, at most 3
+   * @throws KosError KOS_PKI_STATE `root-keys` when they are offline, or `bundle: …` when a standby does
+   *   not fit; nothing is changed then
+   */
+  setStandbys(standbys: readonly StandbyFields[]): void
   /**
    * Opens a new era after a restore from a backup, signed by the root keys.
    *
@@ -166,6 +181,9 @@ export function createCertificateAuthority(
       replace(withoutIntermediate(deps, active, ordinal))
       // The key goes last: after a crash in between it lies about unused.
       keys.remove(intermediateKeyName(ordinal))
+    },
+    setStandbys: (standbys): void => {
+      replace({ ...active.state, bundle: resignBundle(deps, active, { standbys }) })
     },
     openEra: (): void => {
       const bundle = resignBundle(deps, active, { era: active.trust.era + 1 })
@@ -263,12 +281,13 @@ function otherIntermediate(state: CaState): number {
 function resignBundle(
   deps: CaDeps,
   { trust }: Pick<Active, 'trust'>,
-  change: { readonly era?: number; readonly intermediates?: readonly Uint8Array[] },
+  change: Partial<Pick<TrustBundleFields, 'era' | 'intermediates' | 'standbys'>>,
 ): Uint8Array {
   const roots = requireRootKeys(deps)
   const {
     era = trust.era,
     intermediates = trust.intermediates.map(({ certificate }) => certificate.der),
+    standbys = trust.standbys,
   } = change
   return signTrustBundle(
     {
@@ -279,6 +298,7 @@ function resignBundle(
       roots: [trust.rootP256Certificate.der, trust.rootMlDsaCertificate.der],
       intermediates,
       signingKeys: roleSpkis(requireRoleKeys(deps.keys, trust)),
+      standbys: standbys.map(({ principal, spki, maxMs }) => ({ principal, spki, maxMs })),
     },
     [roots.p256.coseSigner(), roots.mlDsa65.coseSigner()],
   )

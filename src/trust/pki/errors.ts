@@ -63,7 +63,7 @@ export const pkiErrors: ErrorTable<PkiErrorCode> = defineErrors({
   },
   KOS_PKI_STALE: {
     message: 'The lock list is older than the profile of an end allows.',
-    hint: 'Reconnect to the authority: it confirms the list every 10 s.',
+    hint: 'Reconnect to the authority, or reach a standby signer: they confirm the list every 10 s.',
     retry: 'later',
   },
   KOS_PKI_STATE: {

@@ -22,7 +22,7 @@ export {
 export { pkiErrors } from './errors.ts'
 export { type IssuedLeaf, type LeafRequest } from './issue-leaf.ts'
 export { KOS_IDENTITY_OID, type LeafIdentity } from './leaf-identity.ts'
-export { signLockFreshness } from './lock-freshness.ts'
+export { signLockFreshness, signStandbyFreshness } from './lock-freshness.ts'
 export {
   EMPTY_LOCK_LIST,
   encodeLockList,
@@ -32,7 +32,7 @@ export {
   MAX_LOCKED,
   readLockList,
 } from './lock-list.ts'
-export { createLockState, type LockState } from './lock-state.ts'
+export { createLockState, type LockState, type StandbyQuestion } from './lock-state.ts'
 export {
   issueNodeToken,
   NODE_TOKEN_LIFE_MS,
@@ -83,6 +83,14 @@ export {
   type PskKeys,
 } from './psk.ts'
 export { renewAtMs } from './renewal.ts'
+export {
+  MAX_STANDBY_PROOF_BYTES,
+  signStandbyProof,
+  STANDBY_LIMITS,
+  type StandbyFields,
+  type TrustedStandby,
+  verifyStandbyProof,
+} from './standby.ts'
 export {
   MAX_TRUST_BUNDLE_BYTES,
   SIGNING_ROLES,

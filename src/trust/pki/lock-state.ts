@@ -1,9 +1,17 @@
-import { type MonotonicMs, refuse, type Refusal, toBase64Url } from '../../foundation/base/index.ts'
+import {
+  type MonotonicMs,
+  type PrincipalUri,
+  refuse,
+  type Refusal,
+  toBase64Url,
+  type UnixMs,
+} from '../../foundation/base/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { atLeast, type Profile, profileOf } from '../../foundation/profiles/index.ts'
 import { verifyLockFreshness } from './lock-freshness.ts'
 import { LOCK_LIST_LIMITS, type LockList, type LockMinimum, readLockList } from './lock-list.ts'
 import { createNumberedState, type HeldObject } from './numbered-state.ts'
+import type { TrustedStandby } from './standby.ts'
 import type { TrustBundle } from './trust-bundle.ts'
 
 /** The lock list in force, its age, and the questions asked of it. */
@@ -26,8 +34,32 @@ export interface LockState {
     answer: Uint8Array,
     question: { readonly nonce: Uint8Array; readonly askedAt: MonotonicMs },
   ): Refusal | undefined
+  /**
+   * Takes the answer of a standby signer to an own nonce, while the authority is away: it knows no newer
+   * list than the held one. It counts as long as the trust bundle permits that standby and the lock
+   * list does not name it, and no longer than its limit after the authority itself was heard of: by
+   * the date of its last signature on the list, and by its own last answer.
+   *
+   * **Security:** a standby that was cut off, or whose key was stolen, vouches for an old list in good
+   * or bad faith. The limit is the bound of that.
+   *
+   * @param answer - made by {@link signStandbyFreshness}
+   * @param question - who was asked, nonce, own monotonic time when it was sent, own wall time
+   * @returns `undefined`, or a refusal KOS_PKI_OBJECT, KOS_PKI_LOCKED (`standby`) or KOS_PKI_STALE
+   *   (`standby/limit`)
+   */
+  confirmByStandby(answer: Uint8Array, question: StandbyQuestion): Refusal | undefined
+  /**
+   * Why a standby signer does not count now, whatever it signs; asked by the standby itself, too.
+   *
+   * @param by - its URI, and the own times
+   * @returns as {@link confirmByStandby}
+   */
+  refuseStandby(by: Omit<StandbyQuestion, 'nonce'>): Refusal | undefined
   /** Milliseconds since the held list was known to be the newest; infinite when it never was. */
   ageMs(now: MonotonicMs): number
+  /** Whose word made the held list young last: the authority's, or the URI of a standby signer. */
+  readonly freshBy: 'authority' | PrincipalUri | undefined
   /**
    * Fails closed when the age is beyond what one of these profiles allows. The sessions that bring
    * fresh lists, those with an authority, are not asked for it.
@@ -56,6 +88,15 @@ export interface LockState {
   isEndorsementKeyLocked(hash: Uint8Array): boolean
 }
 
+/** What a standby signer was asked, and when. */
+export interface StandbyQuestion {
+  /** URI of the standby signer. */
+  readonly by: PrincipalUri
+  readonly nonce: Uint8Array
+  readonly askedAt: MonotonicMs
+  readonly wallMs: UnixMs
+}
+
 /** Sets for constant-time look-up, built once per list. */
 interface LockIndex {
   readonly principals: ReadonlySet<string>
@@ -78,7 +119,31 @@ export function createLockState(deps: { readonly trust: () => TrustBundle }): Lo
     deps.trust,
   )
   let index: LockIndex | undefined
-  let freshAt: MonotonicMs | undefined
+  let authorityAt: MonotonicMs | undefined
+  /** Since when the authority has been silent as far as this process knows. */
+  let silentSince: MonotonicMs | undefined
+  const vouchedAt = new Map<PrincipalUri, MonotonicMs>()
+  const standbyOf = (uri: PrincipalUri): TrustedStandby | undefined =>
+    deps.trust().standbys.find(({ principal }) => principal === uri)
+  /** The last word that counts: one of a standby that was removed or locked since does not. */
+  const newestWord = (): Word | undefined => {
+    let newest = authorityAt === undefined ? undefined : wordOf('authority', authorityAt)
+    for (const [by, at] of vouchedAt) {
+      const isTrusted = standbyOf(by) && index?.principals.has(by) !== true
+      if (isTrusted && !(newest && newest.at >= at)) newest = wordOf(by, at)
+    }
+    return newest
+  }
+  const refuseStandby: LockState['refuseStandby'] = ({ by, askedAt, wallMs }) => {
+    const held = state.current?.object
+    if (!held) return refuse('KOS_PKI_OBJECT', 'freshness: no-list')
+    const standby = standbyOf(by)
+    if (!standby) return refuse('KOS_PKI_OBJECT', 'freshness: no standby')
+    if (index?.principals.has(by)) return refuse('KOS_PKI_LOCKED', 'standby')
+    silentSince ??= askedAt
+    const silentMs = Math.max(wallMs - held.issuedAt, askedAt - silentSince)
+    return silentMs > standby.maxMs ? refuse('KOS_PKI_STALE', 'standby/limit') : undefined
+  }
   return {
     get current(): HeldObject<LockList> | undefined {
       return state.current
@@ -92,14 +157,30 @@ export function createLockState(deps: { readonly trust: () => TrustBundle }): Lo
       const held = state.current?.object
       if (!held) return refuse('KOS_PKI_OBJECT', 'freshness: no-list')
       const asked = { nonce: question.nonce, held }
-      const refusal = verifyLockFreshness(answer, asked, deps.trust().signingKeys.lock)
-      // Answers may overtake one another; a later question counts.
-      if (!refusal && !(freshAt !== undefined && freshAt > question.askedAt)) {
-        freshAt = question.askedAt
+      const verifiers = deps.trust().signingKeys.lock
+      const refusal = verifyLockFreshness(answer, asked, { signer: 'authority', verifiers })
+      if (!refusal) {
+        authorityAt = laterOf(authorityAt, question.askedAt)
+        silentSince = authorityAt
       }
       return refusal
     },
-    ageMs: (now): number => (freshAt === undefined ? Number.POSITIVE_INFINITY : now - freshAt),
+    refuseStandby,
+    confirmByStandby(answer, question): Refusal | undefined {
+      const { by, nonce, askedAt } = question
+      const refused = refuseStandby(question)
+      const held = state.current?.object
+      const standby = standbyOf(by)
+      if (refused || !held || !standby) return refused
+      const trusted = { signer: 'standby', verifiers: [standby.key] } as const
+      const refusal = verifyLockFreshness(answer, { nonce, held }, trusted)
+      if (!refusal) vouchedAt.set(by, laterOf(vouchedAt.get(by), askedAt))
+      return refusal
+    },
+    get freshBy(): 'authority' | PrincipalUri | undefined {
+      return newestWord()?.by
+    },
+    ageMs: (now): number => now - (newestWord()?.at ?? Number.NEGATIVE_INFINITY),
     checkAge(floors, now): Refusal | undefined {
       const limits = floors.map(({ revocation }) => revocation.maxLockListAgeMs ?? Infinity)
       const maxAgeMs = Math.min(...limits)
@@ -113,6 +194,21 @@ export function createLockState(deps: { readonly trust: () => TrustBundle }): Lo
     isEndorsementKeyLocked: (hash): boolean =>
       index?.endorsementKeys.has(toBase64Url(hash)) === true,
   }
+}
+
+/** Who said last that the held list is the newest, and when they were asked. */
+interface Word {
+  readonly by: 'authority' | PrincipalUri
+  readonly at: MonotonicMs
+}
+
+function wordOf(by: Word['by'], at: MonotonicMs): Word {
+  return { by, at }
+}
+
+/** Answers may overtake one another; the later question counts. */
+function laterOf(before: MonotonicMs | undefined, askedAt: MonotonicMs): MonotonicMs {
+  return before !== undefined && before > askedAt ? before : askedAt
 }
 
 function buildIndex(list: LockList): LockIndex {

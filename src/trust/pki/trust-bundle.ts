@@ -35,6 +35,7 @@ import {
   type X509Certificate,
 } from '../../foundation/codec/index.ts'
 import type { EraNumber } from './numbered.ts'
+import { readStandbys, type StandbyFields, standbySchema, type TrustedStandby } from './standby.ts'
 
 /** What the authority's delegated keys sign, each key for one purpose. */
 export const SIGNING_ROLES = [
@@ -75,8 +76,10 @@ export interface TrustBundle extends EraNumber {
   readonly rootP256Certificate: X509Certificate
   readonly rootMlDsaCertificate: X509Certificate
   readonly intermediates: readonly TrustedIntermediate[]
-  /** One key per role, and a second one for a standby signer. */
+  /** One key per role, or several while one replaces another. */
   readonly signingKeys: Readonly<Record<SigningRole, readonly CoseVerifier[]>>
+  /** Empty without standby signers. Their keys sign nothing that a role signs. */
+  readonly standbys: readonly TrustedStandby[]
 }
 
 /** What stands in a bundle to be signed. */
@@ -89,6 +92,8 @@ export interface TrustBundleFields extends EraNumber {
   readonly intermediates: readonly Uint8Array[]
   /** SubjectPublicKeyInfos, 1 to 4 per role. */
   readonly signingKeys: Readonly<Record<SigningRole, readonly Uint8Array[]>>
+  /** At most 3; absent: none. */
+  readonly standbys?: readonly StandbyFields[]
 }
 
 /** How a bundle is recognised: by the pin of a join line, or by root keys already held. */
@@ -118,7 +123,7 @@ export function signTrustBundle(
   fields: TrustBundleFields,
   roots: readonly [p256: CoseSigner, mlDsa65: CoseSigner],
 ): Uint8Array {
-  const { trustDomain, era, number, issuedAt, intermediates, signingKeys } = fields
+  const { trustDomain, era, number, issuedAt, intermediates, signingKeys, standbys = [] } = fields
   const body: CborInput = {
     version: VERSION,
     trustDomain,
@@ -128,6 +133,8 @@ export function signTrustBundle(
     roots: fields.roots,
     intermediates,
     signingKeys,
+    // One spelling only: without standby signers there is no such field.
+    ...(standbys.length > 0 && { standbys: standbys.map((standby) => ({ ...standby })) }),
   }
   return signCose({ payload: encodeCbor(body), externalAad: CONTEXT }, roots)
 }
@@ -184,6 +191,7 @@ const bundleSchema = zm.strictObject({
     checkpoint: certificateList,
     checkpointMlDsa44: certificateList,
   }),
+  standbys: zm.optional(standbySchema),
 })
 type BundleBody = zm.infer<typeof bundleSchema>
 
@@ -227,6 +235,8 @@ function readBundle(
   if (!intermediates.every((one) => one !== undefined)) return bundleRefusal('intermediate')
   const signingKeys = readSigningKeys(body.signingKeys)
   if (!signingKeys) return bundleRefusal('signing-keys')
+  const standbys = readStandbys(body.standbys ?? [], trustDomain)
+  if (!standbys) return bundleRefusal('standbys')
   if (!allDistinct([...rootSpkis, ...intermediates.map((one) => one.certificate.spki)], body)) {
     return bundleRefusal('shared-key')
   }
@@ -243,6 +253,7 @@ function readBundle(
     rootMlDsaCertificate,
     intermediates: Object.freeze(intermediates),
     signingKeys,
+    standbys,
   })
 }
 
@@ -305,7 +316,9 @@ function readSigningKeys(keys: BundleBody['signingKeys']): TrustBundle['signingK
 
 /** identity: "never one for two purposes". */
 function allDistinct(caSpkis: readonly Uint8Array[], body: BundleBody): boolean {
-  const all = [...caSpkis, ...SIGNING_ROLES.flatMap((role) => body.signingKeys[role])]
+  const delegated = SIGNING_ROLES.flatMap((role) => body.signingKeys[role])
+  const standbys = (body.standbys ?? []).map(({ spki }) => spki)
+  const all = [...caSpkis, ...delegated, ...standbys]
   return new Set(all.map((spki) => toBase64Url(spki))).size === all.length
 }
 

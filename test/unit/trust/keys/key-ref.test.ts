@@ -31,6 +31,7 @@ const ALLOWED: Readonly<Record<KeyPurpose, readonly string[]>> = {
   policy: ['cose'],
   directory: ['cose'],
   lock: ['cose'],
+  freshness: ['cose'],
   bundle: ['cose'],
 }
 

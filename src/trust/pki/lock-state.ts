@@ -8,6 +8,7 @@ import {
 } from '../../foundation/base/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { atLeast, type Profile, profileOf } from '../../foundation/profiles/index.ts'
+import { createLockAge } from './lock-age.ts'
 import { verifyLockFreshness } from './lock-freshness.ts'
 import { LOCK_LIST_LIMITS, type LockList, type LockMinimum, readLockList } from './lock-list.ts'
 import { createNumberedState, type HeldObject } from './numbered-state.ts'
@@ -119,29 +120,16 @@ export function createLockState(deps: { readonly trust: () => TrustBundle }): Lo
     deps.trust,
   )
   let index: LockIndex | undefined
-  let authorityAt: MonotonicMs | undefined
-  /** Since when the authority has been silent as far as this process knows. */
-  let silentSince: MonotonicMs | undefined
-  const vouchedAt = new Map<PrincipalUri, MonotonicMs>()
   const standbyOf = (uri: PrincipalUri): TrustedStandby | undefined =>
     deps.trust().standbys.find(({ principal }) => principal === uri)
-  /** The last word that counts: one of a standby that was removed or locked since does not. */
-  const newestWord = (): Word | undefined => {
-    let newest = authorityAt === undefined ? undefined : wordOf('authority', authorityAt)
-    for (const [by, at] of vouchedAt) {
-      const isTrusted = standbyOf(by) && index?.principals.has(by) !== true
-      if (isTrusted && !(newest && newest.at >= at)) newest = wordOf(by, at)
-    }
-    return newest
-  }
+  const age = createLockAge((uri) => !!standbyOf(uri) && index?.principals.has(uri) !== true)
   const refuseStandby: LockState['refuseStandby'] = ({ by, askedAt, wallMs }) => {
     const held = state.current?.object
     if (!held) return refuse('KOS_PKI_OBJECT', 'freshness: no-list')
     const standby = standbyOf(by)
     if (!standby) return refuse('KOS_PKI_OBJECT', 'freshness: no standby')
     if (index?.principals.has(by)) return refuse('KOS_PKI_LOCKED', 'standby')
-    silentSince ??= askedAt
-    const silentMs = Math.max(wallMs - held.issuedAt, askedAt - silentSince)
+    const silentMs = Math.max(wallMs - held.issuedAt, age.silentMs(askedAt))
     return silentMs > standby.maxMs ? refuse('KOS_PKI_STALE', 'standby/limit') : undefined
   }
   return {
@@ -159,10 +147,7 @@ export function createLockState(deps: { readonly trust: () => TrustBundle }): Lo
       const asked = { nonce: question.nonce, held }
       const verifiers = deps.trust().signingKeys.lock
       const refusal = verifyLockFreshness(answer, asked, { signer: 'authority', verifiers })
-      if (!refusal) {
-        authorityAt = laterOf(authorityAt, question.askedAt)
-        silentSince = authorityAt
-      }
+      if (!refusal) age.authoritySaid(question.askedAt)
       return refusal
     },
     refuseStandby,
@@ -174,13 +159,13 @@ export function createLockState(deps: { readonly trust: () => TrustBundle }): Lo
       if (refused || !held || !standby) return refused
       const trusted = { signer: 'standby', verifiers: [standby.key] } as const
       const refusal = verifyLockFreshness(answer, { nonce, held }, trusted)
-      if (!refusal) vouchedAt.set(by, laterOf(vouchedAt.get(by), askedAt))
+      if (!refusal) age.standbySaid(by, askedAt)
       return refusal
     },
     get freshBy(): 'authority' | PrincipalUri | undefined {
-      return newestWord()?.by
+      return age.newest()?.by
     },
-    ageMs: (now): number => now - (newestWord()?.at ?? Number.NEGATIVE_INFINITY),
+    ageMs: (now): number => now - (age.newest()?.at ?? Number.NEGATIVE_INFINITY),
     checkAge(floors, now): Refusal | undefined {
       const limits = floors.map(({ revocation }) => revocation.maxLockListAgeMs ?? Infinity)
       const maxAgeMs = Math.min(...limits)
@@ -194,21 +179,6 @@ export function createLockState(deps: { readonly trust: () => TrustBundle }): Lo
     isEndorsementKeyLocked: (hash): boolean =>
       index?.endorsementKeys.has(toBase64Url(hash)) === true,
   }
-}
-
-/** Who said last that the held list is the newest, and when they were asked. */
-interface Word {
-  readonly by: 'authority' | PrincipalUri
-  readonly at: MonotonicMs
-}
-
-function wordOf(by: Word['by'], at: MonotonicMs): Word {
-  return { by, at }
-}
-
-/** Answers may overtake one another; the later question counts. */
-function laterOf(before: MonotonicMs | undefined, askedAt: MonotonicMs): MonotonicMs {
-  return before !== undefined && before > askedAt ? before : askedAt
 }
 
 function buildIndex(list: LockList): LockIndex {

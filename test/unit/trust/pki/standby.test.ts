@@ -7,9 +7,9 @@ import {
   type PrincipalUri,
   type Refusal,
   unixMs,
+  utf8,
 } from '../../../../src/foundation/base/index.ts'
 import { encodeCbor, signCose1 } from '../../../../src/foundation/codec/index.ts'
-import { utf8 } from '../../../../src/foundation/base/index.ts'
 import {
   createLockState,
   EMPTY_LOCK_LIST,

@@ -29,7 +29,7 @@ export function commandSchemaFile(): string {
 export function documentedCommands(): readonly Command[] {
   const status = { daemonUptimeMs: 0, residentBytes: 0, sessions: 0, runningCalls: 0 }
   const system = {
-    status: () => ({ ...readHostStatus(), ...status, auditHealthy: true }),
+    status: () => ({ ...readHostStatus(), ...status, auditHealthy: true, locksFreshBy: '-' }),
     info: () => ({ ...readHostInfo(), kosVersion: '0', profile: 'SEC-2' as const }),
   }
   const fileRoots = [{ name: 'share', directory: '/var/lib/kos/share' }]

@@ -274,6 +274,7 @@ export function createNodeExecutor(
       sessions: 1,
       runningCalls: 0,
       auditHealthy: audit.healthy,
+      locksFreshBy: 'nobody',
     }),
     info: () => ({ ...readHostInfo(), kosVersion: '0.1.0', profile: PROFILE.name }),
   }

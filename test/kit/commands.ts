@@ -70,6 +70,8 @@ export const testSystem: SystemPort = Object.freeze({
     sessions: 2,
     runningCalls: 1,
     auditHealthy: true,
+    locksFreshBy: 'authority',
+    locksAgeMs: 5000,
   }),
   info: () => ({ ...readHostInfo(), kosVersion: '0.1.0', profile: 'SEC-2' as const }),
 })

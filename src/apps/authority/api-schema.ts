@@ -1,5 +1,6 @@
 import { z } from '../../foundation/base/index.ts'
 import { PROFILE_NAMES, type ProfileName } from '../../foundation/profiles/index.ts'
+import { STANDBY_LIMITS } from '../../trust/pki/index.ts'
 
 /** A principal as the HTTP API shows it; MAC and UUID stay in the registry. */
 export interface PrincipalView {
@@ -257,6 +258,48 @@ export const auditMemberList: z.ZodType<{ members: AuditMemberView[] }> = z.obje
           last: z.number().optional(),
         }),
       ),
+    }),
+  ),
+})
+
+/** What `kosctl standby add` sends. */
+export interface StandbyRequest {
+  /** How long after the authority's last signature it may vouch, in milliseconds. */
+  readonly maxMs: number
+}
+
+/** {@link StandbyRequest} as a schema. */
+export const standbyRequest: z.ZodType<StandbyRequest> = z.strictObject({
+  maxMs: z.int().min(STANDBY_LIMITS.minMs).max(STANDBY_LIMITS.maxMs),
+})
+
+/** A standby signer, or a member that offers to be one. */
+export interface StandbyView {
+  readonly name: string
+  /** Its URI. */
+  readonly principal: string
+  /**
+   * `permitted` by the trust bundle; `offered`: not yet; `other-key`: it lost the key that is permitted;
+   * `locked`, `removed`: nobody believes it, whatever the bundle says.
+   */
+  readonly state: 'permitted' | 'offered' | 'other-key' | 'locked' | 'removed'
+  /** SHA-256 of its key, hexadecimal. */
+  readonly keyId: string
+  readonly connected: boolean
+  /** Absent while it is only offered. */
+  readonly maxMs?: number | undefined
+}
+
+/** The answer to `GET /v1/standbys`. */
+export const standbyList: z.ZodType<{ standbys: StandbyView[] }> = z.object({
+  standbys: z.array(
+    z.object({
+      name: z.string(),
+      principal: z.string(),
+      state: z.enum(['permitted', 'offered', 'other-key', 'locked', 'removed']),
+      keyId: z.string(),
+      connected: z.boolean(),
+      maxMs: z.number().optional(),
     }),
   ),
 })

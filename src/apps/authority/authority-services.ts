@@ -29,6 +29,7 @@ import type { Hub } from './hub.ts'
 import { createLocks } from './locks.ts'
 import type { AuthorityPublisher } from './publisher.ts'
 import type { AuthorityServices } from './services.ts'
+import type { Standbys } from './standbys.ts'
 
 /** Requests of one caller or one address. */
 const REQUEST_RATE = { perSecond: 50, burst: 200 }
@@ -41,6 +42,7 @@ export interface ServedParts {
   readonly hub: Hub
   readonly apiTokens: ApiTokens
   readonly floors: FloorGuard
+  readonly standbys: Standbys
   /** What appraises hardware evidence; absent: nothing does, and those profiles are refused. */
   readonly evidence: EvidenceAppraiser | undefined
   /** The lists for outsiders, where they are served. */
@@ -90,6 +92,7 @@ export function createServices(
     noteFloor: (record) => parts.floors.note(record),
     apiTokens: parts.apiTokens,
     sessions: hub.sessions,
+    standbys: parts.standbys,
     publisher,
     locks: createLocks({
       registry,
@@ -114,7 +117,7 @@ export function createServices(
     auditMembers: () => hub.auditMembers.list(),
     isConnected: (uri) => hub.isConnected(uri),
     disconnect: (uri) => hub.disconnect(uri),
-    checks: () => authorityChecks(deps.clock, state, hub),
+    checks: () => authorityChecks(deps.clock, state, { hub, standbys: parts.standbys }),
   }
 }
 

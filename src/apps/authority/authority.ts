@@ -50,6 +50,7 @@ import { createRequestNonces } from './request-nonces.ts'
 import { createRequestSignatures } from './request-signatures.ts'
 import { apiRoutes } from './routes.ts'
 import type { AuthorityServices } from './services.ts'
+import { createStandbys, type Standbys } from './standbys.ts'
 import { startTimers } from './timers.ts'
 
 /** How an authority is configured. */
@@ -221,6 +222,7 @@ interface Core {
   readonly hub: Hub
   readonly publisher: AuthorityPublisher
   readonly floors: FloorGuard
+  readonly standbys: Standbys
   readonly certificate: AuthorityCertificate
   renewCertificate(): void
 }
@@ -245,11 +247,19 @@ function createCore(
   // Before anything is said: what was signed about floors stands, whatever the registry says.
   const floors = createFloorGuard(deps, { state, publisher })
   let certificate = issueAuthorityCertificate(state, options.names)
-  const hub = createHub(deps, {
+  const standbys = createStandbys({
+    ...deps,
+    ca,
+    registry,
+    isConnected: (uri) => hub.isConnected(uri),
+    onChanged: () => hub.notify(['bundle']),
+  })
+  const hub: Hub = createHub(deps, {
     state,
     identity: () => certificate.identity,
     publisher: () => publisher,
     floors,
+    standbys,
     enforcement: loadEnforcement(deps, options.enforcementFile),
     ...(options.admission && { admission: options.admission }),
   })
@@ -260,6 +270,7 @@ function createCore(
     hub,
     publisher,
     floors,
+    standbys,
     get certificate(): AuthorityCertificate {
       return certificate
     },

@@ -4,9 +4,14 @@ import { describeEnforcement } from '../node/index.ts'
 import type { CheckView } from './api-schema.ts'
 import type { AuthorityState } from './authority-state.ts'
 import type { Hub } from './hub.ts'
+import type { Standbys } from './standbys.ts'
 
 /** What `kosctl doctor` asks an authority. */
-export function authorityChecks(clock: Clock, state: AuthorityState, hub: Hub): CheckView[] {
+export function authorityChecks(
+  clock: Clock,
+  state: AuthorityState,
+  { hub, standbys }: { readonly hub: Hub; readonly standbys: Standbys },
+): CheckView[] {
   const { ca, audit } = state
   const members = state.registry.principals().filter(({ kind }) => kind !== 'user')
   const connected = members.filter(({ uri }) => hub.isConnected(uri)).length
@@ -39,6 +44,7 @@ export function authorityChecks(clock: Clock, state: AuthorityState, hub: Hub): 
       state: ca.intermediateDue ? 'warning' : 'ok',
       detail: ca.intermediateDue ? 'past half of its life' : 'in the first half of its life',
     },
+    standbyCheck(standbys),
     {
       name: 'members',
       state: connected === members.length ? 'ok' : 'warning',
@@ -53,4 +59,19 @@ export function authorityChecks(clock: Clock, state: AuthorityState, hub: Hub): 
           : `ended: ${ended.map(({ name }) => name).join(', ')}`,
     },
   ]
+}
+
+/** What keeps SEC-3 and SEC-4 alive while this authority is away; none is a choice, not a fault. */
+function standbyCheck(standbys: Standbys): CheckView {
+  const named = standbys.list().filter(({ state }) => state !== 'offered')
+  const isReady = named.every(({ state, connected }) => state === 'permitted' && connected)
+  const words = named.map(
+    ({ name, state, connected }) =>
+      `${name} (${state === 'permitted' && !connected ? 'not connected' : state})`,
+  )
+  return {
+    name: 'standby signers',
+    state: isReady ? 'ok' : 'warning',
+    detail: words.length > 0 ? words.join(', ') : 'none',
+  }
 }

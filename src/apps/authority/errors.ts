@@ -11,6 +11,7 @@ type AuthorityErrorCode =
   | 'KOS_AUTHORITY_NOT_FOUND'
   | 'KOS_AUTHORITY_REQUEST'
   | 'KOS_AUTHORITY_SELF_TEST'
+  | 'KOS_AUTHORITY_STANDBY'
 
 /** The errors of this room. */
 export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
@@ -62,6 +63,11 @@ export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
   KOS_AUTHORITY_SELF_TEST: {
     message: 'The authority failed its start-up self-test and does not serve.',
     hint: 'Read the named check; restore the state folder or correct the clock.',
+    retry: 'never',
+  },
+  KOS_AUTHORITY_STANDBY: {
+    message: 'The standby signers cannot be changed like this.',
+    hint: 'See "kosctl standby list"; the root keys sign every change.',
     retry: 'never',
   },
 })

@@ -63,6 +63,7 @@ import { createPskRotation, type PskRotation } from './psk-rotation.ts'
 import type { FloorGuard } from './floor-guard.ts'
 import type { AuthorityPublisher } from './publisher.ts'
 import { createSessionList, type SessionList } from './session-list.ts'
+import type { Standbys } from './standbys.ts'
 
 /** The sessions of an authority with its members. */
 export interface Hub {
@@ -97,6 +98,7 @@ interface HubOptions {
   readonly identity: () => CertificateIdentity
   readonly publisher: () => AuthorityPublisher
   readonly floors: FloorGuard
+  readonly standbys: Standbys
   readonly admission?: Partial<AdmissionLimits>
   readonly enforcement: LoadedEnforcement
 }
@@ -240,6 +242,7 @@ function createHubExecutor(
               : Promise.resolve(refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/unknown'))
           },
           token: (peer, audience) => nodeToken(deps, state, { peer, audience }),
+          standby: (peer, offer) => options.standbys.offered(peer, offer),
         }),
       ),
       authorise: createAuthorisePort(engine, {

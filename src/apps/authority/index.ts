@@ -16,6 +16,8 @@ export {
   type PrincipalView,
   sessionList,
   type SessionView,
+  standbyList,
+  type StandbyView,
   tokenCreated,
   tokenList,
 } from './api-schema.ts'

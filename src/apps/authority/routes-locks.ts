@@ -59,7 +59,10 @@ async function removePrincipal(services: AuthorityServices, call: RouteCall): Pr
   const principal = another(services, call, 'remove')
   if (isRefusal(principal)) return refused(principal)
   const change = { action: 'device.remove', target: principal.uri }
-  await recorded(services, { call, change }, () => services.locks.remove(principal.id))
+  await recorded(services, { call, change }, async () => {
+    await services.locks.remove(principal.id)
+    services.standbys.forget(principal.uri)
+  })
   return json({ removed: true })
 }
 

@@ -7,6 +7,7 @@ import { operatorRoutes } from './routes-operator.ts'
 import { pskRoutes } from './routes-psk.ts'
 import { raiseRoutes } from './routes-raise.ts'
 import { sessionRoutes } from './routes-session.ts'
+import { standbyRoutes } from './routes-standby.ts'
 import type { AuthorityServices } from './services.ts'
 
 /** The whole HTTP API: what is not here is answered with 404. */
@@ -19,5 +20,6 @@ export function apiRoutes(services: AuthorityServices, alerts: AlertIntake): rea
     ...raiseRoutes(services),
     ...lockRoutes(services),
     ...pskRoutes(services),
+    ...standbyRoutes(services),
   ]
 }

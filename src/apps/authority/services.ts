@@ -14,6 +14,7 @@ import type { Locks } from './locks.ts'
 import type { PskRotation } from './psk-rotation.ts'
 import type { Registry } from './registry.ts'
 import type { SessionList } from './session-list.ts'
+import type { Standbys } from './standbys.ts'
 
 /** The signed objects an authority serves, each made anew when what it says changes. */
 export interface Publisher {
@@ -56,6 +57,7 @@ export interface AuthorityServices {
   readonly pskRotation: PskRotation
   readonly publisher: Publisher
   readonly locks: Locks
+  readonly standbys: Standbys
   readonly settings: {
     readonly trustDomain: TrustDomain
     readonly pin: string

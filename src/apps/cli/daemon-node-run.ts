@@ -11,6 +11,7 @@ import {
   type NodeOptions,
   openMemberKeys,
   permanentMacs,
+  type RunningNode,
   startNode,
 } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
@@ -59,6 +60,7 @@ export async function runNode(given: CliContext, input: CommandInput): Promise<n
       ['address', running.listeners.size > 0 ? formatHostPort(running.address) : 'none: it dials'],
       ['listeners', listenersText(running.listeners)],
       ...enforcementField(running),
+      ...standbyField(running),
     ])
   const reload = (): void => running.reloadCommands()
   process.on('SIGHUP', reload)
@@ -68,6 +70,15 @@ export async function runNode(given: CliContext, input: CommandInput): Promise<n
     process.off('SIGHUP', reload)
   }
   return EXIT.ok
+}
+
+/** Not permitted yet is no fault: the operator permits what is there and connected. */
+function standbyField({ standby, member }: RunningNode): [string, string][] {
+  if (!standby) return []
+  const refusal = standby.refusal()
+  const isPermitted = refusal?.rule !== 'standby/not-permitted'
+  const todo = `not permitted yet: kosctl standby add ${member.membership.name}`
+  return [['standby', isPermitted ? 'permitted' : todo]]
 }
 
 function nodeOptions(input: CommandInput, folder: string): NodeOptions {
@@ -83,6 +94,7 @@ function nodeOptions(input: CommandInput, folder: string): NodeOptions {
     listen: hostPortOption(input, 'listen', { host: '127.0.0.1', port: 7402 }),
     isPortFixed: input.text('listen') !== undefined,
     listeners: listenersOption(input),
+    standby: input.flag('standby'),
     advertise,
     shareFolder: input.text('share') ?? join(folder, 'share'),
     ...(commandsFolder !== undefined && { commandsFolder: resolve(commandsFolder) }),

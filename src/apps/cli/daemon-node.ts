@@ -40,6 +40,11 @@ export const nodeCommand: CliCommand<CliContext> = {
       type: 'boolean',
       summary: 'join as a sensor (SEC-1): a pre-shared key, no certificate, no listener',
     },
+    standby: {
+      type: 'boolean',
+      summary:
+        'vouch for the lock list while the authority is away, once "kosctl standby add" said so',
+    },
     listen: { type: 'string', value: 'HOST:PORT', summary: 'session listener (127.0.0.1:7402)' },
     advertise: { type: 'string', value: 'HOST:PORT', summary: 'address that peers are told' },
     share: {
@@ -62,6 +67,7 @@ export const nodeCommand: CliCommand<CliContext> = {
     'kosctl token create --name camera-1 | kosd node --join -',
     'kosctl token create --name sensor-1 --profile SEC-1 | kosd node --psk --join -',
     'kosd node --listen 0.0.0.0:7402 --advertise 192.0.2.7:7402',
+    'kosd node --standby',
     'kosd node --authority fabric.example:7400 --pin PIN --alert "smoke in the cellar"',
   ],
   run: async (context, input) => (await import('./daemon-node-run.ts')).runNode(context, input),

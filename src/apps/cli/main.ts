@@ -13,6 +13,7 @@ import { raiseCommands } from './commands/raise.ts'
 import { profilesCommands } from './commands/profiles.ts'
 import { sessionsCommands } from './commands/sessions.ts'
 import { shellCommands } from './commands/shell.ts'
+import { standbyCommands } from './commands/standby.ts'
 import { tokenCommands } from './commands/token.ts'
 import type { CliWorld } from './context.ts'
 import type { Terminal } from './output.ts'
@@ -33,6 +34,7 @@ export const KOSCTL: Program = {
     ...devicesCommands,
     ...raiseCommands,
     ...lockCommands,
+    ...standbyCommands,
     ...tokenCommands,
     ...sessionsCommands,
     ...credentialsCommands,

@@ -18,6 +18,7 @@ import type { FabricState } from './fabric-state.ts'
 import { OBJECT_KINDS, type ObjectKind } from './object-files.ts'
 import type { OpenSession, PeerAddress, PeerRuntime } from './peer-runtime.ts'
 import { routesTo } from './routes.ts'
+import type { StandbyOffer } from './standby-signer.ts'
 
 /** How often audit entries are forwarded and the lock list's age is measured. */
 const FORWARD_INTERVAL_MS = 2000
@@ -43,6 +44,8 @@ export interface AuthorityLinkDeps {
   listeners(): ListenerAddresses
   /** The own floor. */
   floor(): ProfileName
+  /** The key of a member that could be a standby signer; absent: it is none. */
+  readonly standby?: StandbyOffer | undefined
   /** host:port of the authority's session listener, as it was told at joining. */
   authorityAddress(): string
   /** Told when objects took effect. */
@@ -153,6 +156,8 @@ class Link implements AuthorityLink {
   async #catchUp(): Promise<void> {
     await this.fetch(OBJECT_KINDS)
     await this.#call(FABRIC.report, reportOf(this.#deps))
+    const { standby } = this.#deps
+    if (standby) await this.#call(FABRIC.standby, { ...standby })
     await this.#measureAge()
     await this.forward()
   }

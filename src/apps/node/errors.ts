@@ -16,6 +16,7 @@ type NodeErrorCode =
   | 'KOS_NODE_RESPONSE'
   | 'KOS_NODE_SELF_TEST'
   | 'KOS_NODE_NO_CERTIFICATE'
+  | 'KOS_NODE_STANDBY'
   | 'KOS_NODE_STATE'
   | 'KOS_NODE_UNKNOWN_PRINCIPAL'
 
@@ -95,6 +96,11 @@ export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
     message: 'This device has a pre-shared key and no certificate.',
     hint: 'Ask as an operator, or join the device under SEC-2 in an empty folder.',
     retry: 'never',
+  },
+  KOS_NODE_STANDBY: {
+    message: 'The standby signer does not vouch for the lock list.',
+    hint: 'See "kosctl standby list"; it has to be permitted and to have heard of the authority.',
+    retry: 'later',
   },
   KOS_NODE_STATE: {
     message: 'The state folder of this node is damaged.',

@@ -3,11 +3,16 @@ import { MAX_CWT_BYTES } from '../../foundation/codec/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { PROFILE_NAMES, profileOf } from '../../foundation/profiles/index.ts'
 import { type Command, defineCommand } from '../../commands/catalog/index.ts'
-import type { ListenerAddresses } from '../../trust/pki/index.ts'
 import { type ForwardBatch, forwardBatchSchema } from '../../trust/audit/index.ts'
-import { isPskHandle, PSK_ROOT_BYTES } from '../../trust/pki/index.ts'
+import {
+  isPskHandle,
+  type ListenerAddresses,
+  MAX_STANDBY_PROOF_BYTES,
+  PSK_ROOT_BYTES,
+} from '../../trust/pki/index.ts'
 import { parseHostPort } from './addresses.ts'
 import { OBJECT_KINDS, type ObjectKind } from './object-files.ts'
+import type { StandbyOffer, VouchQuestion, Vouched } from './standby-signer.ts'
 
 /** Bounds of what one forwarded batch carries, so that it fits into one call. */
 export const FORWARD_BOUNDS: { readonly maxEntries: number; readonly maxBytes: number } =
@@ -23,8 +28,10 @@ export const FABRIC = {
   report: 'fabric.node.report',
   audit: 'fabric.node.audit',
   token: 'fabric.node.token',
+  standby: 'fabric.node.standby',
   notice: 'fabric.push.notice',
   locks: 'fabric.peer.locks',
+  vouch: 'fabric.peer.vouch',
   psk: 'fabric.push.psk',
 } as const
 
@@ -48,6 +55,8 @@ export interface AuthorityPort {
   audit(uri: string, batch: ForwardBatch): Promise<{ readonly nextIndex: number } | Refusal>
   /** A token that a member presents to one other node, good for ten minutes. */
   token(peer: PeerFacts, audience: string): Uint8Array | Refusal
+  /** Takes the key of a member that could be a standby signer; an operator decides. */
+  standby(peer: PeerFacts, offer: StandbyOffer): Refusal | undefined
 }
 
 /** What a member does with a notice of the authority. */
@@ -60,6 +69,12 @@ export interface MemberPort {
   notice(kinds: readonly ObjectKind[], locks: Uint8Array | undefined): void
   /** The signed lock list, for a peer that holds this older one; `undefined`: it misses nothing. */
   locksAfter(held: { readonly era: number; readonly number: number }): Uint8Array | undefined
+  /**
+   * Vouches for the lock list in place of the authority; absent: this member is no standby signer.
+   *
+   * @param locks - a newer list than this member held when it was asked before
+   */
+  readonly vouch?: (question: VouchQuestion, locks: Uint8Array | undefined) => Vouched | Refusal
   /**
    * Keeps the next pre-shared key, durable on return, and uses it from the next connection on; absent:
    * this member has a certificate.
@@ -101,6 +116,7 @@ export function authorityFabricCommands(port: AuthorityPort): readonly Command[]
     reportCommand(port),
     auditCommand(port),
     tokenCommand(port),
+    standbyCommand(port),
   ]
 }
 
@@ -218,9 +234,71 @@ function tokenCommand(port: AuthorityPort): Command {
   })
 }
 
+function standbyCommand(port: AuthorityPort): Command {
+  return defineCommand({
+    name: FABRIC.standby,
+    domain: 'fabric',
+    summary: 'Offers a standby signer',
+    description: 'Names the key with which the caller would vouch, and proves that it has it.',
+    argumentSchema: z.strictObject({ spki: bytes(512), proof: bytes(MAX_STANDBY_PROOF_BYTES) }),
+    resultSchema: z.strictObject({}),
+    positional: [],
+    permission: FABRIC.standby,
+    effects: 'read',
+    limits: SMALL,
+    examples: [
+      {
+        purpose: 'Offer a key.',
+        arguments: { spki: new Uint8Array(91), proof: new Uint8Array(200) },
+        result: {},
+      },
+    ],
+    run: (context, offer) => port.standby(context.peer, offer) ?? {},
+  })
+}
+
 /** The commands a member offers to its authority, and to its peers. */
 export function memberFabricCommands(port: MemberPort): readonly Command[] {
-  return [noticeCommand(port), locksCommand(port), ...(port.psk ? [pskCommand(port.psk)] : [])]
+  return [
+    noticeCommand(port),
+    locksCommand(port),
+    ...(port.psk ? [pskCommand(port.psk)] : []),
+    ...(port.vouch ? [vouchCommand(port.vouch)] : []),
+  ]
+}
+
+function vouchCommand(vouch: NonNullable<MemberPort['vouch']>): Command {
+  const place = z.int().min(0)
+  return defineCommand({
+    name: FABRIC.vouch,
+    domain: 'fabric',
+    summary: 'Says that it knows no newer lock list',
+    description:
+      'Signs number and hash of the newest lock list held with the nonce of the caller, in place ' +
+      'of an authority that is away, and hands the list on when the caller has an older one.',
+    argumentSchema: z.strictObject({
+      era: place,
+      number: place,
+      nonce: bytes(64),
+      locks: bytes(MAX_PUSHED_BYTES).optional(),
+    }),
+    resultSchema: z.strictObject({
+      signed: bytes(MAX_OBJECT_BYTES).optional(),
+      answer: bytes(1024).optional(),
+    }),
+    positional: [],
+    permission: FABRIC.vouch,
+    effects: 'read',
+    limits: { ...SMALL, maxArgumentBytes: 16_384, maxResultBytes: MAX_OBJECT_BYTES },
+    examples: [
+      {
+        purpose: 'Ask with what is held.',
+        arguments: { era: 1, number: 7, nonce: new Uint8Array(32) },
+      },
+    ],
+    run: (_context, { era, number, nonce, locks }) =>
+      vouch({ held: { era, number }, nonce }, locks),
+  })
 }
 
 function locksCommand(port: MemberPort): Command {

@@ -73,6 +73,7 @@ export {
 export { routesTo } from './routes.ts'
 export { raiseMembership, type RaiseOptions } from './raise.ts'
 export { memberSelf } from './self.ts'
+export type { StandbyOffer } from './standby-signer.ts'
 export { readCheckpoint, type SeenCheckpoint, writeCheckpoint } from './seen-checkpoint.ts'
 export { secretFoldersOf } from './user-commands.ts'
 export {

@@ -9,7 +9,7 @@ import {
 } from '../../foundation/base/index.ts'
 import { parseCertificate, pemEncode } from '../../foundation/codec/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
-import { profileOf } from '../../foundation/profiles/index.ts'
+import { type Profile, profileOf } from '../../foundation/profiles/index.ts'
 import type { OwnIdentity, PeerAuthenticator } from '../../network/session/index.ts'
 import type {
   CertificateIdentity,
@@ -135,7 +135,7 @@ function assemble(
     memory,
     own: () => membership.principal.uri,
   })
-  const locks = createLockGate({ clock, locks: fabric.locks }, () => profileOf(membership.profile))
+  const locks = lockGateOf(clock, fabric, () => profileOf(membership.profile))
   const trusting = { fabric, locks, floors, verifier: createPeerVerifier() }
   const identity = (): ClientIdentity => {
     if (membership.psk) throw nodeErrors.error('KOS_NODE_NO_CERTIFICATE')
@@ -196,6 +196,12 @@ function assemble(
     },
     close: () => keys.close(),
   }
+}
+
+function lockGateOf(clock: FloorClock, fabric: FabricState, own: () => Profile): LockGate {
+  const isStandby = (uri: string): boolean =>
+    fabric.bundle.standbys.some(({ principal }) => principal === uri)
+  return createLockGate({ clock, locks: fabric.locks, isStandby }, own)
 }
 
 function withAnchors(identity: ClientIdentity, { bundle }: FabricState): CertificateIdentity {

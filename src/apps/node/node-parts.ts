@@ -76,6 +76,9 @@ import {
 import { takePsk } from './psk-credential.ts'
 import { createRenewalSchedule, type RenewalSchedule } from './renewal.ts'
 import { memberSelf } from './self.ts'
+import { createStandbyLink, type StandbyLink } from './standby-link.ts'
+import { lockFreshness, memberStandby, recordFreshBy, vouchWith } from './standby-parts.ts'
+import type { StandbySigner } from './standby-signer.ts'
 import { secretFoldersOf, type UserCommands } from './user-commands.ts'
 import { createNodeCatalog, type NodeCatalog } from './user-commands-catalog.ts'
 import { KOS_VERSION } from './version.ts'
@@ -109,6 +112,8 @@ export interface NodeOptions {
   readonly enforcementFile?: string
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
+  /** Offers itself as a standby signer, and vouches for the lock list once an operator permits it. */
+  readonly standby?: boolean
 }
 
 /** Longest silence of the authority when it is asked for the time. */
@@ -128,6 +133,9 @@ export interface NodeParts {
   readonly programs: SandboxRunner
   readonly userCommands: UserCommands
   readonly link: AuthorityLink
+  /** Absent: this node is none. */
+  readonly signer: StandbySigner | undefined
+  readonly standbys: StandbyLink
   readonly renewal: RenewalSchedule
   /** Of the listener of the own floor. */
   address: HostPort | undefined
@@ -207,6 +215,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
     parts: () => parts,
     processes: quota && { runner: programs, programs: allowed, limits: programLimits(quota) },
   })
+  const signer = options.standby ? memberStandby(deps, member) : undefined
   const enforcement = loadEnforcement(deps, options.enforcementFile)
   const executor = createNodeExecutor(deps, opened, { catalog, enforcement })
   const admission = createAdmission(
@@ -241,6 +250,8 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
     admission,
     enforcement,
     runtime,
+    signer,
+    standbys: standbyLink(deps, opened, () => parts),
     addresses,
     address: undefined,
     listeners: new Map(),
@@ -258,6 +269,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
       addresses,
       listeners: () => listenerAddresses(parts.listeners, (at) => reachedAt(options, at)),
       floor: () => member.membership.profile,
+      standby: signer?.offer,
       authorityAddress: () => member.membership.session,
       onApplied: (kinds) => applied(deps, { runtime, executor, audit, member }, kinds),
       onRefused: (kind, refusal) => objectRefused(deps, opened, { kind, refusal }),
@@ -265,6 +277,21 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
     }),
   }
   return parts
+}
+
+function standbyLink(deps: TimedDeps, opened: Opened, parts: () => NodeParts): StandbyLink {
+  const { member } = opened
+  return createStandbyLink({
+    ...deps,
+    fabric: member.fabric,
+    own: member.membership.principal.uri,
+    signer: () => parts().signer,
+    dial: (at, uri) => parts().runtime.dial(at, uri),
+    floor: () => member.membership.profile,
+    hasAuthority: () => parts().link.isConnected,
+    takeLocks: (signed) => parts().link.takeLocks(signed),
+    onFreshBy: (by) => recordFreshBy(deps, opened, by),
+  })
 }
 
 function nodeCatalog(
@@ -292,6 +319,9 @@ function nodeCatalog(
         ...memberFabricCommands({
           notice: (kinds, locks) => noticed(parts().link, kinds, locks),
           locksAfter: (held) => locksAfter(member.fabric.locks, held),
+          ...(options.standby && {
+            vouch: (question, locks) => vouchWith(parts(), question, locks),
+          }),
           ...(member.membership.psk && {
             psk: (next) => {
               const refusal = takePsk(member, next)
@@ -499,6 +529,7 @@ function systemPort(
       sessions: parts().runtime.sessions.size,
       runningCalls: parts().executor.runningCalls,
       auditHealthy: opened.audit.healthy,
+      ...lockFreshness(opened.member),
     }),
     info: () => ({
       ...readHostInfo(),

@@ -19,6 +19,7 @@ import {
   TIME_TIMEOUT_MS,
 } from './node-parts.ts'
 import type { OpenSession } from './peer-runtime.ts'
+import type { StandbySigner } from './standby-signer.ts'
 import { defaultCommandsFolder } from './user-commands-catalog.ts'
 
 /** A running node. */
@@ -30,6 +31,8 @@ export interface RunningNode {
   readonly audit: AuditLog
   readonly link: AuthorityLink
   readonly sessions: ReadonlySet<OpenSession>
+  /** What vouches for the lock list; absent: this node is no standby signer. */
+  readonly standby: StandbySigner | undefined
   /** Enforcement modules per profile, one line; `none`. */
   readonly enforcement: string
   /** Looks at the command files at once. */
@@ -69,6 +72,7 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
     parts.address = address
     parts.listeners = listeners
     link.start()
+    if (!member.membership.psk) parts.standbys.start()
     parts.renewal.arm()
     const stopRefusals = recordRefusals(parts)
     const stopWatch = watchLocks(deps, parts)
@@ -81,11 +85,13 @@ export async function startNode(deps: NodeDeps, options: NodeOptions): Promise<R
       audit,
       link,
       sessions: runtime.sessions,
+      standby: parts.signer,
       enforcement: describeEnforcement(parts.enforcement),
       reloadCommands: () => parts.userCommands.reload(),
       stop: once(async () => {
         stopRefusals()
         stopWatch()
+        parts.standbys.stop()
         parts.renewal.stop()
         await audit.append(systemEvent(member, STOP)).catch(() => undefined)
         await link.stop()

@@ -454,7 +454,8 @@ class Runtime implements PeerRuntime {
   /** Whoever became unwelcome during the handshake gets nothing executed that came with its end. */
   #refuseCall(session: PeerSession, { peer }: Authenticated): CallOutcome | undefined {
     const { self } = this.#deps
-    const refusal = this.#entered.has(session) ? self.refuseCall?.(peer) : self.recheck(peer)
+    const welcome = this.#entered.has(session) ? undefined : self.recheck(peer)
+    const refusal = welcome ?? self.refuseCall?.(peer)
     return refusal && { status: 'refused', code: refusal.code, rule: refusal.rule }
   }
 

@@ -20,6 +20,10 @@ export interface SystemStatus extends HostStatus {
   readonly sessions: number
   readonly runningCalls: number
   readonly auditHealthy: boolean
+  /** Who says that the lock list is new: `authority`, the name of a standby signer, or `nobody`. */
+  readonly locksFreshBy: string
+  /** Since when nobody says so any more; absent: nobody ever did. */
+  readonly locksAgeMs?: number | undefined
 }
 
 /** What kind of system a daemon runs on. */
@@ -65,7 +69,8 @@ export function systemStatusCommand(port: SystemPort): Command {
     summary: 'Shows uptime, load, memory and sessions',
     description:
       'Returns the state of the daemon and its host at this moment: how long both run, load, ' +
-      'memory, open sessions, running calls and whether the audit log takes records.',
+      'memory, open sessions, running calls, whether the audit log takes records, and who said how ' +
+      'long ago that the lock list is the newest: the authority, or a standby signer by its name.',
     argumentSchema: z.strictObject({}),
     resultSchema: z.strictObject({
       daemonUptimeMs: count(),
@@ -77,6 +82,8 @@ export function systemStatusCommand(port: SystemPort): Command {
       sessions: count(),
       runningCalls: count(),
       auditHealthy: z.boolean(),
+      locksFreshBy: word(),
+      locksAgeMs: count().optional(),
     }),
     positional: [],
     permission: 'system.read',

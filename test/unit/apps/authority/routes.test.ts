@@ -79,6 +79,9 @@ const TABLE: readonly Row[] = [
   })),
   row('DELETE /v1/principals/:name', 'operator', ['operator', 'admin']),
   row('POST /v1/principals/:name/rotate-psk', 'operator', ['operator', 'admin']),
+  row('GET /v1/standbys', 'viewer', ['viewer', 'admin']),
+  { ...row('POST /v1/principals/:name/standby', 'admin', ['admin']), maxBytes: KIB, body: '{}' },
+  row('DELETE /v1/principals/:name/standby', 'admin', ['admin']),
 ]
 
 function row(head: string, guard: string, passes: readonly Everybody[]): Row {

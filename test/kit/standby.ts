@@ -1,0 +1,85 @@
+/** Standby signers of a test fabric, permitted as an operator does. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import type { StandbyView } from '../../src/apps/authority/index.ts'
+import { type NodeOptions, type RunningNode, startNode } from '../../src/apps/node/index.ts'
+import { silentLog, systemRandom } from '../../src/foundation/base/index.ts'
+import { CROWD, eventually, type TestFabric, type TestNode } from './fabric.ts'
+
+/** What `kosctl standby list` says. */
+export async function standbys(fabric: TestFabric): Promise<readonly StandbyView[]> {
+  const { code, out, err } = await fabric.kosctl(['standby', 'list', '--json'])
+  assert.equal(code, 0, err)
+  return JSON.parse(out) as readonly StandbyView[]
+}
+
+/** Joins a node that offers itself as a standby signer. */
+export async function offerStandby(fabric: TestFabric, name: string): Promise<TestNode> {
+  const node = await (await fabric.addNode(name)).restart({ standby: true })
+  await eventually(async () => (await standbys(fabric)).some((one) => one.name === name))
+  return node
+}
+
+/** Permits a standby signer; every node of the fabric holds the bundle that says so. */
+export async function permit(
+  fabric: TestFabric,
+  name: string,
+  ...options: readonly string[]
+): Promise<void> {
+  await changeStandbys(fabric, 'add', name, ...options)
+}
+
+/** Takes one back, likewise. */
+export async function takeBack(fabric: TestFabric, name: string): Promise<void> {
+  await changeStandbys(fabric, 'remove', name)
+}
+
+async function changeStandbys(fabric: TestFabric, ...args: readonly string[]): Promise<void> {
+  const { code, out, err } = await fabric.kosctl(['standby', ...args, '--json'])
+  assert.equal(code, 0, err)
+  const { bundle } = JSON.parse(out) as { bundle: number }
+  const isSpread = (): boolean =>
+    fabric.nodes.every(({ running }) => running.member.fabric.bundle.number >= bundle)
+  await eventually(isSpread, `bundle ${bundle} everywhere`)
+}
+
+/** Milliseconds since a node knew that its lock list is the newest. */
+export function lockAgeMs({ member }: RunningNode): number {
+  const { clock, fabric } = member
+  return fabric.locks.ageMs(clock.monotonicMs())
+}
+
+/** Puts the clock forward in steps of a question, and waits for the answers of each. */
+export async function passTime(
+  fabric: TestFabric,
+  ms: number,
+  isDone: () => boolean,
+): Promise<void> {
+  const STEP_MS = 10_000
+  for (let passedMs = 0; passedMs < ms; passedMs += STEP_MS) {
+    fabric.clock.advance(STEP_MS)
+    await eventually(isDone, `answers ${passedMs + STEP_MS} ms later`)
+  }
+}
+
+/** Starts a node of the fabric from its folder, where it listened before, without waiting for an authority. */
+export async function startAlone(
+  context: { after(end: () => Promise<void>): void },
+  { fabric, node }: { readonly fabric: TestFabric; readonly node: TestNode },
+  changes: Partial<NodeOptions> = {},
+): Promise<RunningNode> {
+  const running = await startNode(
+    { clock: fabric.clock, random: systemRandom, log: silentLog },
+    {
+      folder: node.folder,
+      listen: node.running.address,
+      isPortFixed: true,
+      advertise: undefined,
+      shareFolder: join(node.folder, 'share'),
+      admission: CROWD,
+      ...changes,
+    },
+  )
+  context.after(() => running.stop())
+  return running
+}

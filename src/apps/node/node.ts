@@ -18,7 +18,7 @@ import {
   openParts,
   TIME_TIMEOUT_MS,
 } from './node-parts.ts'
-import type { OpenSession } from './peer-runtime.ts'
+import type { OpenSession, PeerRuntime } from './peer-runtime.ts'
 import type { StandbySigner } from './standby-signer.ts'
 import { defaultCommandsFolder } from './user-commands-catalog.ts'
 
@@ -197,8 +197,19 @@ function recordRefusals({ clock, admission }: NodeParts): () => void {
 function watchLocks(deps: NodeDeps, { clock, member, runtime }: NodeParts): () => void {
   return watchLockAge({ clock, locks: member.fabric.locks }, () => {
     const count = runtime.recheckSessions()
+    cutStandbys(member, runtime)
     if (count > 0) deps.log.event('locks.stale', { count }, 'warn')
   })
+}
+
+/** A standby signer may come back and make the list young; what it runs here ends like everything else. */
+function cutStandbys({ locks }: Member, runtime: PeerRuntime): void {
+  const stale = [...runtime.sessions].filter(({ authenticated }) =>
+    locks.checkAge(authenticated.peer),
+  )
+  for (const { authenticated } of stale) {
+    runtime.disconnect(authenticated.peer.principal.uri, 'stale')
+  }
 }
 
 function systemEvent(member: Member, action: string): Parameters<AuditLog['append']>[0] {

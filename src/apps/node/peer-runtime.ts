@@ -130,7 +130,7 @@ export interface PeerRuntime {
   /** Closes the sessions of peers that are no longer welcome; returns how many. */
   recheckSessions(): number
   /** Ends the sessions of one principal. */
-  disconnect(uri: string, code: 'locked' | 'removed'): void
+  disconnect(uri: string, code: 'locked' | 'removed' | 'stale'): void
   /** Takes a renewed certificate into use for new connections. */
   updateIdentity(): void
   /** Says goodbye to peers, lets running calls end, closes everything. */
@@ -496,9 +496,10 @@ class Runtime implements PeerRuntime {
     return closed
   }
 
-  disconnect(uri: string, code: 'locked' | 'removed'): void {
+  disconnect(uri: string, code: 'locked' | 'removed' | 'stale'): void {
+    const goaway = code === 'stale' ? code : 'locked'
     for (const open of this.#sessions) {
-      if (open.authenticated.peer.principal.uri === uri) open.session.close(code, 'locked')
+      if (open.authenticated.peer.principal.uri === uri) open.session.close(code, goaway)
     }
     this.#resumption?.drop((peer) => peer.principal.uri === uri)
   }

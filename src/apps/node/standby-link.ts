@@ -9,9 +9,10 @@ import {
   type Refusal,
 } from '../../foundation/base/index.ts'
 import type { ProfileName } from '../../foundation/profiles/index.ts'
+import type { PeerSession } from '../../network/session/index.ts'
 import { FABRIC, MAX_PUSHED_BYTES } from './fabric-commands.ts'
 import type { FabricState } from './fabric-state.ts'
-import type { OpenSession, PeerRuntime } from './peer-runtime.ts'
+import type { PeerAddress } from './peer-runtime.ts'
 import { routesTo } from './routes.ts'
 import type { StandbySigner } from './standby-signer.ts'
 
@@ -21,6 +22,11 @@ const LOOK_INTERVAL_MS = 2000
 const ASK_INTERVAL_MS = 10_000
 const ASK_DEADLINE_MS = 5000
 const NONCE_BYTES = 32
+
+/** A session with a standby signer, as far as the link needs it. */
+export interface StandbySession {
+  readonly session: Pick<PeerSession, 'call' | 'close' | 'closed'>
+}
 
 /** What the link needs. */
 export interface StandbyLinkDeps {
@@ -32,7 +38,8 @@ export interface StandbyLinkDeps {
   readonly own: PrincipalUri
   /** The own standby signer, when this member is one. */
   signer(): StandbySigner | undefined
-  readonly dial: PeerRuntime['dial']
+  /** Connects to a standby signer. */
+  readonly dial: (at: PeerAddress, uri: string) => Promise<StandbySession | Refusal>
   /** The own floor. */
   floor(): ProfileName
   /** Whether a session with the authority is open: then nobody else is asked. */
@@ -64,7 +71,7 @@ export function createStandbyLink(deps: StandbyLinkDeps): StandbyLink {
 
 class Link implements StandbyLink {
   readonly #deps: StandbyLinkDeps
-  readonly #open = new Map<PrincipalUri, OpenSession>()
+  readonly #open = new Map<PrincipalUri, StandbySession>()
   #cancel: CancelTimer | undefined
   #isStopped = false
   #dueMs = -Infinity
@@ -131,7 +138,7 @@ class Link implements StandbyLink {
 
   /** @param locks - the own list, for a standby that holds an older one */
   async #question(
-    { session }: OpenSession,
+    { session }: StandbySession,
     by: PrincipalUri,
     locks?: Uint8Array,
   ): Promise<Refusal | 'behind' | undefined> {
@@ -151,7 +158,7 @@ class Link implements StandbyLink {
     return fabric.locks.confirmByStandby(answer, question)
   }
 
-  async #dial(standby: PrincipalUri): Promise<OpenSession | Refusal> {
+  async #dial(standby: PrincipalUri): Promise<StandbySession | Refusal> {
     const { fabric } = this.#deps
     const entry = fabric.directory.byUri(standby)
     if (!entry) return notAnswered('directory')

@@ -84,10 +84,8 @@ export function createStandbySigner(deps: SignerDeps, own: PrincipalUri): Standb
   }
   const vouch = ({ held, nonce }: VouchQuestion): Vouched | Refusal => {
     const refused = refusal()
-    if (refused) return refused
     const newest = locks.current?.object
-    // Asked and answered by the refusal above: without a list there is nothing to vouch for.
-    if (!newest) return notVouching('standby/no-list')
+    if (refused || !newest) return refused ?? notVouching('standby/no-list')
     if (compareNumbered(newest, held) < 0) return {}
     const signed = locksAfter(locks, held)
     return { answer: signStandbyFreshness(newest, nonce, signer), ...(signed && { signed }) }

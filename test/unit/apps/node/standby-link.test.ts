@@ -1,0 +1,155 @@
+/** Who asks standby signers, when, and what each answers: on a clock that the test moves. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isRefusal } from '../../../../src/foundation/base/index.ts'
+import { principal } from '../../../kit/pki.ts'
+import { createStandbyWorld } from '../../../kit/standby-world.ts'
+
+const MINUTE_MS = 60_000
+
+for (const floor of ['SEC-3', 'SEC-4'] as const) {
+  test(`${floor} goes on without the authority, and returns to it`, async (context) => {
+    const world = createStandbyWorld(context)
+    const gate = world.member('gate-2', { floor, stands: true })
+    const camera = world.member('camera-1', { floor })
+    world.permit([gate])
+    await world.pass(MINUTE_MS)
+    assert.deepEqual([gate.dialled, camera.freshBy], [0, []])
+
+    world.lose()
+    const ages: number[] = []
+    for (let minute = 0; minute < 20; minute++) {
+      await world.pass(MINUTE_MS)
+      ages.push(camera.ageMs(), gate.ageMs())
+      // Peers come in at both, also the first time.
+      assert.equal(camera.refusesPeerOf(floor), undefined)
+      assert.equal(gate.refusesPeerOf(floor), undefined)
+    }
+    assert.ok(Math.max(...ages) <= 12_000, String(Math.max(...ages)))
+    assert.deepEqual([camera.freshBy, gate.freshBy], [[gate.uri], [gate.uri]])
+    assert.deepEqual([gate.dialled, gate.open], [1, 1])
+
+    camera.hasAuthority = true
+    await world.pass(10_000)
+    assert.deepEqual(camera.freshBy, [gate.uri, 'authority'])
+    assert.equal(gate.open, 0)
+  })
+
+  test(`${floor} stops when the standby is cut off, too, and goes on when it is back`, async (context) => {
+    const world = createStandbyWorld(context)
+    const gate = world.member('gate-2', { floor, stands: true })
+    const camera = world.member('camera-1', { floor })
+    world.permit([gate])
+    await world.pass(10_000)
+    world.lose()
+    await world.pass(10_000)
+    gate.isCut = true
+    await world.pass(11 * MINUTE_MS)
+    assert.equal(camera.refusesPeerOf(floor), 'KOS_PKI_STALE')
+    // It counts for itself all the same.
+    assert.equal(gate.refusesPeerOf(floor), undefined)
+    gate.isCut = false
+    await world.pass(4000)
+    assert.equal(camera.refusesPeerOf(floor), undefined)
+    assert.equal(gate.dialled, 2)
+  })
+}
+
+test('the limit ends it, for the standby as for everybody', async (context) => {
+  const world = createStandbyWorld(context)
+  const gate = world.member('gate-2', { floor: 'SEC-4', stands: true })
+  const camera = world.member('camera-1', { floor: 'SEC-4' })
+  world.permit([gate], 5 * MINUTE_MS)
+  await world.pass(10_000)
+  world.lose()
+  await world.pass(5 * MINUTE_MS)
+  assert.equal(camera.refusesPeerOf('SEC-4'), undefined)
+  await world.pass(MINUTE_MS)
+  assert.equal(camera.refusesPeerOf('SEC-4'), 'KOS_PKI_STALE')
+  assert.equal(gate.refusesPeerOf('SEC-4'), 'KOS_PKI_STALE')
+  assert.equal(gate.signer?.refusal()?.rule, 'standby/limit')
+})
+
+test('a newer list goes from whoever has it to a standby, to another one, and to all', async (context) => {
+  const world = createStandbyWorld(context)
+  const one = world.member('gate-1', { floor: 'SEC-3', stands: true })
+  const two = world.member('gate-2', { floor: 'SEC-3', stands: true })
+  const camera = world.member('camera-1', { floor: 'SEC-3' })
+  const informed = world.member('camera-2', { floor: 'SEC-3' })
+  world.permit([one, two])
+  await world.pass(10_000)
+  // Both standbys and one camera lose the authority before it locks somebody.
+  for (const member of [one, two, camera]) member.hasAuthority = false
+  informed.isCut = true
+  const thief = principal('agent', 'thief').uri
+  world.lock({ principals: [thief] })
+  await world.pass(20_000)
+  assert.equal(camera.fabric.locks.isLocked(thief), false)
+  assert.equal(camera.refusesPeerOf('SEC-3'), undefined)
+
+  world.lose()
+  informed.isCut = false
+  await world.pass(20_000)
+  for (const member of [one, two, camera]) {
+    assert.equal(member.fabric.locks.isLocked(thief), true, member.name)
+    assert.equal(member.refusesPeerOf('SEC-3'), undefined)
+  }
+  assert.ok(informed.ageMs() <= 12_000)
+})
+
+test('one standby of two is enough', async (context) => {
+  const world = createStandbyWorld(context)
+  const one = world.member('gate-1', { floor: 'SEC-4', stands: true })
+  const two = world.member('gate-2', { floor: 'SEC-4', stands: true })
+  const camera = world.member('camera-1', { floor: 'SEC-4' })
+  world.permit([one, two])
+  await world.pass(10_000)
+  world.lose()
+  one.isCut = true
+  await world.pass(MINUTE_MS)
+  assert.equal(camera.refusesPeerOf('SEC-4'), undefined)
+  one.isCut = false
+  two.isCut = true
+  await world.pass(MINUTE_MS)
+  assert.equal(camera.refusesPeerOf('SEC-4'), undefined)
+  assert.deepEqual(camera.fabric.locks.freshBy, one.uri)
+})
+
+test('who has no list, no permission or an older list answers nothing', async (context) => {
+  const world = createStandbyWorld(context)
+  const gate = world.member('gate-2', { floor: 'SEC-2', stands: true })
+  const question = { held: { era: 1, number: 1 }, nonce: new Uint8Array(32) }
+  const rule = (): string | undefined => {
+    const said = gate.signer?.vouch(question)
+    return said && isRefusal(said) ? said.rule : undefined
+  }
+  assert.equal(rule(), 'standby/not-permitted')
+  assert.equal(gate.signer?.vouchForSelf()?.rule, 'standby/not-permitted')
+  world.permit([gate])
+  assert.equal(rule(), undefined)
+  const newer = { ...question, held: { era: 1, number: 2 } }
+  assert.deepEqual(gate.signer?.vouch(newer), {})
+  const older = gate.signer?.vouch({ ...question, held: { era: 0, number: 0 } })
+  assert.ok(older && !isRefusal(older))
+  assert.deepEqual(Object.keys(older).toSorted(), ['answer', 'signed'])
+
+  const empty = createStandbyWorld(context)
+  empty.list = { ...empty.list, bytes: new Uint8Array(1) }
+  const blank = empty.member('gate-3', { floor: 'SEC-2', stands: true })
+  empty.permit([blank])
+  assert.equal(blank.signer?.refusal()?.rule, 'freshness: no-list')
+  assert.equal(blank.signer?.vouchForSelf()?.rule, 'freshness: no-list')
+})
+
+test('a standby that is locked by the list that it holds says nothing, and nobody listens', async (context) => {
+  const world = createStandbyWorld(context)
+  const gate = world.member('gate-2', { floor: 'SEC-4', stands: true })
+  const camera = world.member('camera-1', { floor: 'SEC-4' })
+  world.permit([gate])
+  await world.pass(10_000)
+  world.lock({ principals: [gate.uri] })
+  world.lose()
+  await world.pass(MINUTE_MS)
+  assert.equal(gate.signer?.refusal()?.rule, 'standby')
+  assert.equal(camera.refusesPeerOf('SEC-4'), 'KOS_PKI_STALE')
+})

@@ -145,8 +145,19 @@ class World implements StandbyWorld {
       onFreshBy: (by) => void member.freshBy.push(by),
     })
     const member: WorldMember = {
-      ...{ name, uri, fabric, link, keys, signer, take, freshBy: [], answer: undefined },
-      ...{ hasAuthority: true, isCut: false, dialled: 0, open: 0 },
+      name,
+      uri,
+      fabric,
+      link,
+      keys,
+      signer,
+      take,
+      freshBy: [],
+      answer: undefined,
+      hasAuthority: true,
+      isCut: false,
+      dialled: 0,
+      open: 0,
       refusesPeerOf: (peer) => gate.check(peerOf(peer))?.code,
       ageMs: () => fabric.locks.ageMs(clock.monotonicMs()),
     }
@@ -160,7 +171,12 @@ class World implements StandbyWorld {
   #publishDirectory(profile: ProfileName): void {
     const { ca, clock } = this.authority
     const entries = this.#members.map(({ uri, name }) => ({
-      ...{ uri, name, profile, roles: [], groups: [], labels: {} },
+      uri,
+      name,
+      profile,
+      roles: [],
+      groups: [],
+      labels: {},
       addresses: ['127.0.0.1:7402'],
       identityKeyHash: sha256(utf8(name)),
     }))
@@ -265,7 +281,11 @@ interface Asked {
 function answerOf(to: WorldMember, { era, number, nonce, locks }: Asked): Vouched | Refusal {
   const question = { held: { era, number }, nonce }
   if (to.answer) return to.answer(question, locks)
-  return vouchWith({ link: { takeLocks: to.take }, signer: to.signer }, question, locks)
+  return vouchWith(
+    { link: { takeLocks: (signed) => to.take(signed) }, signer: to.signer },
+    question,
+    locks,
+  )
 }
 
 function peerOf(floor: ProfileName): Parameters<ReturnType<typeof createLockGate>['check']>[0] {

@@ -1,10 +1,12 @@
 /** Standby signers of a test fabric, permitted as an operator does. */
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StandbyView } from '../../src/apps/authority/index.ts'
 import { type NodeOptions, type RunningNode, startNode } from '../../src/apps/node/index.ts'
 import { silentLog, systemRandom } from '../../src/foundation/base/index.ts'
 import { CROWD, eventually, type TestFabric, type TestNode } from './fabric.ts'
+import { raiseNode } from './raised.ts'
 
 /** What `kosctl standby list` says. */
 export async function standbys(fabric: TestFabric): Promise<readonly StandbyView[]> {
@@ -49,16 +51,17 @@ export function lockAgeMs({ member }: RunningNode): number {
   return fabric.locks.ageMs(clock.monotonicMs())
 }
 
-/** Puts the clock forward in steps of a question, and waits for the answers of each. */
+/** Puts the clock forward in steps, and waits after each until something holds. */
 export async function passTime(
   fabric: TestFabric,
-  ms: number,
-  isDone: () => boolean,
+  { ms, stepMs }: { readonly ms: number; readonly stepMs: number },
+  holds: () => boolean,
 ): Promise<void> {
-  const STEP_MS = 10_000
-  for (let passedMs = 0; passedMs < ms; passedMs += STEP_MS) {
-    fabric.clock.advance(STEP_MS)
-    await eventually(isDone, `answers ${passedMs + STEP_MS} ms later`)
+  for (let passedMs = 0; passedMs < ms; passedMs += stepMs) {
+    fabric.clock.advance(stepMs)
+    // What fell due runs first: it may be what ends the condition.
+    await new Promise((resolve) => setImmediate(resolve))
+    await eventually(holds, `it holds ${passedMs + stepMs} ms later`)
   }
 }
 
@@ -82,4 +85,29 @@ export async function startAlone(
   )
   context.after(() => running.stop())
   return running
+}
+
+/** Raises a node to SEC-3 and starts it again. */
+export async function restartRaised(
+  context: { after(end: () => Promise<void> | void): void },
+  { fabric, node }: { readonly fabric: TestFabric; readonly node: TestNode },
+): Promise<RunningNode> {
+  const { member, refusal } = await raiseNode(context, fabric, node)
+  assert.equal(refusal, undefined)
+  member.close()
+  const running = await startAlone(context, { fabric, node })
+  await eventually(() => running.link.isConnected, `${node.name} is connected`)
+  return running
+}
+
+/** Lets devices calculate on one another. */
+export async function allowCalc(fabric: TestFabric): Promise<void> {
+  const shown = await fabric.kosctl(['policy', 'show'])
+  const manifest = JSON.parse(shown.out) as { rules: object[] }
+  const rule = { effect: 'allow', domain: 'rpc', from: ['kind:device'], to: ['kind:device'] }
+  manifest.rules.push({ id: 'peers', ...rule, actions: ['calc'] })
+  const file = join(fabric.folder, 'fleet.json')
+  writeFileSync(file, JSON.stringify(manifest))
+  const applied = await fabric.kosctl(['policy', 'apply', file])
+  assert.equal(applied.code, 0, applied.err)
 }

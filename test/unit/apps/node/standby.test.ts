@@ -23,7 +23,11 @@ test('a standby keeps the list young, over restarts, until the authority is back
   assert.match((await status()).out, /"locksFreshBy": ?"authority"/)
   const held = camera.running.member.fabric.locks.current?.object.number
   await fabric.stopAuthority()
-  await passTime(fabric, 60_000, () => isYoung(camera.running) && isYoung(gate.running))
+  await passTime(
+    fabric,
+    { ms: 60_000, stepMs: 10_000 },
+    () => isYoung(camera.running) && isYoung(gate.running),
+  )
   assert.deepEqual([freshBy(camera.running), freshBy(gate.running)], [uri, uri])
   assert.match((await status()).out, /"locksFreshBy": ?"gate-2"/)
 

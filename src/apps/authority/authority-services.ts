@@ -1,6 +1,7 @@
 import {
   type Clock,
   type Gcra,
+  type Log,
   type Random,
   refuse,
   type Refusal,
@@ -23,6 +24,7 @@ import type { ApiTokens } from './api-tokens.ts'
 import { readAuditPage, verifyAudit } from './audit-service.ts'
 import type { AuthorityState } from './authority-state.ts'
 import { authorityChecks } from './checks.ts'
+import { createCaControl } from './ca-control.ts'
 import type { CrlPublisher } from './crl-publisher.ts'
 import type { FloorGuard } from './floor-guard.ts'
 import type { Hub } from './hub.ts'
@@ -52,13 +54,15 @@ export interface ServedParts {
   readonly session: string
   /** host:port of the session listener for pre-shared keys; absent: there is none. */
   readonly pskSession: string | undefined
+  /** The trust bundle or the issuing intermediate is another one. */
+  onCaChanged(): void
   /** host:port of the HTTP API, as devices reach it. */
   advertised(): string
 }
 
 /** Wires registry, enrolment, publisher, hub and audit log for the routes. */
 export function createServices(
-  deps: { readonly clock: Clock; readonly random: Random },
+  deps: { readonly clock: Clock; readonly random: Random; readonly log: Log },
   parts: ServedParts,
 ): AuthorityServices {
   const { state, publisher, hub, trustDomain } = parts
@@ -93,6 +97,15 @@ export function createServices(
     apiTokens: parts.apiTokens,
     sessions: hub.sessions,
     standbys: parts.standbys,
+    ca: createCaControl({
+      log: deps.log,
+      ca,
+      certificatesInForce: () => registry.certificatesInForce(deps.clock.wallMs()),
+      onChanged: () => {
+        parts.onCaChanged()
+        parts.crls?.refresh()
+      },
+    }),
     publisher,
     locks: createLocks({
       registry,

@@ -138,6 +138,7 @@ export async function startAuthority(
     trustDomain: options.trustDomain,
     session: sessionAddress,
     pskSession: addressOf(listeners, 'SEC-1'),
+    onCaChanged: () => own.onCaChanged(),
     advertised: () => formatHostPort(advertised(options, api)),
   })
   const refusals = createRefusalLog(
@@ -152,10 +153,7 @@ export async function startAuthority(
     api: localAddress(options, api),
     session: sessionAddress,
   })
-  const renewCertificate = (): void => {
-    core.renewCertificate()
-    http.updateIdentity(core.certificate.identity)
-  }
+  const own = ownCertificate(core, http)
   const stopTimers = startTimers(deps, {
     resignLocks: () => publisher.resignLocks(),
     flushRefusals: (): void => {
@@ -164,12 +162,10 @@ export async function startAuthority(
     },
     leaf: () => core.certificate.leaf,
     refreshCrls: () => crl?.lists.refresh(),
-    renewCertificate,
+    renewCertificate: () => own.renew(),
     rotate: (): void => {
       hub.pskRotation.rotateDue()
-      if (rotate(deps, state).length === 0) return
-      renewCertificate()
-      hub.notify(['bundle'])
+      if (rotate(deps, state).length > 0) own.onCaChanged()
     },
   })
   stack.defer(stopTimers)
@@ -186,6 +182,21 @@ export async function startAuthority(
     warnings: warningsOf(core, operator),
     enforcement: describeEnforcement(hub.enforcement),
     stop: () => running.disposeAsync(),
+  }
+}
+
+/** The authority's own certificate, at both its servers. */
+function ownCertificate(core: Core, http: HttpServer): { renew(): void; onCaChanged(): void } {
+  const renew = (): void => {
+    core.renewCertificate()
+    http.updateIdentity(core.certificate.identity)
+  }
+  return {
+    renew,
+    onCaChanged: () => {
+      renew()
+      core.hub.notify(['bundle'])
+    },
   }
 }
 

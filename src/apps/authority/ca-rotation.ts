@@ -4,12 +4,12 @@ import type { CertificateAuthority } from '../../trust/pki/index.ts'
 const ANNOUNCE_MS = 24 * 60 * 60 * 1000
 
 /** A step of the rotation of the intermediate. */
-export type RotationStep = 'prepared' | 'switched' | 'retired'
+export type RotationStep = 'prepared' | 'switched' | 'tainted' | 'retired'
 
 /**
  * Takes the next step of the rotation of the intermediate, if one is due: at half of its life another
  * one is permitted, a day later that one issues, and the former one goes when it has ended. Certificates
- * never outlive their issuer, so nothing that is valid is lost.
+ * never outlive their issuer, so nothing that is valid is lost. Steps that an operator took before stand.
  *
  * The root keys sign the first and the last step: without them the authority goes on until the
  * intermediate ends, and `kosctl doctor` warns from half of its life on.
@@ -34,6 +34,8 @@ export function rotateIntermediate(
     return 'prepared'
   }
   if (other.notAfter > current.notAfter) {
+    // One that an operator prepared early, or went back from, waits for the operator.
+    if (!ca.intermediateDue) return undefined
     const isKnown = nowMs - other.notBefore > ANNOUNCE_MS
     if (!isKnown && nowMs < current.notAfter) return undefined
     ca.switchIntermediate()

@@ -12,6 +12,7 @@ type AuthorityErrorCode =
   | 'KOS_AUTHORITY_REQUEST'
   | 'KOS_AUTHORITY_SELF_TEST'
   | 'KOS_AUTHORITY_STANDBY'
+  | 'KOS_AUTHORITY_CA'
 
 /** The errors of this room. */
 export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
@@ -63,6 +64,11 @@ export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
   KOS_AUTHORITY_SELF_TEST: {
     message: 'The authority failed its start-up self-test and does not serve.',
     hint: 'Read the named check; restore the state folder or correct the clock.',
+    retry: 'never',
+  },
+  KOS_AUTHORITY_CA: {
+    message: 'This step of the rotation of the intermediate CA cannot be taken now.',
+    hint: 'See "kosctl ca status"; the root keys sign what is permitted.',
     retry: 'never',
   },
   KOS_AUTHORITY_STANDBY: {

@@ -22,6 +22,7 @@ export {
   tokenList,
 } from './api-schema.ts'
 export { type AlertList, alertList, type AlertView } from './api-schema-alerts.ts'
+export { caStatus, type CaStatus } from './api-schema-ca.ts'
 export { auditOrigin } from './audit-service.ts'
 export { type AuthorityOptions, type RunningAuthority, startAuthority } from './authority.ts'
 export { authorityErrors } from './errors.ts'

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { sha256, toHex } from '../../foundation/base/index.ts'
+import { sha256, toHex, type UnixMs } from '../../foundation/base/index.ts'
 import {
   parseProfileName,
   profileOf,
@@ -53,6 +53,12 @@ export interface StoredObject {
   readonly bytes: Uint8Array
 }
 
+/** A certificate and the name of its principal. */
+export interface HeldCertificate {
+  readonly name: string
+  readonly der: Buffer
+}
+
 /** The authority's registry: principals, their keys, tokens, certificates, signed objects. */
 export interface Registry extends EnrolmentStore {
   /** All principals that were not removed, by name. */
@@ -61,6 +67,8 @@ export interface Registry extends EnrolmentStore {
   principal(id: string): PrincipalRecord | undefined
   /** The principal of a name, unless it was removed. */
   principalNamed(name: string): PrincipalRecord | undefined
+  /** The newest certificates of all principals that may come back, as far as they are in time. */
+  certificatesInForce(nowMs: UnixMs): readonly HeldCertificate[]
   /** All tokens, the oldest first. */
   tokens(): TokenRecord[]
   /** Revokes an open token; `false` when there is none. Durable when it resolves. */
@@ -145,6 +153,21 @@ export function createRegistry(store: RegistryStore): Registry {
         .map(toPrincipalRecord),
     principal: (id: string): PrincipalRecord | undefined => transaction.principal(id),
     principalNamed: (name: string): PrincipalRecord | undefined => transaction.principalNamed(name),
+    certificatesInForce: (nowMs: UnixMs): readonly HeldCertificate[] =>
+      store
+        .rows(
+          db
+            .selectFrom('certificate')
+            .innerJoin('principal', (join) =>
+              join
+                .onRef('principal.id', '=', 'certificate.principal_id')
+                .onRef('principal.generation', '=', 'certificate.generation'),
+            )
+            .select(['principal.name', 'certificate.der'])
+            .where('principal.state', '<>', 'removed')
+            .where('certificate.not_after', '>', nowMs),
+        )
+        .map(({ name, der }) => ({ name, der: Buffer.from(der) })),
     tokens: (): TokenRecord[] =>
       store
         .rows(db.selectFrom('token').selectAll().orderBy('created_at').orderBy('id'))

@@ -1,6 +1,7 @@
 import type { AlertIntake } from './alert-intake.ts'
 import type { Route } from './http-types.ts'
 import { alertRoutes } from './routes-alerts.ts'
+import { caRoutes } from './routes-ca.ts'
 import { enrolmentRoutes } from './routes-enrolment.ts'
 import { lockRoutes } from './routes-locks.ts'
 import { operatorRoutes } from './routes-operator.ts'
@@ -21,5 +22,6 @@ export function apiRoutes(services: AuthorityServices, alerts: AlertIntake): rea
     ...lockRoutes(services),
     ...pskRoutes(services),
     ...standbyRoutes(services),
+    ...caRoutes(services),
   ]
 }

@@ -10,6 +10,7 @@ import type {
 import type { AuditEvent } from '../../trust/audit/index.ts'
 import type { AuditMemberView, AuditPage, AuditReport, CheckView } from './api-schema.ts'
 import type { ApiTokens } from './api-tokens.ts'
+import type { CaControl } from './ca-control.ts'
 import type { Locks } from './locks.ts'
 import type { PskRotation } from './psk-rotation.ts'
 import type { Registry } from './registry.ts'
@@ -58,6 +59,7 @@ export interface AuthorityServices {
   readonly publisher: Publisher
   readonly locks: Locks
   readonly standbys: Standbys
+  readonly ca: CaControl
   readonly settings: {
     readonly trustDomain: TrustDomain
     readonly pin: string

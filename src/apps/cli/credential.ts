@@ -58,6 +58,8 @@ export function withAuthority<T>(
 ): Promise<T> {
   return withCredential(world, async (member) => {
     const client = await member.connectAuthority(AUTHORITY_TIMEOUT_MS)
+    // It may ask for another certificate.
+    member.fabric.apply('bundle', client.bundleBytes)
     try {
       return await work(client, member)
     } finally {
@@ -66,9 +68,11 @@ export function withAuthority<T>(
   })
 }
 
-/** Whether a credential is past half of its life, and has not ended. */
-export function isRenewalDue({ random }: CliWorld, { clock, validity }: Member): boolean {
+/** Whether a credential is past half of its life or its issuer on its way out, and it has not ended. */
+export function isRenewalDue({ random }: CliWorld, member: Member): boolean {
+  const { clock, validity, isIssuerTainted } = member
   const now = clock.wallMs()
   const { notBefore, notAfter } = validity
-  return now < notAfter && now >= renewAtMs(notBefore, notAfter, random)
+  const isDue = isIssuerTainted || now >= renewAtMs(notBefore, notAfter, random)
+  return now < notAfter && isDue
 }

@@ -1,6 +1,7 @@
 import { agentCommands } from './commands/agent.ts'
 import { alertsCommands } from './commands/alerts.ts'
 import { auditCommands } from './commands/audit.ts'
+import { caCommands } from './commands/ca.ts'
 import { commandsCommands } from './commands/commands.ts'
 import { completionCommands } from './commands/completion.ts'
 import { credentialsCommands } from './commands/credentials.ts'
@@ -38,6 +39,7 @@ export const KOSCTL: Program = {
     ...tokenCommands,
     ...sessionsCommands,
     ...credentialsCommands,
+    ...caCommands,
     ...alertsCommands,
     ...execCommands,
     ...commandsCommands,

@@ -18,6 +18,7 @@ import type {
 } from '../../network/transport/index.ts'
 import type { KeyStore } from '../../trust/keys/index.ts'
 import {
+  findIssuer,
   createPeerVerifier,
   createTrustState,
   type NumberedObject,
@@ -57,6 +58,8 @@ export interface Member {
   readonly clock: FloorClock
   /** Start and end of the leaf in use. */
   readonly validity: { readonly notBefore: UnixMs; readonly notAfter: UnixMs }
+  /** Whether the trust bundle asks for another leaf, because the issuer of this one is on its way out. */
+  readonly isIssuerTainted: boolean
   /** Replaces the membership after a renewal; durable on return. */
   update(membership: Membership): void
   /** What TLS authenticates with. */
@@ -157,6 +160,9 @@ function assemble(
     },
     get validity(): { notBefore: UnixMs; notAfter: UnixMs } {
       return leaf ? { notBefore: leaf.notBefore, notAfter: leaf.notAfter } : NO_LEAF
+    },
+    get isIssuerTainted(): boolean {
+      return leaf !== undefined && findIssuer(leaf, fabric.bundle)?.isTainted === true
     },
     update: (next): void => {
       checkOwnFloor(keys, memory, next)

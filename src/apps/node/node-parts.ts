@@ -271,7 +271,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
       floor: () => member.membership.profile,
       standby: signer?.offer,
       authorityAddress: () => member.membership.session,
-      onApplied: (kinds) => applied(deps, { runtime, executor, audit, member }, kinds),
+      onApplied: (kinds) => applied(deps, parts, kinds),
       onRefused: (kind, refusal) => objectRefused(deps, opened, { kind, refusal }),
       onUnreachable: (refusal) => checkTime(deps, parts, refusal),
     }),
@@ -480,7 +480,7 @@ function objectRefused(
 /** After new objects: who became unwelcome is cut off, and it is recorded. */
 function applied(
   deps: NodeDeps,
-  parts: Pick<NodeParts, 'runtime' | 'executor' | 'audit' | 'member'>,
+  parts: Pick<NodeParts, 'runtime' | 'executor' | 'audit' | 'member' | 'renewal'>,
   kinds: readonly ObjectKind[],
 ): void {
   const isRechecked = kinds.includes('locks') || kinds.includes('directory')
@@ -489,7 +489,10 @@ function applied(
   const mayNarrow = kinds.includes('manifest') || kinds.includes('directory')
   const stopped = mayNarrow ? parts.executor.recheck() : 0
   if (stopped > 0) deps.log.event('calls.stopped', { count: stopped })
-  if (kinds.includes('bundle')) parts.runtime.updateIdentity()
+  if (kinds.includes('bundle')) {
+    parts.runtime.updateIdentity()
+    parts.renewal.arm()
+  }
   for (const kind of kinds) {
     recordSoon(parts.audit, deps.log, {
       type: kind === 'locks' ? 'lock' : 'policy',

@@ -5,6 +5,8 @@ import type { Member } from './member.ts'
 
 /** Pause after a renewal that failed or was refused. */
 const RETRY_MS = 30_000
+/** Within this time all renew that the trust bundle asks to: not all at once. */
+const TAINT_SPREAD_MS = 10 * 60 * 1000
 /** Longest wait of one timer: the wall clock may be moved meanwhile. */
 const MAX_WAIT_MS = 60 * 60 * 1000
 
@@ -19,9 +21,9 @@ export interface RenewalDeps {
   onRenewed(): void
 }
 
-/** Renews the certificate of a member whenever half of its life is over. */
+/** Renews the certificate of a member whenever half of its life is over or its issuer is tainted. */
 export interface RenewalSchedule {
-  /** Looks at the clock and the certificate, now and from now on. */
+  /** Looks at the clock, the certificate and the trust bundle, now and from now on. */
   arm(): void
   stop(): void
 }
@@ -37,12 +39,17 @@ export function createRenewalSchedule(deps: RenewalDeps): RenewalSchedule {
   let isStopped = false
   let dueMs = Number.NaN
   let dueOf = Number.NaN
+  let taintedMs = Number.NaN
   /** One draw per certificate, however often the clock is looked at. */
   const due = (): number => {
     const { notBefore, notAfter } = deps.member.validity
     if (dueOf !== notAfter) dueMs = renewAtMs(notBefore, notAfter, deps.random)
     dueOf = notAfter
-    return dueMs
+    if (!deps.member.isIssuerTainted) taintedMs = Number.NaN
+    else if (Number.isNaN(taintedMs)) {
+      taintedMs = clock.wallMs() + TAINT_SPREAD_MS * deps.random.fraction()
+    }
+    return Number.isNaN(taintedMs) ? dueMs : Math.min(dueMs, taintedMs)
   }
   const wait = (delayMs: number): void => {
     cancel?.()

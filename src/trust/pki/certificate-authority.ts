@@ -77,10 +77,20 @@ export interface CertificateAuthority {
    *   active
    */
   prepareIntermediate(): void
-  /** Rotation, step 2, reversible: lets the other active intermediate issue. */
+  /**
+   * Rotation, step 2, reversible: lets the other active intermediate issue. One that is tainted is no
+   * longer: that takes the root keys.
+   */
   switchIntermediate(): void
   /**
-   * Rotation, step 3: takes the intermediate that does not issue out of the bundle. Leaves under it
+   * Rotation, step 3, reversible by a switch: says in a new bundle that leaves of the intermediate that
+   * does not issue are to be renewed soon.
+   *
+   * @throws KosError KOS_PKI_STATE `root-keys` when they are offline, `intermediates` when there is one
+   */
+  taintIntermediate(): void
+  /**
+   * Rotation, step 4: takes the intermediate that does not issue out of the bundle. Leaves under it
    * are refused from then on.
    */
   retireIntermediate(): void
@@ -174,7 +184,19 @@ export function createCertificateAuthority(
       active.state.ordinals.map((ordinal) => issueCrl(issuerOf(keys, active, ordinal), content)),
     prepareIntermediate: (): void => replace(withIntermediate(deps, active)),
     switchIntermediate: (): void => {
-      replace({ ...active.state, issuing: otherIntermediate(active.state) })
+      const issuing = otherIntermediate(active.state)
+      const isTainted = active.trust.intermediates.some((one) => one.isTainted)
+      const bundle = isTainted ? resignBundle(deps, active, { tainted: [] }) : active.state.bundle
+      replace({ ...active.state, bundle, issuing })
+    },
+    taintIntermediate: (): void => {
+      const at = active.state.ordinals.indexOf(otherIntermediate(active.state))
+      const { subjectKeyId } = active.trust.intermediates[at]?.certificate ?? {}
+      if (!subjectKeyId) throw stateError('intermediates')
+      replace({
+        ...active.state,
+        bundle: resignBundle(deps, active, { tainted: [subjectKeyId] }),
+      })
     },
     retireIntermediate: (): void => {
       const ordinal = otherIntermediate(active.state)
@@ -266,7 +288,12 @@ function withoutIntermediate(deps: CaDeps, { state, trust }: Active, ordinal: nu
   const intermediates = trust.intermediates.map(({ certificate }) => certificate.der)
   return {
     ...state,
-    bundle: resignBundle(deps, { trust }, { intermediates: intermediates.toSpliced(at, 1) }),
+    bundle: resignBundle(
+      deps,
+      { trust },
+      // Only the one that goes can be tainted.
+      { intermediates: intermediates.toSpliced(at, 1), tainted: [] },
+    ),
     ordinals: state.ordinals.toSpliced(at, 1),
   }
 }
@@ -281,13 +308,14 @@ function otherIntermediate(state: CaState): number {
 function resignBundle(
   deps: CaDeps,
   { trust }: Pick<Active, 'trust'>,
-  change: Partial<Pick<TrustBundleFields, 'era' | 'intermediates' | 'standbys'>>,
+  change: Partial<Pick<TrustBundleFields, 'era' | 'intermediates' | 'standbys' | 'tainted'>>,
 ): Uint8Array {
   const roots = requireRootKeys(deps)
   const {
     era = trust.era,
     intermediates = trust.intermediates.map(({ certificate }) => certificate.der),
     standbys = trust.standbys,
+    tainted = taintedOf(trust),
   } = change
   return signTrustBundle(
     {
@@ -299,8 +327,15 @@ function resignBundle(
       intermediates,
       signingKeys: roleSpkis(requireRoleKeys(deps.keys, trust)),
       standbys: standbys.map(({ principal, spki, maxMs }) => ({ principal, spki, maxMs })),
+      tainted,
     },
     [roots.p256.coseSigner(), roots.mlDsa65.coseSigner()],
+  )
+}
+
+function taintedOf({ intermediates }: TrustBundle): readonly Uint8Array[] {
+  return intermediates.flatMap(({ certificate: { subjectKeyId }, isTainted }) =>
+    isTainted && subjectKeyId ? [subjectKeyId] : [],
   )
 }
 

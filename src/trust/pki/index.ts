@@ -102,5 +102,5 @@ export {
   verifyTrustBundle,
 } from './trust-bundle.ts'
 export { createTrustState, type TrustState } from './trust-state.ts'
-export { type PeerCertificate, type PeerCheck, verifyPeerLeaf } from './verify-peer.ts'
+export { findIssuer, type PeerCertificate, type PeerCheck, verifyPeerLeaf } from './verify-peer.ts'
 export { createPeerVerifier, type PeerVerifier } from './verify-peer-memo.ts'

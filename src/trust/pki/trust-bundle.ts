@@ -61,6 +61,8 @@ const ROLE_ALGORITHMS: Readonly<Record<SigningRole, CoseVerifier['algorithm']>> 
 export interface TrustedIntermediate {
   readonly certificate: X509Certificate
   readonly key: KeyObject
+  /** Whether its leaves are to be renewed under another one soon; they count until it is gone. */
+  readonly isTainted: boolean
 }
 
 /** A verified trust bundle: everything a node believes of its authority. */
@@ -94,6 +96,8 @@ export interface TrustBundleFields extends EraNumber {
   readonly signingKeys: Readonly<Record<SigningRole, readonly Uint8Array[]>>
   /** At most 3; absent: none. */
   readonly standbys?: readonly StandbyFields[]
+  /** Key identifiers of the intermediates that are on their way out; never all of them. */
+  readonly tainted?: readonly Uint8Array[]
 }
 
 /** How a bundle is recognised: by the pin of a join line, or by root keys already held. */
@@ -123,7 +127,8 @@ export function signTrustBundle(
   fields: TrustBundleFields,
   roots: readonly [p256: CoseSigner, mlDsa65: CoseSigner],
 ): Uint8Array {
-  const { trustDomain, era, number, issuedAt, intermediates, signingKeys, standbys = [] } = fields
+  const { trustDomain, era, number, issuedAt, intermediates, signingKeys } = fields
+  const { standbys = [], tainted = [] } = fields
   const body: CborInput = {
     version: VERSION,
     trustDomain,
@@ -134,6 +139,8 @@ export function signTrustBundle(
     intermediates,
     signingKeys,
     // One spelling only: without standby signers there is no such field.
+    // One spelling only: what is empty is left out.
+    ...(tainted.length > 0 && { tainted }),
     ...(standbys.length > 0 && { standbys: standbys.map((standby) => ({ ...standby })) }),
   }
   return signCose({ payload: encodeCbor(body), externalAad: CONTEXT }, roots)
@@ -192,6 +199,9 @@ const bundleSchema = zm.strictObject({
     checkpointMlDsa44: certificateList,
   }),
   standbys: zm.optional(standbySchema),
+  tainted: zm.optional(
+    zm.array(zm.instanceof(Uint8Array)).check(zm.minLength(1), zm.maxLength(MAX_PER_LIST - 1)),
+  ),
 })
 type BundleBody = zm.infer<typeof bundleSchema>
 
@@ -230,9 +240,13 @@ function readBundle(
   const rootMlDsaCertificate = readRoot(body.roots[1], rootMlDsaSpki)
   if (!rootP256Certificate || !rootMlDsaCertificate) return bundleRefusal('root')
   const intermediates = body.intermediates.map((der) =>
-    readIntermediate(der, rootP256Certificate, trustDomain),
+    readIntermediate(der, rootP256Certificate, { trustDomain, tainted: body.tainted ?? [] }),
   )
   if (!intermediates.every((one) => one !== undefined)) return bundleRefusal('intermediate')
+  const taintedCount = intermediates.filter(({ isTainted }) => isTainted).length
+  // Each names one of them, and one is left to renew under.
+  const isTaintFit = taintedCount === (body.tainted ?? []).length
+  if (!isTaintFit || taintedCount === intermediates.length) return bundleRefusal('tainted')
   const signingKeys = readSigningKeys(body.signingKeys)
   if (!signingKeys) return bundleRefusal('signing-keys')
   const standbys = readStandbys(body.standbys ?? [], trustDomain)
@@ -271,7 +285,7 @@ function readRoot(der: Uint8Array, spki: Uint8Array): X509Certificate | undefine
 function readIntermediate(
   der: Uint8Array,
   root: X509Certificate,
-  trustDomain: TrustDomain,
+  said: { readonly trustDomain: TrustDomain; readonly tainted: readonly Uint8Array[] },
 ): TrustedIntermediate | undefined {
   const certificate = parseCertificate(der)
   const { basicConstraints, nameConstraints, subjectKeyId } = certificate
@@ -283,10 +297,12 @@ function readIntermediate(
     // Nothing below an intermediate issues; and it names principals of this domain only.
     basicConstraints?.pathLength === 0 &&
     hosts?.length === 1 &&
-    hosts[0] === trustDomain &&
+    hosts[0] === said.trustDomain &&
     subjectKeyId !== undefined &&
     verifyCertificateSignature(certificate, root.spki)
-  return fits ? Object.freeze({ certificate, key: importSpki(certificate.spki) }) : undefined
+  if (!fits) return undefined
+  const isTainted = said.tainted.some((keyId) => equalBytes(keyId, subjectKeyId))
+  return Object.freeze({ certificate, key: importSpki(certificate.spki), isTainted })
 }
 
 function isCa(certificate: X509Certificate): boolean {

@@ -137,8 +137,16 @@ function formProblem(leaf: X509Certificate): string | undefined {
   return leaf.keyUsage?.includes('digitalSignature') === true ? undefined : 'key-usage'
 }
 
-// Name and key id must both agree: two intermediates of one name would be told apart by the key.
-function findIssuer(leaf: X509Certificate, bundle: TrustBundle): TrustedIntermediate | undefined {
+/**
+ * The intermediate of a bundle that a leaf names as its issuer. Name and key id must both agree: two
+ * intermediates of one name would be told apart by the key.
+ *
+ * **Security:** the signature is not looked at.
+ */
+export function findIssuer(
+  leaf: X509Certificate,
+  bundle: TrustBundle,
+): TrustedIntermediate | undefined {
   return bundle.intermediates.find(
     ({ certificate }) =>
       equalBytes(certificate.subject.der, leaf.issuer.der) &&

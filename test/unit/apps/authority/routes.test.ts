@@ -82,6 +82,11 @@ const TABLE: readonly Row[] = [
   row('GET /v1/standbys', 'viewer', ['viewer', 'admin']),
   { ...row('POST /v1/principals/:name/standby', 'admin', ['admin']), maxBytes: KIB, body: '{}' },
   row('DELETE /v1/principals/:name/standby', 'admin', ['admin']),
+  row('GET /v1/ca', 'viewer', ['viewer', 'admin']),
+  row('POST /v1/ca/prepare', 'admin', ['admin']),
+  row('POST /v1/ca/activate', 'admin', ['admin']),
+  row('POST /v1/ca/taint', 'admin', ['admin']),
+  { ...row('POST /v1/ca/revoke', 'admin', ['admin']), maxBytes: KIB, body: '{}' },
 ]
 
 function row(head: string, guard: string, passes: readonly Everybody[]): Row {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { equalBytes, isRefusal, unixMs, utf8 } from '../../../../src/foundation/base/index.ts'
-import { type CborInput, encodeCbor, signCose } from '../../../../src/foundation/codec/index.ts'
+import {
+  type CborInput,
+  encodeCbor,
+  parseCertificate,
+  signCose,
+} from '../../../../src/foundation/codec/index.ts'
 import {
   createTrustState,
   type TrustAnchor,
@@ -128,6 +133,24 @@ describe('trust bundles', () => {
     const dead = Array.from({ length: 5 }, () => fields.intermediates[0] ?? assert.fail())
     assert.equal(rule(sign({ intermediates: dead })), 'encoding')
     assert.equal(rule(sign({ intermediates: [] })), 'encoding')
+  })
+
+  it('are refused when a taint names none of the intermediates, one twice, or all', () => {
+    const [der = new Uint8Array()] = fields.intermediates
+    const { subjectKeyId: keyId = assert.fail() } = parseCertificate(der)
+    const key = keys.create('ca-intermediate-taint', 'ca-intermediate', 'P-256')
+    const second = buildIntermediate(key, rootKey, { ...context, ordinal: 9 })
+    const intermediates = [der, second]
+    assert.equal(rule(sign({ intermediates, tainted: [keyId] })), 'ok')
+    const read = verifyTrustBundle(sign({ intermediates, tainted: [keyId] }), { pin: trust.pin })
+    assert.ok(!isRefusal(read))
+    assert.deepEqual(
+      read.intermediates.map(({ isTainted }) => isTainted),
+      [true, false],
+    )
+    assert.equal(rule(sign({ tainted: [keyId] })), 'tainted')
+    assert.equal(rule(sign({ intermediates, tainted: [keyId, keyId] })), 'tainted')
+    assert.equal(rule(sign({ intermediates, tainted: [keyId.map((byte) => byte ^ 1)] })), 'tainted')
   })
 
   it('are refused with delegated keys of another kind, or one key for two purposes', () => {

@@ -22,7 +22,7 @@ export async function offerStandby(fabric: TestFabric, name: string): Promise<Te
   return node
 }
 
-/** Permits a standby signer; every node of the fabric holds the bundle that says so. */
+/** Permits a standby signer; every node with a session then holds the bundle that says so. */
 export async function permit(
   fabric: TestFabric,
   name: string,
@@ -41,7 +41,9 @@ async function changeStandbys(fabric: TestFabric, ...args: readonly string[]): P
   assert.equal(code, 0, err)
   const { bundle } = JSON.parse(out) as { bundle: number }
   const isSpread = (): boolean =>
-    fabric.nodes.every(({ running }) => running.member.fabric.bundle.number >= bundle)
+    fabric.nodes.every(
+      ({ running: { link, member } }) => !link.isConnected || member.fabric.bundle.number >= bundle,
+    )
   await eventually(isSpread, `bundle ${bundle} everywhere`)
 }
 

@@ -56,6 +56,8 @@ export interface WorldMember {
   hasAuthority: boolean
   /** Whether nobody reaches it. */
   isCut: boolean
+  /** Whether its answers never come. */
+  isSilent: boolean
   /** Connections to it that were made so far. */
   dialled: number
   /** Connections to it that are open. */
@@ -69,12 +71,19 @@ export interface WorldMember {
   ageMs(): number
 }
 
+interface MemberHow {
+  readonly floor: ProfileName
+  readonly stands?: boolean
+  readonly isUnlisting?: boolean
+}
+
 /** The world. */
 export interface StandbyWorld {
   readonly authority: TestAuthority
   /** The lock list in force; new members are given it. */
   list: SignedNumbered
-  member(name: string, how: { readonly floor: ProfileName; readonly stands?: boolean }): WorldMember
+  /** @param how - its floor, whether it offers to stand by, whether its directory is empty */
+  member(name: string, how: MemberHow): WorldMember
   /** Permits these standby signers and nobody else; members with a session learn of it. */
   permit(standbys: readonly WorldMember[], maxMs?: number): void
   /** Signs a list; members with a session take it. */
@@ -115,10 +124,7 @@ class World implements StandbyWorld {
     return signSuccessor('lock-list', next, ca.signers.lock.coseSigner())
   }
 
-  member(
-    name: string,
-    { floor, stands = false }: { readonly floor: ProfileName; readonly stands?: boolean },
-  ): WorldMember {
+  member(name: string, { floor, stands = false, isUnlisting = false }: MemberHow): WorldMember {
     const { clock, ca } = this.authority
     const keys = createKeyFolder(this.#context).open()
     const trust = createTrustState({ pin: ca.pin })
@@ -156,13 +162,14 @@ class World implements StandbyWorld {
       answer: undefined,
       hasAuthority: true,
       isCut: false,
+      isSilent: false,
       dialled: 0,
       open: 0,
       refusesPeerOf: (peer) => gate.check(peerOf(peer))?.code,
       ageMs: () => fabric.locks.ageMs(clock.monotonicMs()),
     }
     this.#members.push(member)
-    this.#publishDirectory(floor)
+    if (!isUnlisting) this.#publishDirectory(floor)
     link.start()
     return member
   }
@@ -213,6 +220,7 @@ class World implements StandbyWorld {
             const lost = { code: 'KOS_SESSION_LOST', rule: 'cut', origin: 'local' } as const
             return Promise.resolve({ status: 'failed', ...lost })
           }
+          if (to.isSilent) return new Promise(() => undefined)
           const said = answerOf(to, args as unknown as Asked)
           if (!isRefusal(said))
             return Promise.resolve({ status: 'ok', value: said, origin: 'peer' })

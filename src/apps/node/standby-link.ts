@@ -72,9 +72,12 @@ export function createStandbyLink(deps: StandbyLinkDeps): StandbyLink {
 class Link implements StandbyLink {
   readonly #deps: StandbyLinkDeps
   readonly #open = new Map<PrincipalUri, StandbySession>()
+  /** One that does not answer must not hold the others up. */
+  readonly #asking = new Set<PrincipalUri>()
+  /** When one that answered is asked again. */
+  readonly #dueMs = new Map<PrincipalUri, number>()
   #cancel: CancelTimer | undefined
   #isStopped = false
-  #dueMs = -Infinity
   #freshBy: 'authority' | PrincipalUri = 'authority'
 
   constructor(deps: StandbyLinkDeps) {
@@ -82,42 +85,50 @@ class Link implements StandbyLink {
   }
 
   start(): void {
-    void this.#look().finally(() => this.#arm())
-  }
-
-  #arm(): void {
     if (this.#isStopped) return
+    this.#look()
     this.#cancel = this.#deps.clock.after(LOOK_INTERVAL_MS, () => this.start())
   }
 
-  async #look(): Promise<void> {
-    const { clock } = this.#deps
+  #look(): void {
+    const { clock, fabric } = this.#deps
     if (this.#deps.hasAuthority()) this.#leave()
-    else if (clock.monotonicMs() >= this.#dueMs) await this.#askAll()
-    const { freshBy } = this.#deps.fabric.locks
-    if (freshBy === undefined || freshBy === this.#freshBy) return
-    this.#freshBy = freshBy
-    this.#deps.onFreshBy(freshBy)
+    else {
+      for (const { principal } of fabric.bundle.standbys) {
+        const isDue = clock.monotonicMs() >= (this.#dueMs.get(principal) ?? -Infinity)
+        if (isDue && !this.#asking.has(principal)) void this.#askInTurn(principal)
+      }
+    }
+    this.#tell()
   }
 
   /** The authority is back: nobody else is needed. */
   #leave(): void {
     for (const { session } of this.#open.values()) session.close('authority-is-back')
     this.#open.clear()
-    this.#dueMs = -Infinity
+    this.#dueMs.clear()
   }
 
-  async #askAll(): Promise<void> {
-    const { clock, fabric, log } = this.#deps
+  async #askInTurn(standby: PrincipalUri): Promise<void> {
+    const { clock, log } = this.#deps
     const askedAt = clock.monotonicMs()
-    const refused = await Promise.all(
-      fabric.bundle.standbys.map(({ principal }) => this.#ask(principal)),
-    )
-    for (const refusal of refused) {
-      if (refusal) log.event('standby.refused', { code: refusal.code, rule: refusal.rule }, 'debug')
+    this.#asking.add(standby)
+    const refusal = await this.#ask(standby)
+    this.#asking.delete(standby)
+    // Who did not answer is asked again at the next look: there is no time to lose.
+    if (!refusal) this.#dueMs.set(standby, askedAt + ASK_INTERVAL_MS)
+    else {
+      const { code, rule } = refusal
+      log.event('standby.refused', { peer: standby, code, rule }, 'debug')
     }
-    // Until one has answered there is no time to lose.
-    if (refused.includes(undefined)) this.#dueMs = askedAt + ASK_INTERVAL_MS
+    this.#tell()
+  }
+
+  #tell(): void {
+    const { freshBy } = this.#deps.fabric.locks
+    if (freshBy === undefined || freshBy === this.#freshBy) return
+    this.#freshBy = freshBy
+    this.#deps.onFreshBy(freshBy)
   }
 
   /** @returns why this one did not make the held list young */

@@ -153,3 +153,57 @@ test('a standby that is locked by the list that it holds says nothing, and nobod
   assert.equal(gate.signer?.refusal()?.rule, 'standby')
   assert.equal(camera.refusesPeerOf('SEC-4'), 'KOS_PKI_STALE')
 })
+
+test('a standby that never answers does not hold up the others, and is let go with the authority', async (context) => {
+  const world = createStandbyWorld(context)
+  const silent = world.member('gate-1', { floor: 'SEC-4', stands: true })
+  const gate = world.member('gate-2', { floor: 'SEC-4', stands: true })
+  const camera = world.member('camera-1', { floor: 'SEC-4' })
+  world.permit([silent, gate])
+  await world.pass(10_000)
+  world.lose()
+  silent.isSilent = true
+  await world.pass(5 * MINUTE_MS)
+  assert.equal(camera.refusesPeerOf('SEC-4'), undefined)
+  assert.equal(camera.fabric.locks.freshBy, gate.uri)
+  // Both gates and the camera ask it.
+  assert.equal(silent.dialled, 2)
+})
+
+test('a list that is too long to be handed over leaves the standby behind, and old', async (context) => {
+  const world = createStandbyWorld(context)
+  const gate = world.member('gate-2', { floor: 'SEC-4', stands: true })
+  const camera = world.member('camera-1', { floor: 'SEC-4' })
+  world.permit([gate])
+  await world.pass(10_000)
+  gate.hasAuthority = false
+  const principals = Array.from({ length: 400 }, (_, n) => principal('agent', `thief-${n}`).uri)
+  world.lock({ principals })
+  await world.pass(10_000)
+  world.lose()
+  await world.pass(MINUTE_MS)
+  assert.equal(camera.refusesPeerOf('SEC-4'), 'KOS_PKI_STALE')
+  // It gets it otherwise, and goes on.
+  gate.take(world.list.bytes)
+  await world.pass(4000)
+  assert.equal(camera.refusesPeerOf('SEC-4'), undefined)
+})
+
+test('nobody is asked whom the directory does not list, or no route leads to', async (context) => {
+  const world = createStandbyWorld(context)
+  const gate = world.member('gate-2', { floor: 'SEC-4', stands: true })
+  world.permit([gate])
+  const camera = world.member('camera-1', { floor: 'SEC-1' })
+  await world.pass(10_000)
+  world.lose()
+  await world.pass(20_000)
+  assert.deepEqual([gate.dialled, camera.freshBy], [0, []])
+  const far = createStandbyWorld(context)
+  const unlisted = far.member('gate-2', { floor: 'SEC-4', stands: true })
+  const lone = far.member('camera-1', { floor: 'SEC-4', isUnlisting: true })
+  far.permit([unlisted])
+  await far.pass(10_000)
+  far.lose()
+  await far.pass(MINUTE_MS)
+  assert.equal(lone.refusesPeerOf('SEC-4'), 'KOS_PKI_STALE')
+})

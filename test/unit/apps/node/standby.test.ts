@@ -1,8 +1,9 @@
 /** While the authority is away, a standby signer answers the nonces of members. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { RunningNode } from '../../../../src/apps/node/index.ts'
+import { nodeErrors, type RunningNode } from '../../../../src/apps/node/index.ts'
 import { eventually, startFabric } from '../../../kit/fabric.ts'
+import { joinSensor } from '../../../kit/sensor.ts'
 import { lockAgeMs, offerStandby, passTime, permit, startAlone } from '../../../kit/standby.ts'
 
 const freshBy = ({ member }: RunningNode): string | undefined => member.fabric.locks.freshBy
@@ -47,8 +48,15 @@ test('a standby keeps the list young, over restarts, until the authority is back
   await eventually(() => [...node.sessions].length === 1, 'no session with the standby')
 })
 
-test('without the flag, and for a device without certificate, there is no standby', async (context) => {
+test('without the flag there is none, and without a certificate there cannot be', async (context) => {
   const fabric = await startFabric(context)
   const camera = await fabric.addNode('camera-1')
   assert.equal(camera.running.standby, undefined)
+  const { folder } = await joinSensor(fabric, 'sensor-1')
+  const running = { ...camera.running, address: { host: '127.0.0.1', port: 0 } }
+  const sensor = { ...camera, folder, running }
+  await assert.rejects(
+    startAlone(context, { fabric, node: sensor }, { standby: true }),
+    (error) => nodeErrors.has(error) && error.code === 'KOS_NODE_NO_CERTIFICATE',
+  )
 })

@@ -58,7 +58,7 @@ const frameLike = fc
     { maxLength: 12 },
   )
   .map((parts) => {
-    const writer = new FrameWriter(16)
+    const writer = new FrameWriter()
     const all: Uint8Array[] = []
     for (const part of parts) {
       if (part instanceof Uint8Array) {
@@ -88,7 +88,7 @@ test('frames are read back as they were written', () => {
   })
   fuzz(
     fc.property(fc.array(frame, { maxLength: 20 }), sizes, (frames, chunks) => {
-      const writer = new FrameWriter(16)
+      const writer = new FrameWriter()
       for (const { stream, flags, payload } of frames) {
         writer.frame(FRAME.DATA | (flags << 8), stream, payload)
       }

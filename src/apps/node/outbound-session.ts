@@ -13,7 +13,7 @@ import type {
   CallOptions,
   CallResult,
   GoawayReason,
-  Hello,
+  PeerHello,
   PeerSession,
   SessionStats,
   SessionToken,
@@ -91,7 +91,7 @@ export class OutboundSession implements PeerSession, Connection {
     return this.#connection.session === session
   }
 
-  get peerHello(): Hello | undefined {
+  get peerHello(): PeerHello | undefined {
     return this.#connection.session.peerHello
   }
 

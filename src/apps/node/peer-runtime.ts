@@ -20,6 +20,7 @@ import type { Admission, AdmissionTicket } from '../../network/admission/index.t
 import {
   createPeerSession,
   createResumption,
+  createSlowTimer,
   type HelloState,
   type PeerAuthenticator,
   type PeerSession,
@@ -27,6 +28,7 @@ import {
   type PeerSessionOptions,
   type Resumption,
   type SessionLimits,
+  type SlowTimer,
 } from '../../network/session/index.ts'
 import {
   type CertificateIdentity,
@@ -137,6 +139,11 @@ export interface PeerRuntime {
   close(): Promise<void>
 }
 
+const NO_COMMANDS: CallOutcome = Object.freeze({
+  status: 'refused',
+  code: 'KOS_CATALOG_UNKNOWN',
+  rule: 'no-commands',
+})
 const DIAL_TIMEOUT_MS = 5000
 /** Pauses between attempts to get a lost connection back. */
 const REDIAL = Object.freeze({ minMs: 250, maxMs: 4000 })
@@ -163,12 +170,13 @@ class Runtime implements PeerRuntime {
   readonly #limits: SessionLimits
   readonly #sessions = new Set<OpenSession>()
   /** Those that are looked at whenever locks change; one that just became ready is not yet. */
-  readonly #entered = new WeakSet<PeerSession>()
+  readonly #entered = new WeakSet<Authenticated>()
   readonly #metKeys: NonNullable<PeerSessionDeps['metKeys']> = new WeakMap()
   /** One TLS context per profile that is dialled. */
   readonly #diallers = new Map<ProfileName, Dialler>()
   readonly #listeners = new Map<ProfileName, Listener>()
   readonly #resumption: Resumption | undefined
+  readonly #timer: SlowTimer
   readonly #pauses = new Set<CancelTimer>()
   /** Whom somebody is connecting to now. */
   readonly #dialling = new Set<{ readonly uri: string }>()
@@ -180,6 +188,7 @@ class Runtime implements PeerRuntime {
     this.#deps = deps
     this.#limits = limits
     this.#resumption = deps.resumes ? createResumption(deps) : undefined
+    this.#timer = createSlowTimer(deps)
     const own = this.#diallerOf(deps.self.profile)
     if (isRefusal(own)) throw nodeErrors.error('KOS_NODE_SELF_TEST', { check: own.rule })
   }
@@ -327,7 +336,7 @@ class Runtime implements PeerRuntime {
       admit: (peer) => refuseOther(peer, expectedUri, held),
       onReady: (authenticated) => {
         const connection = { session, authenticated }
-        this.#entered.add(session)
+        this.#entered.add(authenticated)
         if (this.#isClosing || held?.isOver) session.close('shutdown')
         else if (held) this.#replace(held, connection)
         else open = this.#enter(this.#outbound(connection, { at, uri: expectedUri }))
@@ -422,13 +431,14 @@ class Runtime implements PeerRuntime {
     channel: SecureChannel,
     options: Pick<PeerSessionOptions, 'role' | 'admit' | 'onReady' | 'onRecycleDue' | 'onGoaway'>,
   ): PeerSession {
-    const { clock, random, log, self, onCall } = this.#deps
-    const session: PeerSession = createPeerSession(
+    const { clock, random, log, self } = this.#deps
+    return createPeerSession(
       {
         metKeys: this.#metKeys,
         clock,
         random,
         log,
+        timer: this.#timer,
         authenticator: self.authenticator(),
         ...(this.#resumption && { resumption: this.#resumption }),
       },
@@ -439,29 +449,30 @@ class Runtime implements PeerRuntime {
           this.#deps.enforce?.(channel.connected.connection, peer) ?? options.admit?.(peer),
         limits: this.#limits,
         state: self.helloState(),
-        onCall: (call: CallRequest, authenticated: Authenticated) =>
-          this.#refuseCall(session, authenticated) ??
-          onCall?.(authenticated, call) ?? {
-            status: 'refused',
-            code: 'KOS_CATALOG_UNKNOWN',
-            rule: 'no-commands',
-          },
+        onCall: this.#answer,
       },
     )
-    return session
   }
 
+  /** One for all sessions: a function of its own for each would be kept as long as it is open. */
+  readonly #answer = (
+    call: CallRequest,
+    authenticated: Authenticated,
+  ): CallOutcome | Promise<CallOutcome> =>
+    this.#refuseCall(authenticated) ?? this.#deps.onCall?.(authenticated, call) ?? NO_COMMANDS
+
   /** Whoever became unwelcome during the handshake gets nothing executed that came with its end. */
-  #refuseCall(session: PeerSession, { peer }: Authenticated): CallOutcome | undefined {
+  #refuseCall(authenticated: Authenticated): CallOutcome | undefined {
     const { self } = this.#deps
-    const welcome = this.#entered.has(session) ? undefined : self.recheck(peer)
+    const { peer } = authenticated
+    const welcome = this.#entered.has(authenticated) ? undefined : self.recheck(peer)
     const refusal = welcome ?? self.refuseCall?.(peer)
     return refusal && { status: 'refused', code: refusal.code, rule: refusal.rule }
   }
 
   #enter<T extends OpenSession>(open: T): T {
     this.#sessions.add(open)
-    this.#entered.add(open.session)
+    this.#entered.add(open.authenticated)
     this.#deps.onSession?.(open, 'opened', '')
     this.#watch(open)
     // Locks may have changed since the peer's certificate was looked at.

@@ -10,6 +10,7 @@ import {
 } from './cbor-types.ts'
 
 const FIRST_BYTES = 512
+const EMPTY: Buffer = Buffer.alloc(0)
 /** A buffer above this size is given up by `reset`, so that one large message is not kept. */
 const KEPT_BYTES = 256 * 1024
 /** Up to this length, ASCII text is written by a loop: cheaper than a call into the runtime. */
@@ -42,9 +43,9 @@ export class CborWriter {
   #buffer: Buffer
   #at = 0
 
-  /** @param firstBytes - size of the first buffer in bytes */
+  /** @param firstBytes - size of the first buffer in bytes; 0: none before the first write */
   constructor(firstBytes: number = FIRST_BYTES) {
-    this.#buffer = Buffer.allocUnsafeSlow(firstBytes)
+    this.#buffer = firstBytes === 0 ? EMPTY : Buffer.allocUnsafeSlow(firstBytes)
   }
 
   /** Number of bytes written since the last reset. */
@@ -68,6 +69,12 @@ export class CborWriter {
   reset(): void {
     this.#at = 0
     if (this.#buffer.length > KEPT_BYTES) this.#buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  }
+
+  /** Forgets what was written and gives up the buffer, for a writer that rests. */
+  trim(): void {
+    this.#at = 0
+    this.#buffer = EMPTY
   }
 
   /**
@@ -325,7 +332,8 @@ export class CborWriter {
   #reserve(bytes: number): void {
     const needed = this.#at + bytes
     if (needed <= this.#buffer.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2))
+    const { length } = this.#buffer
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, length === 0 ? FIRST_BYTES : length * 2))
     grown.set(this.#buffer.subarray(0, this.#at))
     this.#buffer = grown
   }

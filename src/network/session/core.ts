@@ -26,10 +26,12 @@ export interface SessionCore {
   readonly scratch: CborWriter
   /** DATA of the peer on all streams. */
   readonly window: ReceiveWindow
+  /** Longest OPEN and RESULT the peer takes. */
+  readonly maxControlBytes: number
   readonly budget: ByteBudget
   readonly log: Log
-  /** Whether the session is over. */
-  readonly closed: boolean
+  /** Whether the session is over; the machine says so. */
+  closed: boolean
   /** Closes the session because the peer broke a rule. */
   fault(code: KosErrorCode, rule: string): void
 }

@@ -96,20 +96,30 @@ export interface ByteBudget {
  * @param maxBytes - hard limit in bytes; the protocol page says 256 MiB
  */
 export function createByteBudget(maxBytes: number): ByteBudget {
-  let used = 0
-  return Object.freeze({
-    reserve(bytes: number): boolean {
-      if (used + bytes > maxBytes) return false
-      used += bytes
-      return true
-    },
-    release(bytes: number): void {
-      used = Math.max(0, used - bytes)
-    },
-    get usedBytes(): number {
-      return used
-    },
-  })
+  return new Budget(maxBytes)
+}
+
+class Budget implements ByteBudget {
+  readonly #maxBytes: number
+  #usedBytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
+  reserve(bytes: number): boolean {
+    if (this.#usedBytes + bytes > this.#maxBytes) return false
+    this.#usedBytes += bytes
+    return true
+  }
+
+  release(bytes: number): void {
+    this.#usedBytes = Math.max(0, this.#usedBytes - bytes)
+  }
 }
 
 /** Collects an encoded value that arrives as DATA, within the limit of a value and the budget. */

@@ -83,6 +83,10 @@ export type FrameFault = 'frame: type' | 'frame: flags' | 'frame: length' | 'fra
 export type FrameStatus = 'frame' | 'more' | FrameFault
 
 const EMPTY: Buffer = Buffer.alloc(0)
+/** Takes a heartbeat with its SEAL. */
+const SMALL_BYTES = 128
+/** First size of a buffer that is kept. */
+const GROWN_BYTES = 1024
 /** An own buffer above this size is given back as soon as it is empty. */
 const KEPT_BYTES = 256 * 1024
 
@@ -208,7 +212,9 @@ export class FrameParser {
     const waiting = this.#end - this.#kept
     const needed = waiting + bytes
     const target =
-      this.#own.length >= needed ? this.#own : Buffer.allocUnsafeSlow(Math.max(1024, needed * 2))
+      this.#own.length >= needed
+        ? this.#own
+        : Buffer.allocUnsafeSlow(Math.max(GROWN_BYTES, needed * 2))
     this.buffer.copy(target, 0, this.#kept, this.#end)
     this.#own = target
     this.buffer = target
@@ -220,17 +226,12 @@ export class FrameParser {
 
 /**
  * Collects outgoing frames in one reused buffer; headers and fixed payloads are written byte by
- * byte, without an allocation per frame.
+ * byte, without an allocation per frame. Who only sends heartbeats keeps no buffer at all.
  */
 export class FrameWriter {
   /** Where payloads are written; changes when it grows, so read it after `begin`. */
-  buffer: Buffer
+  buffer: Buffer = EMPTY
   #at = 0
-
-  /** @param firstBytes - size of the first buffer in bytes */
-  constructor(firstBytes: number = 1024) {
-    this.buffer = Buffer.allocUnsafeSlow(firstBytes)
-  }
 
   /** Bytes collected so far. */
   get length(): number {
@@ -272,22 +273,31 @@ export class FrameWriter {
     this.buffer.set(payload, at)
   }
 
-  /** A copy of everything collected; then starts anew. */
+  /** Everything collected; then starts anew. */
   take(): Buffer {
-    const bytes = Buffer.allocUnsafe(this.#at)
-    this.buffer.copy(bytes, 0, 0, this.#at)
+    const length = this.#at
     this.#at = 0
-    if (this.buffer.length > KEPT_BYTES) this.buffer = Buffer.allocUnsafeSlow(1024)
+    if (this.buffer.length <= SMALL_BYTES) {
+      const small = this.buffer.subarray(0, length)
+      this.buffer = EMPTY
+      return small
+    }
+    const bytes = Buffer.allocUnsafe(length)
+    this.buffer.copy(bytes, 0, 0, length)
+    if (this.buffer.length > KEPT_BYTES) this.buffer = EMPTY
     return bytes
   }
 
-  /** Gives back a grown buffer while it is empty; for idle connections. */
+  /** Gives back the buffer while it is empty; for idle connections. */
   trim(): void {
-    if (this.#at === 0 && this.buffer.length > 1024) this.buffer = Buffer.allocUnsafeSlow(1024)
+    if (this.#at === 0) this.buffer = EMPTY
   }
 
   #grow(needed: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2))
+    const grown =
+      needed <= SMALL_BYTES
+        ? Buffer.allocUnsafe(SMALL_BYTES)
+        : Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2, GROWN_BYTES))
     this.buffer.copy(grown, 0, 0, this.#at)
     this.buffer = grown
   }

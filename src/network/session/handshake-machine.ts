@@ -34,7 +34,15 @@ import {
   MAX_DATA_BYTES,
 } from './frames.ts'
 import { refuseAdmission, refuseHello, refuseProfiles } from './handshake-checks.ts'
-import { decodeHello, encodeHello, type Hello, type HelloState, PROTOCOL_VERSION } from './hello.ts'
+import {
+  decodeHello,
+  encodeHello,
+  type Hello,
+  type HelloState,
+  keptOf,
+  type PeerHello,
+  PROTOCOL_VERSION,
+} from './hello.ts'
 import {
   DirectionKeys,
   type Exporter,
@@ -80,7 +88,7 @@ export interface HandshakeOptions extends ChannelCredentials {
 /** A session that both sides agreed on. */
 export interface Established {
   readonly peer: PeerFacts
-  readonly peerHello: Hello
+  readonly peerHello: PeerHello
   /** The stricter floor of both ends: it decides how messages are protected. */
   readonly profile: Profile
   /** Session id, lower-case hexadecimal. */
@@ -389,7 +397,7 @@ export class HandshakeMachine {
     this.#state = 'done'
     return {
       peer,
-      peerHello,
+      peerHello: keptOf(peerHello),
       profile: stricterOf(this.#own.floor, peer.floor),
       sessionId: toHex(own.sessionId),
       issued: own.token,

@@ -46,6 +46,20 @@ export interface Hello extends HelloState {
   readonly maxDataBytes: number
 }
 
+/** What is kept of the peer's HELLO: the rest is proven by better means, or of no more use. */
+export interface PeerHello extends HelloState {
+  readonly role: Role
+  readonly profile: Profile
+  readonly maxControlBytes: number
+  readonly maxDataBytes: number
+}
+
+/** What outlives the handshake. */
+export function keptOf(hello: Hello): PeerHello {
+  const { role, profile, maxControlBytes, maxDataBytes, directory, manifest, updateCounter } = hello
+  return { role, profile, maxControlBytes, maxDataBytes, directory, manifest, updateCounter }
+}
+
 /** Encodes a HELLO payload. */
 export function encodeHello(hello: Hello): Uint8Array {
   const writer = new CborWriter()

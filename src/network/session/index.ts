@@ -20,7 +20,7 @@ export type {
 export type { CallFailure, CallResult, DataSink, SessionCallOutcome } from './calls.ts'
 export { sessionErrors } from './errors.ts'
 export { type ByteBudget, createByteBudget } from './flow.ts'
-export { type Hello, type HelloState, type NumberedAt, PROTOCOL_VERSION } from './hello.ts'
+export { type HelloState, type NumberedAt, type PeerHello, PROTOCOL_VERSION } from './hello.ts'
 export type { Role } from './key-schedule.ts'
 export type { RecycleReason } from './lifetime.ts'
 export { SESSION_LIMITS, type SessionLimits } from './limits.ts'
@@ -34,6 +34,7 @@ export type {
   PeerSessionOptions,
   SessionStats,
 } from './session-api.ts'
+export { createSlowTimer, type SlowTimer } from './slow-timer.ts'
 export {
   type ArrivedRequest,
   type ArrivedSignature,

@@ -1,16 +1,25 @@
 import {
-  type CancelTimer,
   type Clock,
+  type MonotonicMs,
   type Random,
   refuse,
   type UnixMs,
 } from '../../foundation/base/index.ts'
 import type { Profile } from '../../foundation/profiles/index.ts'
+import type { Role } from './key-schedule.ts'
 import type { SessionLimits } from './limits.ts'
 import type { SessionMachine } from './session-machine.ts'
+import type { SlowTimer, Watched } from './slow-timer.ts'
 
 /** Longest delay a timer of the platform takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1
+/**
+ * Silence after which the listener sends a PING, as a multiple of that of the dialler: one end that
+ * beats is enough for both, because a PONG is a sign of life as well.
+ */
+const LISTENER_PATIENCE = 1.5
+/** How long the PONG may take before the next look comes too early to find another PING due. */
+const PONG_MS = 250
 /** How far the age of a replacement is spread, so that a fleet does not replace in step. */
 const RECYCLE_SPREAD = 0.1
 /** A connection is replaced at the latest when this share of its life is over. */
@@ -23,6 +32,7 @@ export type RecycleReason = 'age' | 'bytes' | 'expiry'
 
 /** What decides over the life of a session. */
 export interface LifetimeOptions {
+  readonly role: Role
   readonly limits: SessionLimits
   /** The stricter profile of the two peers. */
   readonly profile: Profile
@@ -31,15 +41,25 @@ export interface LifetimeOptions {
   readonly onRecycleDue?: (why: RecycleReason) => void
 }
 
-/** The slow timers of a session: PING, dead peer, MAC key, replacement, end of life. */
-export class Lifetime {
+/** What a lifetime is given of the world. */
+export interface LifetimeDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly timer: SlowTimer
+}
+
+/** The slow deadlines of a session: PING, dead peer, MAC key, replacement, end of life. */
+export class Lifetime implements Watched {
+  /** When to look next, monotonic. */
+  dueMs: number = Number.POSITIVE_INFINITY
   readonly #clock: Clock
+  readonly #timer: SlowTimer
   readonly #machine: SessionMachine
   readonly #options: LifetimeOptions
   readonly #recycle: { readonly atMs: number; readonly why: RecycleReason } | undefined
   readonly #drainMs: number
-  #cancelLiveness: CancelTimer | undefined
-  #cancelExpiry: CancelTimer | undefined
+  /** Silence after which this end sends a PING. */
+  readonly #pingMs: number
   #rekeyedMs: number
   #rekeyedSeals = 0
   #isAsked = false
@@ -48,15 +68,13 @@ export class Lifetime {
   /** When to look at the bytes next. */
   #nextBytes: number
 
-  constructor(
-    deps: { readonly clock: Clock; readonly random: Random },
-    machine: SessionMachine,
-    options: LifetimeOptions,
-  ) {
-    const { limits, expiresAt, onRecycleDue } = options
+  constructor(deps: LifetimeDeps, machine: SessionMachine, options: LifetimeOptions) {
+    const { role, limits, profile, expiresAt, onRecycleDue } = options
     this.#clock = deps.clock
+    this.#timer = deps.timer
     this.#machine = machine
     this.#options = options
+    this.#pingMs = profile.pingIntervalMs * (role === 'dialler' ? 1 : LISTENER_PATIENCE)
     this.#rekeyedMs = deps.clock.monotonicMs()
     this.#nextBytes = limits.recycleBytes
     const leftMs = expiresAt - deps.clock.wallMs()
@@ -71,16 +89,16 @@ export class Lifetime {
     }
   }
 
-  /** Starts all timers; a session that is over already is closed. */
+  /** Begins to look; a session that is over already is closed. */
   start(): void {
-    this.#checkExpiry()
-    if (!this.#machine.closed) this.#checkLiveness()
+    this.look(this.#clock.monotonicMs())
+    if (!this.#machine.closed) this.#timer.add(this)
   }
 
-  /** Stops all timers. */
+  /** Never looks again. */
   stop(): void {
-    this.#cancelLiveness?.()
-    this.#cancelExpiry?.()
+    this.dueMs = Number.POSITIVE_INFINITY
+    this.#timer.delete(this)
   }
 
   /** Counts bytes that were sent or received: TLS keys wear out. */
@@ -97,23 +115,28 @@ export class Lifetime {
     }
   }
 
-  /** Wakes once per PING interval at most, however much arrives. */
-  #checkLiveness(): void {
+  /** Does what is due, in its order. The wall clock may be set meanwhile: everything is asked anew. */
+  look(nowMs: MonotonicMs): void {
+    const lifeMs = this.#checkExpiry(nowMs)
+    const silenceMs = this.#machine.closed ? Infinity : this.#checkLiveness(nowMs)
+    if (this.#machine.closed) this.stop()
+    else this.dueMs = nowMs + Math.min(lifeMs, silenceMs, MAX_TIMER_MS)
+  }
+
+  /** @returns in how many milliseconds to look again: once per PING interval, however much arrives */
+  #checkLiveness(nowMs: MonotonicMs): number {
     const machine = this.#machine
-    const { pingIntervalMs, deadPeerMs } = this.#options.profile
-    const nowMs = this.#clock.monotonicMs()
+    const { deadPeerMs } = this.#options.profile
+    const pingMs = this.#pingMs
     const idleMs = nowMs - machine.lastReceivedMs
     if (idleMs >= deadPeerMs) {
       machine.close(refuse('KOS_SESSION_DEAD_PEER', 'silence'), 'dead-peer')
-      return
+      return Infinity
     }
-    if (idleMs >= pingIntervalMs) {
-      machine.ping(nowMs)
-      machine.trim()
-    }
+    machine.trim()
+    if (idleMs >= pingMs) machine.ping(nowMs)
     this.#rekey(nowMs)
-    const delayMs = (idleMs < pingIntervalMs ? pingIntervalMs : deadPeerMs) - idleMs
-    this.#cancelLiveness = this.#clock.after(delayMs, () => this.#checkLiveness())
+    return idleMs < pingMs ? pingMs - idleMs : Math.min(pingMs + PONG_MS, deadPeerMs - idleMs)
   }
 
   #rekey(nowMs: number): void {
@@ -132,30 +155,27 @@ export class Lifetime {
     this.#options.onRecycleDue?.(why)
   }
 
-  /** Asks for another connection in time, for a new session a drain time before the end, then ends. */
-  #checkExpiry(): void {
+  /**
+   * Asks for another connection in time, for a new session a drain time before the end, then ends.
+   *
+   * @returns in how many milliseconds to look again
+   */
+  #checkExpiry(nowMs: MonotonicMs): number {
+    const machine = this.#machine
     const leftMs = this.#options.expiresAt - this.#clock.wallMs()
     if (leftMs <= 0) {
-      this.#machine.close(refuse('KOS_SESSION_EXPIRED', 'session life'), 'expired')
-      return
+      machine.close(refuse('KOS_SESSION_EXPIRED', 'session life'), 'expired')
+      return Infinity
     }
-    const recycle = this.#isAsked ? undefined : this.#recycle
-    const untilRecycleMs = recycle ? recycle.atMs - this.#clock.monotonicMs() : Infinity
-    if (recycle && untilRecycleMs <= 0) return this.#askInTime(recycle.why)
+    const recycle = this.#recycle
+    if (recycle && recycle.atMs <= nowMs) this.#ask(recycle.why)
+    if (machine.closed) return Infinity
     const untilDrainMs = leftMs - this.#drainMs
     if (untilDrainMs <= 0 && !this.#isLeaving) {
       this.#isLeaving = true
-      this.#machine.goaway('recycle', 0)
-      if (this.#machine.closed) return undefined
+      machine.goaway('recycle', 0)
     }
-    // The wall clock may be set meanwhile: everything is looked at again before anything is ended.
-    const waitMs = Math.min(this.#isLeaving ? leftMs : untilDrainMs, untilRecycleMs, MAX_TIMER_MS)
-    this.#cancelExpiry = this.#clock.after(waitMs, () => this.#checkExpiry())
-    return undefined
-  }
-
-  #askInTime(why: RecycleReason): void {
-    this.#ask(why)
-    if (!this.#machine.closed) this.#checkExpiry()
+    const untilRecycleMs = recycle && !this.#isAsked ? recycle.atMs - nowMs : Infinity
+    return Math.min(this.#isLeaving ? leftMs : untilDrainMs, untilRecycleMs)
   }
 }

@@ -8,6 +8,8 @@ import type { TurnTime } from './turn.ts'
 const MAX_BATCH_BYTES = 64 * 1024
 /** DATA framed for one write: enough to fill a socket, little enough to let calls through. */
 const MAX_PUMP_BYTES = 256 * 1024
+/** Stays empty: most sessions never send DATA. */
+const NO_SENDERS: Set<DataSender> = new Set()
 
 /** How an output behaves. */
 export interface OutputOptions {
@@ -15,8 +17,10 @@ export interface OutputOptions {
   readonly perMessage: boolean
   /** Longest DATA payload the peer takes. */
   readonly maxDataBytes: number
-  /** Called once when something waits to be written, until it was taken. */
-  onPending(): void
+  readonly events: {
+    /** Called once when something waits to be written, until it was taken. */
+    onPending(): void
+  }
 }
 
 /** Frames on their way out: joined per turn of the event loop, sealed, with DATA as credit allows. */
@@ -27,7 +31,7 @@ export class SessionOutput {
   readonly #seal: SealWriter
   readonly #time: TurnTime
   readonly #options: OutputOptions
-  readonly #senders = new Set<DataSender>()
+  #senders = NO_SENDERS
   #announced = false
 
   constructor(
@@ -103,6 +107,7 @@ export class SessionOutput {
 
   /** Starts to send DATA of a stream. */
   start(sender: DataSender): void {
+    if (this.#senders === NO_SENDERS) this.#senders = new Set()
     this.#senders.add(sender)
     this.#announce()
   }
@@ -139,6 +144,7 @@ export class SessionOutput {
   /** Gives back buffers while nothing waits; for idle connections. */
   trim(): void {
     this.#writer.trim()
+    if (this.#senders.size === 0) this.#senders = NO_SENDERS
   }
 
   /** Erases the keys and forgets DATA. */
@@ -158,7 +164,7 @@ export class SessionOutput {
   #announce(): void {
     if (this.#announced) return
     this.#announced = true
-    this.#options.onPending()
+    this.#options.events.onPending()
   }
 
   #sealNow(): void {

@@ -43,15 +43,9 @@ const DATA_END = FRAME.DATA | ((FLAG_END | FLAG_VALUE) << 8)
 const NOTHING = new Uint8Array(0)
 const SETTLED: CallResult = localFailure('KOS_SESSION_CANCELLED', 'settled')
 
-interface OwnCallsOptions {
-  /** Longest OPEN the peer takes. */
-  readonly maxControlBytes: number
-}
-
 /** The calls of this end: opened within what the peer grants, settled exactly once each. */
 export class OwnCalls implements CallOwner {
   readonly #core: SessionCore
-  readonly #options: OwnCallsOptions
   readonly #calls = new StreamTable<OutgoingCall>()
   readonly #scratch: CborWriter
   readonly #parity: 0 | 1
@@ -63,9 +57,8 @@ export class OwnCalls implements CallOwner {
   #goaway: { readonly retryAfterMs: number } | undefined
   #opened = 0
 
-  constructor(core: SessionCore, options: OwnCallsOptions) {
+  constructor(core: SessionCore) {
     this.#core = core
-    this.#options = options
     this.#scratch = core.scratch
     this.#parity = parityOf(core.role)
     this.#nextStream = this.#parity === 1 ? 1 : 2
@@ -267,7 +260,7 @@ export class OwnCalls implements CallOwner {
     scratch.reset()
     this.#writeHead(call, deadlineMs)
     scratch.value(request.arguments)
-    const isSmall = scratch.length <= this.#options.maxControlBytes
+    const isSmall = scratch.length <= this.#core.maxControlBytes
     const encoded = isSmall ? undefined : this.#encodeLarge(request)
     if (!isSmall && !encoded) {
       call.settle(localRefusal('KOS_SESSION_TOO_LARGE', 'arguments: bytes'))

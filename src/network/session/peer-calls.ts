@@ -26,10 +26,10 @@ const DIGEST_ROOM = 48
 const ENCODED_NULL: Uint8Array = Uint8Array.of(0xf6)
 
 interface PeerCallsOptions {
-  /** Longest RESULT the peer takes. */
-  readonly maxControlBytes: number
-  /** Gets each call once its arguments are complete and everything was verified. */
-  onCall(call: IncomingCall): void
+  readonly events: {
+    /** Gets each call once its arguments are complete and everything was verified. */
+    onCall(call: IncomingCall): void
+  }
   /** Where the calls live. */
   readonly home: CallHome
 }
@@ -342,7 +342,7 @@ export class PeerCalls {
       return this.#fail(call, refusedOutcome('KOS_SESSION_ARGUMENTS', rule))
     }
     this.#opened += 1
-    return this.#options.onCall(call)
+    return this.#options.events.onCall(call)
   }
 
   /** The arguments follow as DATA; a refused call still has to swallow what is on its way. */
@@ -395,7 +395,7 @@ export class PeerCalls {
     try {
       if (!call.sender) {
         writeOkResult(scratch, value)
-        if (scratch.length <= this.#options.maxControlBytes) {
+        if (scratch.length <= this.#core.maxControlBytes) {
           this.#core.output.frame(FRAME.RESULT, call.stream, scratch.view)
           this.#sent(call)
           return
@@ -424,7 +424,7 @@ export class PeerCalls {
   #writeStream(call: IncomingCall, encoded: Uint8Array): void {
     const { limits } = this.#core
     const isValue = call.sender === undefined
-    const maxBytes = isValue ? limits.maxValueBytes : this.#options.maxControlBytes - DIGEST_ROOM
+    const maxBytes = isValue ? limits.maxValueBytes : this.#core.maxControlBytes - DIGEST_ROOM
     if (encoded.length > maxBytes) {
       this.#fail(call, { status: 'failed', code: 'KOS_SESSION_TOO_LARGE', rule: 'result: bytes' })
       return

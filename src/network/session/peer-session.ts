@@ -1,6 +1,5 @@
 import {
   type CancelTimer,
-  type Clock,
   concatBytes,
   fromHex,
   isRefusal,
@@ -11,15 +10,16 @@ import {
 } from '../../foundation/base/index.ts'
 import type { CborInput } from '../../foundation/codec/index.ts'
 import { type Authenticated, mintAuthenticated } from '../../foundation/pipeline/index.ts'
-import type { ChannelClose, SecureChannel } from '../transport/index.ts'
+import type { ChannelClose, ChannelHandlers, SecureChannel } from '../transport/index.ts'
 import { ID_BYTES, MAX_COMMAND_BYTES } from './call-codec.ts'
 import { type CallResult, localFailure } from './calls.ts'
 import { sessionErrors } from './errors.ts'
 import { createByteBudget } from './flow.ts'
 import { type Established, HandshakeMachine, type HandshakeStep } from './handshake-machine.ts'
-import type { Hello } from './hello.ts'
+import type { PeerHello } from './hello.ts'
 import type { IncomingCall } from './incoming-call.ts'
 import { Lifetime } from './lifetime.ts'
+import type { SessionEvents } from './machine-api.ts'
 import type { OpenRequest } from './outgoing-call.ts'
 import type { SessionToken } from './ready.ts'
 import type {
@@ -30,6 +30,7 @@ import type {
   SessionStats,
 } from './session-api.ts'
 import { SessionMachine } from './session-machine.ts'
+import { SlowTimer } from './slow-timer.ts'
 import type { BusyScope, GoawayReason } from './wire-codes.ts'
 
 /** How long the last bytes may take to leave before the channel is cut. */
@@ -52,44 +53,52 @@ export function createPeerSession(deps: PeerSessionDeps, options: PeerSessionOpt
   return session
 }
 
+/** What is gone once the session is ready: frames, hashes and keys of the handshake among it. */
+interface Starting {
+  readonly options: PeerSessionOptions
+  readonly handshake: HandshakeMachine
+  cancelTimer: CancelTimer | undefined
+  heldHello: Uint8Array | undefined
+}
+
 /** Binds the machines to a channel and to time. */
-class ChannelSession implements PeerSession {
+class ChannelSession implements PeerSession, ChannelHandlers, SessionEvents {
+  static readonly #flushOf = (session: ChannelSession): void => session.#flush()
   readonly ready: Promise<Authenticated | Refusal>
   readonly closed: Promise<Refusal>
   readonly #deps: PeerSessionDeps
-  readonly #options: PeerSessionOptions
   readonly #channel: SecureChannel
-  readonly #clock: Clock
-  /** Gone when it is done: it holds frames, hashes and keys of its own. */
-  #handshake: HandshakeMachine | undefined
-  readonly #resolveReady: (result: Authenticated | Refusal) => void
+  readonly #options: Pick<PeerSessionOptions, 'limits' | 'onCall' | 'onGoaway' | 'onBusy'>
+  #starting: Starting | undefined
+  #resolveReady: ((result: Authenticated | Refusal) => void) | undefined
   readonly #resolveClosed: (reason: Refusal) => void
-  readonly #flushNow = (): void => this.#flush()
-  readonly #tickNow = (): void => this.#tick()
+  #authenticated: Authenticated | undefined
   #machine: SessionMachine | undefined
   #lifetime: Lifetime | undefined
   #established: Omit<Established, 'rest'> | undefined
-  #cancelHandshakeTimer: CancelTimer | undefined
   #cancelTick: CancelTimer | undefined
   #cancelLinger: CancelTimer | undefined
-  #heldHello: Uint8Array | undefined
   #blocked = false
   #paused = false
   #over: Refusal | undefined
 
   constructor(deps: PeerSessionDeps, options: PeerSessionOptions) {
+    const { channel, role, state, limits, admit, onCall, onGoaway, onBusy } = options
     this.#deps = deps
-    this.#options = options
-    this.#channel = options.channel
-    this.#clock = deps.clock
+    this.#channel = channel
+    this.#options = {
+      limits,
+      onCall,
+      ...(onGoaway && { onGoaway }),
+      ...(onBusy && { onBusy }),
+    }
     const ready = Promise.withResolvers<Authenticated | Refusal>()
     const closed = Promise.withResolvers<Refusal>()
     this.ready = ready.promise
     this.closed = closed.promise
     this.#resolveReady = ready.resolve
     this.#resolveClosed = closed.resolve
-    const { channel, role, state, limits, admit } = options
-    this.#handshake = new HandshakeMachine(deps, {
+    const handshake = new HandshakeMachine(deps, {
       role,
       transport: channel.connected.connection.listener,
       peerLeafDer: channel.peerLeafDer,
@@ -101,9 +110,10 @@ class ChannelSession implements PeerSession {
       resumeMs: deps.resumption ? limits.resumeMs : 0,
       admit,
     })
+    this.#starting = { options, handshake, cancelTimer: undefined, heldHello: undefined }
   }
 
-  get peerHello(): Hello | undefined {
+  get peerHello(): PeerHello | undefined {
     return this.#established?.peerHello
   }
 
@@ -123,21 +133,18 @@ class ChannelSession implements PeerSession {
 
   /** Attaches to the channel; a dialler sends HELLO. */
   start(): void {
-    const handshake = this.#handshake
-    if (!handshake) return
-    this.#channel.attach({
-      onData: (bytes) => this.#onData(bytes),
-      onDrain: () => this.#onDrain(),
-      onClose: (close) => this.#onChannelClose(close),
-    })
-    const { handshakeTimeoutMs } = this.#options.limits
-    this.#cancelHandshakeTimer = this.#clock.after(handshakeTimeoutMs, () =>
-      this.#step(handshake.tick(this.#clock.monotonicMs())),
+    const starting = this.#starting
+    if (!starting) return
+    this.#channel.attach(this)
+    const { handshake, options } = starting
+    const { clock } = this.#deps
+    starting.cancelTimer = clock.after(options.limits.handshakeTimeoutMs, () =>
+      this.#step(handshake.tick(clock.monotonicMs())),
     )
     const hello = handshake.start()
     // A listener says who it is once it knows who asks: HELLO goes with AUTH, in one write.
-    if (this.#options.role === 'dialler') this.#channel.write(hello)
-    else this.#heldHello = hello
+    if (options.role === 'dialler') this.#channel.write(hello)
+    else starting.heldHello = hello
   }
 
   call(command: string, args: CborInput, options?: CallOptions): Promise<CallResult> {
@@ -219,10 +226,10 @@ class ChannelSession implements PeerSession {
     if (call) signal.addEventListener('abort', cancel, { once: true })
   }
 
-  #onData(bytes: Uint8Array): void {
+  onData(bytes: Uint8Array): void {
     const machine = this.#machine
     if (!machine) {
-      if (!this.#over && this.#handshake) this.#step(this.#handshake.receive(bytes))
+      if (!this.#over && this.#starting) this.#step(this.#starting.handshake.receive(bytes))
       return
     }
     machine.receive(bytes)
@@ -238,7 +245,7 @@ class ChannelSession implements PeerSession {
     this.#channel.pause()
   }
 
-  #onDrain(): void {
+  onDrain(): void {
     this.#blocked = false
     this.#flush()
     if (!this.#paused || this.#blocked) return
@@ -246,7 +253,7 @@ class ChannelSession implements PeerSession {
     this.#channel.resume()
   }
 
-  #onChannelClose(close: ChannelClose): void {
+  onClose(close: ChannelClose): void {
     this.#cancelLinger?.()
     const reason = refuse('KOS_SESSION_CLOSED', `channel: ${close.by}, ${close.reason}`)
     this.#machine?.lost(reason)
@@ -256,64 +263,87 @@ class ChannelSession implements PeerSession {
   #step(step: HandshakeStep): void {
     if (this.#over) return
     if (step.send.length > 0) {
-      const held = this.#heldHello
-      this.#heldHello = undefined
+      const held = this.#starting?.heldHello
+      if (this.#starting) this.#starting.heldHello = undefined
       this.#channel.write(held ? concatBytes(held, step.send) : step.send)
     }
     const { end } = step
     if (!end) return
     if (isRefusal(end)) this.#finish(end)
-    else this.#establish(end)
+    else if (this.#starting) this.#establish(end, this.#starting)
   }
 
-  #establish(established: Established): void {
+  #establish(established: Established, { options, cancelTimer }: Starting): void {
     const { rest, ...facts } = established
-    const { peer, sessionId } = facts
-    const { limits, channel, role, onRecycleDue, onReady } = this.#options
-    this.#cancelHandshakeTimer?.()
-    this.#cancelHandshakeTimer = undefined
-    this.#handshake = undefined
+    const { peer, sessionId, profile } = facts
+    const { channel, onReady } = options
+    cancelTimer?.()
+    this.#starting = undefined
     this.#established = facts
     const authenticated = mintAuthenticated(channel.connected, { peer, sessionId })
-    const budget = this.#deps.budget ?? createByteBudget(limits.maxReceiveBytes)
-    const machine = new SessionMachine(
-      { ...this.#deps, budget },
-      {
-        role,
-        limits,
-        established: facts,
-        perMessage: facts.profile.messages.seal === 'per-message',
-        replaceable: role === 'dialler' && onRecycleDue !== undefined,
-      },
-      {
-        onCall: (call) => this.#answer(call, authenticated),
-        onPending: () => process.nextTick(this.#flushNow),
-        onGoaway: (reason, retryAfterMs) => this.#options.onGoaway?.(reason, retryAfterMs),
-        onBusy: (scope, retryAfterMs) => this.#options.onBusy?.(scope, retryAfterMs),
-        onClosed: (reason) => this.#finish(reason),
-      },
-    )
-    this.#machine = machine
-    const { expiresAt, profile } = facts
-    this.#lifetime = new Lifetime(this.#deps, machine, {
-      limits,
-      profile,
-      expiresAt,
-      ...(role === 'dialler' && onRecycleDue && { onRecycleDue }),
-    })
-    this.#lifetime.start()
+    this.#authenticated = authenticated
+    const machine = this.#createMachine(facts, options)
     // The leaf may have ended during the handshake.
     if (machine.closed) return
     onReady?.(authenticated)
     machine.start()
     if (machine.closed) return
     this.#log('session.ready', { session: sessionId, profile: profile.name })
-    this.#resolveReady(authenticated)
-    if (rest.length > 0) this.#onData(rest)
+    this.#resolveReady?.(authenticated)
+    this.#resolveReady = undefined
+    if (rest.length > 0) this.onData(rest)
     this.#armTick(machine)
   }
 
-  #answer(call: IncomingCall, authenticated: Authenticated): void {
+  #createMachine(
+    established: Omit<Established, 'rest'>,
+    { role, limits, onRecycleDue }: PeerSessionOptions,
+  ): SessionMachine {
+    const { profile, expiresAt } = established
+    const { clock, budget = createByteBudget(limits.maxReceiveBytes) } = this.#deps
+    const machine = new SessionMachine(
+      { ...this.#deps, budget },
+      {
+        role,
+        limits,
+        established,
+        perMessage: profile.messages.seal === 'per-message',
+        replaceable: role === 'dialler' && onRecycleDue !== undefined,
+      },
+      this,
+    )
+    this.#machine = machine
+    const { timer = new SlowTimer(clock, 0) } = this.#deps
+    this.#lifetime = new Lifetime({ ...this.#deps, timer }, machine, {
+      role,
+      limits,
+      profile,
+      expiresAt,
+      ...(role === 'dialler' && onRecycleDue && { onRecycleDue }),
+    })
+    this.#lifetime.start()
+    return machine
+  }
+
+  onPending(): void {
+    process.nextTick(ChannelSession.#flushOf, this)
+  }
+
+  onGoaway(reason: GoawayReason, retryAfterMs: number): void {
+    this.#options.onGoaway?.(reason, retryAfterMs)
+  }
+
+  onBusy(scope: BusyScope, retryAfterMs: number): void {
+    this.#options.onBusy?.(scope, retryAfterMs)
+  }
+
+  onClosed(reason: Refusal): void {
+    this.#finish(reason)
+  }
+
+  onCall(call: IncomingCall): void {
+    const authenticated = this.#authenticated
+    if (!authenticated) return
     try {
       const outcome = this.#options.onCall(call, authenticated)
       if (outcome instanceof Promise) {
@@ -349,7 +379,7 @@ class ChannelSession implements PeerSession {
 
   #armTick(machine: SessionMachine): void {
     if (this.#cancelTick || !machine.busy || machine.closed) return
-    this.#cancelTick = this.#clock.after(this.#options.limits.tickMs, this.#tickNow)
+    this.#cancelTick = this.#deps.clock.after(this.#options.limits.tickMs, () => this.#tick())
   }
 
   #tick(): void {
@@ -364,11 +394,11 @@ class ChannelSession implements PeerSession {
   #finish(reason: Refusal): void {
     if (this.#over) return
     this.#over = reason
-    this.#cancelHandshakeTimer?.()
+    this.#starting?.cancelTimer?.()
     this.#cancelTick?.()
     this.#lifetime?.stop()
     const machine = this.#machine
-    this.#handshake?.abandon()
+    this.#starting?.handshake.abandon()
     if (machine && !this.#channel.closed) this.#leave(machine)
     else this.#channel.destroy(reason.rule)
     machine?.dispose()
@@ -376,7 +406,8 @@ class ChannelSession implements PeerSession {
       code: reason.code,
       rule: reason.rule,
     })
-    this.#resolveReady(reason)
+    this.#resolveReady?.(reason)
+    this.#starting = undefined
     this.#resolveClosed(reason)
   }
 
@@ -385,7 +416,7 @@ class ChannelSession implements PeerSession {
     const bytes = machine.take()
     if (bytes) this.#channel.write(bytes)
     this.#channel.end()
-    this.#cancelLinger = this.#clock.after(LINGER_MS, () => this.#channel.destroy('linger'))
+    this.#cancelLinger = this.#deps.clock.after(LINGER_MS, () => this.#channel.destroy('linger'))
   }
 
   #log(name: string, fields: LogFields): void {

@@ -18,13 +18,16 @@ export interface ResumerParts {
   readonly store: Resumption | undefined
 }
 
+/** Stays empty: most sessions take nothing over. */
+const NO_SESSIONS: Set<ParkedSession> = new Set()
+
 /**
  * Takes over the calls of lost connections. The dialler names the sessions that it lost and the calls
  * in them that it still wants; then the listener names its own. What is not named is cancelled.
  */
 export class Resumer {
   readonly #parts: ResumerParts
-  readonly #claimed = new Set<ParkedSession>()
+  #claimed = NO_SESSIONS
   /** Who speaks next: the dialler names, then the listener, then all is said. */
   #turn: 'dialler' | 'listener' | 'over' = 'dialler'
 
@@ -86,7 +89,7 @@ export class Resumer {
     this.#turn = 'over'
     if (!isDialler) this.#nameOwn()
     for (const parked of this.#claimed) parked.end('KOS_SESSION_CANCELLED', 'resume: not named')
-    this.#claimed.clear()
+    this.#claimed = NO_SESSIONS
   }
 
   #nameOwn(): void {
@@ -97,6 +100,7 @@ export class Resumer {
 
   #claim(parked: ParkedSession): void {
     parked.claimedBy = this
+    if (this.#claimed === NO_SESSIONS) this.#claimed = new Set()
     this.#claimed.add(parked)
   }
 

@@ -9,32 +9,42 @@ const TIME_BYTES = 8
 const CONTEXT_BYTES = 53
 const [EPOCH_AT, TIME_AT, NUMBER_AT] = [33, 37, 45]
 
+/** For one MAC at a time: buffers of their own would be a good part of what an idle session takes. */
+const CONTEXT: Buffer = Buffer.alloc(CONTEXT_BYTES)
+const EXPECTED: Buffer = Buffer.alloc(MAC_BYTES)
+
 /**
  * What both ends of a direction know of it: whose key id, which way, how many SEALs. It is
  * prepended to the frames under the MAC, so that a SEAL fits one place of one session only.
  */
 class SealContext {
   readonly keys: DirectionKeys
-  readonly bytes: Buffer = Buffer.alloc(CONTEXT_BYTES)
+  readonly #keyId: Uint8Array
+  readonly #role: 1 | 2
   number = 0
 
-  constructor(keys: DirectionKeys, sender: { readonly role: Role; readonly keyId: Uint8Array }) {
+  constructor(keys: DirectionKeys, { role, keyId }: SealSender) {
     this.keys = keys
-    this.bytes.set(sender.keyId.subarray(0, KEY_ID_BYTES), 0)
-    this.bytes[KEY_ID_BYTES] = sender.role === 'dialler' ? 1 : 2
+    this.#keyId = keyId.length === KEY_ID_BYTES ? keyId : keyId.subarray(0, KEY_ID_BYTES)
+    this.#role = role === 'dialler' ? 1 : 2
   }
 
   /** HMAC-SHA256 over context and frames, as latin1: a string is cheaper than a new buffer. */
   mac(frames: Uint8Array, timeMs: number): string {
-    const { bytes, keys } = this
-    writeU32(bytes, EPOCH_AT, keys.epoch)
-    writeU64(bytes, TIME_AT, timeMs)
-    writeU64(bytes, NUMBER_AT, this.number)
-    return createHmac('sha256', keys.key).update(bytes).update(frames).digest('latin1')
+    const { keys } = this
+    CONTEXT.set(this.#keyId, 0)
+    CONTEXT[KEY_ID_BYTES] = this.#role
+    writeU32(CONTEXT, EPOCH_AT, keys.epoch)
+    writeU64(CONTEXT, TIME_AT, timeMs)
+    writeU64(CONTEXT, NUMBER_AT, this.number)
+    return createHmac('sha256', keys.key).update(CONTEXT).update(frames).digest('latin1')
   }
 }
 
-/** Who sends in a direction: role and key id (SHA-256 of the identity key's SPKI). */
+/**
+ * Who sends in a direction: role and key id (SHA-256 of the identity key's SPKI), which must not
+ * change afterwards.
+ */
 export interface SealSender {
   readonly role: Role
   readonly keyId: Uint8Array
@@ -100,7 +110,6 @@ export class SealWriter {
 /** Verifies the SEALs of the other end. */
 export class SealReader {
   readonly #context: SealContext
-  readonly #expected: Buffer = Buffer.alloc(MAC_BYTES)
 
   constructor(keys: DirectionKeys, sender: SealSender) {
     this.#context = new SealContext(keys, sender)
@@ -127,8 +136,8 @@ export class SealReader {
   verify(frames: Uint8Array, payload: Uint8Array): number | undefined {
     const timeMs = readU64(payload, 0)
     if (timeMs === Number.POSITIVE_INFINITY) return undefined
-    this.#expected.write(this.#context.mac(frames, timeMs), 0, MAC_BYTES, 'latin1')
-    if (!timingSafeEqual(this.#expected, payload.subarray(TIME_BYTES, SEAL_BYTES))) return undefined
+    EXPECTED.write(this.#context.mac(frames, timeMs), 0, MAC_BYTES, 'latin1')
+    if (!timingSafeEqual(EXPECTED, payload.subarray(TIME_BYTES, SEAL_BYTES))) return undefined
     this.#context.number += 1
     return timeMs
   }

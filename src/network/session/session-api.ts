@@ -6,13 +6,14 @@ import type { MetKeys } from './auth.ts'
 import type { PeerAuthenticator } from './authenticator.ts'
 import type { CallResult, DataSink, SessionCallOutcome } from './calls.ts'
 import type { ByteBudget } from './flow.ts'
-import type { Hello, HelloState } from './hello.ts'
+import type { HelloState, PeerHello } from './hello.ts'
 import type { Role } from './key-schedule.ts'
 import type { RecycleReason } from './lifetime.ts'
 import type { SessionLimits } from './limits.ts'
 import type { SessionToken } from './ready.ts'
 import type { Resumption } from './resumption.ts'
 import type { MachineStats } from './machine-api.ts'
+import type { SlowTimer } from './slow-timer.ts'
 import type { BusyScope, GoawayReason } from './wire-codes.ts'
 
 /** What a session needs. */
@@ -30,6 +31,8 @@ export interface PeerSessionDeps {
    * principal. Absent: they end with their connection.
    */
   readonly resumption?: Resumption
+  /** Looks after heartbeats and ends of all sessions; absent: each has a timer of its own. */
+  readonly timer?: SlowTimer
 }
 
 /** How a session behaves. */
@@ -94,7 +97,7 @@ export interface PeerSession {
   /** Resolves with the reason once the session is over; never rejects. */
   readonly closed: Promise<Refusal>
   /** What the peer's HELLO said of its state; `undefined` before ready. */
-  readonly peerHello: Hello | undefined
+  readonly peerHello: PeerHello | undefined
   /** The token the peer issued to this end; `undefined` before ready. */
   readonly receivedToken: SessionToken | undefined
   /** The token this end issued to the peer; `undefined` before ready. */

@@ -7,6 +7,7 @@ import {
   takeGcra,
 } from '../../foundation/base/index.ts'
 import { CborWriter } from '../../foundation/codec/index.ts'
+import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import type { CallResult, SessionCallOutcome } from './calls.ts'
 import type { SessionCore } from './core.ts'
 import { type ByteBudget, ReceiveWindow, SendWindow } from './flow.ts'
@@ -27,7 +28,7 @@ import { OwnCalls } from './own-calls.ts'
 import { PeerCalls } from './peer-calls.ts'
 import type { Grants } from './ready.ts'
 import { Resumer } from './resumer.ts'
-import type { Resumption } from './resumption.ts'
+import type { LiveSession, Resumption } from './resumption.ts'
 import type { SealReader } from './seal.ts'
 import { IdPool, TurnTime } from './turn.ts'
 import {
@@ -51,7 +52,7 @@ const RESUMABLE: ReadonlySet<GoawayReason> = new Set(['recycle', 'expired', 'dea
  * An established session, without sockets and timers: bytes in, events and bytes out. Nothing is
  * acted on before the SEAL over it was verified; whatever breaks a rule closes the session.
  */
-export class SessionMachine implements CallHome {
+export class SessionMachine implements CallHome, LiveSession {
   readonly #limits: SessionLimits
   readonly #role: Role
   readonly #perMessage: boolean
@@ -61,6 +62,7 @@ export class SessionMachine implements CallHome {
   readonly #parser = new FrameParser()
   readonly #time: TurnTime
   readonly #ids: IdPool
+  readonly #core: SessionCore
   readonly #output: SessionOutput
   readonly #window: ReceiveWindow
   readonly #own: OwnCalls
@@ -69,7 +71,8 @@ export class SessionMachine implements CallHome {
   readonly #resumption: Resumption | undefined
   readonly #established: Omit<Established, 'rest'>
   readonly #controls: Gcra = { tatMs: 0 }
-  readonly #pendingData = new Map<number, number>()
+  /** DATA bytes by stream before their SEAL; made when there is some. */
+  #pendingData: Map<number, number> | undefined
   readonly #budget: ByteBudget
   #accountedBytes = 0
   #pendingFrames = 0
@@ -106,31 +109,24 @@ export class SessionMachine implements CallHome {
     const window = new SendWindow(granted.connectionWindowBytes)
     this.#output = new SessionOutput(
       { seal: established.sealWriter, time: this.#time, window },
-      { perMessage, maxDataBytes: peerHello.maxDataBytes, onPending: () => events.onPending() },
+      { perMessage, maxDataBytes: peerHello.maxDataBytes, events },
     )
     const { sessionId, peer } = established
     const resumable = this.#resumable
     const replaceable = resumable && options.replaceable === true
-    const core = this.#core(deps, { role, granted, sessionId, resumable, replaceable })
     const { maxControlBytes } = peerHello
-    this.#own = new OwnCalls(core, { maxControlBytes })
-    const onCall = (call: IncomingCall): void => events.onCall(call)
-    this.#peers = new PeerCalls(core, { maxControlBytes, onCall, home: this })
+    const agreed = { role, granted, sessionId, resumable, replaceable, maxControlBytes }
+    const core = this.#coreOf(deps, agreed)
+    this.#core = core
+    this.#own = new OwnCalls(core)
+    this.#peers = new PeerCalls(core, { events, home: this })
     const store = this.#resumable ? deps.resumption : undefined
     this.#resumer = new Resumer({ core, own: this.#own, peers: this.#peers, peer, store })
   }
 
   /** Goes on with calls of lost connections to this peer. */
   start(): void {
-    const { peer, sessionId } = this.#established
-    const isResumable = (): boolean => this.#resumable
-    this.#resumption?.enter(sessionId, {
-      peer,
-      get resumable(): boolean {
-        return isResumable()
-      },
-      lose: () => this.lost(refuse('KOS_SESSION_CLOSED', 'resume: replaced')),
-    })
+    this.#resumption?.enter(this.#established.sessionId, this)
     this.#resumer.start()
     this.#time.renew()
   }
@@ -138,6 +134,18 @@ export class SessionMachine implements CallHome {
   /** Whether the session is over. */
   get closed(): boolean {
     return this.#closed
+  }
+
+  get peer(): PeerFacts {
+    return this.#established.peer
+  }
+
+  get resumable(): boolean {
+    return this.#resumable
+  }
+
+  lose(): void {
+    this.lost(refuse('KOS_SESSION_CLOSED', 'resume: replaced'))
   }
 
   /** Whether a call of either side is open or the session drains: then `tick` is due. */
@@ -326,6 +334,7 @@ export class SessionMachine implements CallHome {
     if (this.#closed) return
     if (goaway) this.#output.goaway(this.#peers.goaway(), GOAWAY_CODES[goaway], 0)
     this.#closed = true
+    this.#core.closed = true
     this.#account()
     const { sessionId } = this.#established
     this.#resumption?.leave(sessionId, this.#resumer)
@@ -350,30 +359,32 @@ export class SessionMachine implements CallHome {
   /** Gives back buffers of an idle session. */
   trim(): void {
     this.#parser.trim()
+    this.#core.scratch.trim()
+    if (this.#pendingData?.size === 0) this.#pendingData = undefined
     this.#output.trim()
     this.#own.trim()
     this.#peers.trim()
     this.#ids.trim()
   }
 
-  #core(
+  #coreOf(
     deps: SessionMachineDeps,
-    session: Pick<SessionCore, 'role' | 'granted' | 'sessionId' | 'resumable' | 'replaceable'>,
+    agreed: Pick<
+      SessionCore,
+      'role' | 'granted' | 'sessionId' | 'resumable' | 'replaceable' | 'maxControlBytes'
+    >,
   ): SessionCore {
-    const isClosed = (): boolean => this.#closed
     return {
-      ...session,
+      ...agreed,
       limits: this.#limits,
       time: this.#time,
       ids: this.#ids,
       output: this.#output,
-      scratch: new CborWriter(),
+      scratch: new CborWriter(0),
       window: this.#window,
       budget: deps.budget,
       log: deps.log,
-      get closed(): boolean {
-        return isClosed()
-      },
+      closed: false,
       fault: (code, rule) => this.#fault(code, rule),
     }
   }
@@ -408,11 +419,12 @@ export class SessionMachine implements CallHome {
     }
     if (parser.type !== FRAME.DATA) return undefined
     const bytes = parser.payloadEnd - parser.payloadStart
-    const pending = (this.#pendingData.get(parser.stream) ?? 0) + bytes
+    const pendingData = (this.#pendingData ??= new Map())
+    const pending = (pendingData.get(parser.stream) ?? 0) + bytes
     if (pending > limits.maxPendingStreamBytes) {
       return this.#fault('KOS_SESSION_PROTOCOL', 'seal: too much data before it')
     }
-    this.#pendingData.set(parser.stream, pending)
+    pendingData.set(parser.stream, pending)
     return undefined
   }
 
@@ -431,7 +443,7 @@ export class SessionMachine implements CallHome {
     }
     this.#framesReceived += this.#pendingFrames
     this.#pendingFrames = 0
-    if (this.#pendingData.size > 0) this.#pendingData.clear()
+    if (this.#pendingData?.size) this.#pendingData.clear()
     this.#lastReceivedMs = this.#time.monotonicMs
     this.#dispatchBatch(buffer, keptStart, frameStart)
     parser.release()

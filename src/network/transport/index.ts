@@ -1,6 +1,6 @@
 /** One TLS 1.3 listener and dialler per profile, and the channel they hand to the session. */
 export { createBackoff, DEFAULT_BACKOFF } from './backoff.ts'
-export type { ChannelClose, SecureChannel } from './channel.ts'
+export type { ChannelClose, ChannelHandlers, SecureChannel } from './channel.ts'
 export { createDialler, type Dialler } from './dialler.ts'
 export { transportErrors } from './errors.ts'
 export {

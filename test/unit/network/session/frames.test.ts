@@ -65,7 +65,7 @@ test('the header is length u24, type u8, flags u8, stream u32', () => {
 })
 
 test('frames are cut alike over any chunk boundary', () => {
-  const writer = new FrameWriter(16)
+  const writer = new FrameWriter()
   writer.frame(FRAME.OPEN | (FLAG_END << 8), 1, Uint8Array.of(1, 2, 3))
   writer.frame(FRAME.PING, 0, new Uint8Array(8))
   writer.frame(FRAME.DATA | (FLAG_VALUE << 8), 2 ** 32 - 1, new Uint8Array(5000))
@@ -177,18 +177,33 @@ describe('a header is refused as soon as it is there, before its payload', () =>
 })
 
 test('a writer gives back a buffer that grew, and trims when idle', () => {
-  const writer = new FrameWriter(16)
+  const writer = new FrameWriter()
   for (let index = 0; index < 5; index += 1) {
     writer.frame(FRAME.DATA, 1, new Uint8Array(MAX_DATA_BYTES))
   }
   assert.ok(writer.buffer.length > 256 * 1024)
   assert.equal(writer.take().length, 5 * (MAX_DATA_BYTES + HEADER_BYTES))
-  assert.equal(writer.buffer.length, 1024)
+  assert.equal(writer.buffer.length, 0)
   writer.frame(FRAME.DATA, 1, new Uint8Array(2000))
   writer.trim()
   assert.ok(writer.buffer.length > 2000)
   writer.take()
+  assert.ok(writer.buffer.length > 2000)
   writer.trim()
+  assert.equal(writer.buffer.length, 0)
+})
+
+test('a writer keeps no buffer for a heartbeat, one of its own for anything larger', () => {
+  const writer = new FrameWriter()
+  writer.frame(FRAME.PING, 0, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8))
+  const first = writer.take()
+  assert.equal(writer.buffer.length, 0)
+  writer.frame(FRAME.PONG, 0, new Uint8Array(8))
+  assert.equal(writer.take().length, 17)
+  assert.equal(first.toString('hex'), '000008200000000000' + '0102030405060708')
+  writer.frame(FRAME.PING, 0, new Uint8Array(8))
+  writer.frame(FRAME.RESULT, 1, new Uint8Array(200))
+  assert.equal(writer.take().length, 17 + 209)
   assert.equal(writer.buffer.length, 1024)
 })
 

@@ -333,6 +333,22 @@ describe('time', () => {
     assert.equal((await listener.closed).code, 'KOS_SESSION_DEAD_PEER')
   })
 
+  test('one end that beats is enough; the other asks when no beat comes', async () => {
+    const { dialler, listener, channels, clock } = await ready()
+    for (let round = 0; round < 5; round += 1) {
+      clock.advance(round === 0 ? 20_000 : 20_250)
+      await channels.pump()
+    }
+    assert.equal(dialler.stats?.roundTripMs, 0)
+    assert.equal(listener.stats?.roundTripMs, undefined)
+    // READY and five PINGs.
+    assert.equal(listener.stats?.sealsReceived, 6)
+    // Nothing is carried until both asked.
+    clock.advance(30_000)
+    await channels.pump()
+    assert.equal(listener.stats?.roundTripMs, 0)
+  })
+
   test('a busy session sends no PING', async () => {
     const { dialler, channels, clock } = await ready()
     const { pingIntervalMs } = PROFILES['SEC-2']

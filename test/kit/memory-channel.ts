@@ -8,7 +8,7 @@ import type { SecureChannel } from '../../src/network/transport/index.ts'
 /** A channel whose socket a test plays. */
 export class MemoryChannel implements SecureChannel {
   readonly connected: Connected
-  readonly peerLeafDer: Uint8Array | undefined
+  peerLeafDer: Uint8Array | undefined
   readonly localLeafSpkiSha256: Uint8Array | undefined
   readonly pskHandle: undefined = undefined
   bytesWritten = 0
@@ -47,6 +47,10 @@ export class MemoryChannel implements SecureChannel {
     this.bytesWritten += bytes.length
     this.#waiting.push(Buffer.from(bytes))
     return !this.isFull
+  }
+
+  forgetLeaf(): void {
+    this.peerLeafDer = undefined
   }
 
   pause(): void {

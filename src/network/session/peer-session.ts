@@ -279,6 +279,7 @@ class ChannelSession implements PeerSession, ChannelHandlers, SessionEvents {
     const { channel, onReady } = options
     cancelTimer?.()
     this.#starting = undefined
+    channel.forgetLeaf()
     this.#established = facts
     const authenticated = mintAuthenticated(channel.connected, { peer, sessionId })
     this.#authenticated = authenticated

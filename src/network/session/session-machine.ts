@@ -419,7 +419,7 @@ export class SessionMachine implements CallHome, LiveSession {
     }
     if (parser.type !== FRAME.DATA) return undefined
     const bytes = parser.payloadEnd - parser.payloadStart
-    const pendingData = (this.#pendingData ??= new Map())
+    const pendingData = (this.#pendingData ??= new Map<number, number>())
     const pending = (pendingData.get(parser.stream) ?? 0) + bytes
     if (pending > limits.maxPendingStreamBytes) {
       return this.#fault('KOS_SESSION_PROTOCOL', 'seal: too much data before it')

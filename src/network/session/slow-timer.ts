@@ -47,7 +47,8 @@ export class SlowTimer {
     if (atMs >= this.#armedMs) return
     this.#cancel?.()
     this.#armedMs = atMs
-    this.#cancel = this.#clock.after(atMs - this.#clock.monotonicMs(), () => this.#round())
+    const delayMs = Math.max(0, atMs - this.#clock.monotonicMs())
+    this.#cancel = this.#clock.after(delayMs, () => this.#round())
   }
 
   #round(): void {

@@ -26,7 +26,10 @@ export interface ChannelHandlers {
 export interface SecureChannel {
   /** The admitted connection: source address and port, listener profile, direction. */
   readonly connected: Connected
-  /** The peer's leaf as sent, DER; `undefined` on a pre-shared-key channel. Own copy. */
+  /**
+   * The peer's leaf as sent, DER; `undefined` on a pre-shared-key channel, and once it was forgotten.
+   * Own copy.
+   */
   readonly peerLeafDer: Uint8Array | undefined
   /** SHA-256 of the SPKI of the leaf this end used; `undefined` on a pre-shared-key channel. */
   readonly localLeafSpkiSha256: Uint8Array | undefined
@@ -51,6 +54,8 @@ export interface SecureChannel {
    * @returns false when the caller should wait for `onDrain`; the bytes are accepted all the same
    */
   write(bytes: Uint8Array): boolean
+  /** Forgets the peer's leaf: who verified it keeps the facts, and there are many connections. */
+  forgetLeaf(): void
   /** Stops reading from the socket: TCP then slows the peer. */
   pause(): void
   resume(): void

@@ -174,7 +174,16 @@ interface Pending {
   readonly ticket: AdmissionTicket
   /** The context its handshake started with: it may be renewed meanwhile. */
   readonly context: TlsContext
-  cancelDeadline: CancelTimer
+  readonly key: string
+  readonly cancelDeadline: CancelTimer
+}
+
+/** An admitted socket as long as it is open. */
+interface Held {
+  readonly ticket: AdmissionTicket
+  /** Gone when TLS is done. */
+  pending: Pending | undefined
+  channel: SecureChannel | undefined
 }
 
 class TlsListener implements Listener {
@@ -184,8 +193,7 @@ class TlsListener implements Listener {
   readonly #gate: Server
   readonly #tls: TlsServer
   readonly #pending = new Map<string, Pending>()
-  /** Every admitted socket, and its channel once there is one. */
-  readonly #sockets = new Map<Socket, SecureChannel | undefined>()
+  readonly #sockets = new Map<Socket, Held>()
   readonly #gone = Promise.withResolvers<undefined>()
   readonly #probe: PskProbe
   #context: TlsContext
@@ -261,7 +269,7 @@ class TlsListener implements Listener {
 
   async close(): Promise<void> {
     this.drain()
-    for (const [socket, channel] of this.#sockets) {
+    for (const [socket, { channel }] of this.#sockets) {
       channel?.destroy('listener-closed')
       socket.destroy()
     }
@@ -278,21 +286,41 @@ class TlsListener implements Listener {
       raw.resetAndDestroy()
       return
     }
-    const pending: Pending = { raw, ticket, context: this.#context, cancelDeadline: ignore }
-    const key = endpointKey(raw)
-    this.#pending.set(key, pending)
-    this.#sockets.set(raw, undefined)
-    raw.once('close', () => {
-      pending.cancelDeadline()
-      if (this.#pending.get(key) === pending) this.#pending.delete(key)
-      this.#sockets.delete(raw)
-      ticket.closed()
-    })
+    const pending = this.#await(raw, ticket)
+    this.#pending.set(pending.key, pending)
+    this.#hold(raw, { ticket, pending, channel: undefined })
+    this.#tls.emit('connection', raw)
+  }
+
+  #await(raw: Socket, ticket: AdmissionTicket): Pending {
     const { handshakeTimeoutMs = DEFAULT_HANDSHAKE_TIMEOUT_MS } = this.#options
-    pending.cancelDeadline = this.#deps.clock.after(handshakeTimeoutMs, () =>
+    const cancelDeadline = this.#deps.clock.after(handshakeTimeoutMs, () =>
       this.#refuse(pending, 'timeout', refuse('KOS_TRANSPORT_TIMEOUT', 'handshake-timeout')),
     )
-    this.#tls.emit('connection', raw)
+    const key = endpointKey(raw)
+    const pending: Pending = { raw, ticket, context: this.#context, key, cancelDeadline }
+    return pending
+  }
+
+  /** Its listener lives as long as the socket, so it knows of nothing else. */
+  #hold(raw: Socket, held: Held): void {
+    this.#sockets.set(raw, held)
+    raw.on('close', () => this.#closed(raw))
+  }
+
+  #closed(raw: Socket): void {
+    const held = this.#sockets.get(raw)
+    this.#sockets.delete(raw)
+    if (held?.pending) this.#end(held.pending)
+    held?.ticket.closed()
+  }
+
+  /** The handshake is over, whichever way. */
+  #end(pending: Pending): void {
+    const { key, cancelDeadline } = pending
+    cancelDeadline()
+    // The same endpoints may belong to a later connection by now.
+    if (this.#pending.get(key) === pending) this.#pending.delete(key)
   }
 
   #secured(socket: TLSSocket): void {
@@ -308,15 +336,19 @@ class TlsListener implements Listener {
       this.#refuse(pending, 'authentication', peer)
       return
     }
-    pending.cancelDeadline()
-    const { ticket, context } = pending
+    const { raw, ticket, context } = pending
+    this.#end(pending)
     const channel = new TlsChannel(socket, {
       connected: ticket.connected,
       peerLeafDer: peer.leafDer,
       localLeafSpkiSha256: context.leafSpkiSha256,
       pskHandle: context.pskHandleOf(socket),
     })
-    this.#sockets.set(pending.raw, channel)
+    const held = this.#sockets.get(raw)
+    if (held) {
+      held.pending = undefined
+      held.channel = channel
+    }
     ticket.secured()
     this.#options.onChannel(channel, ticket)
   }

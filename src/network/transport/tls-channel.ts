@@ -14,9 +14,9 @@ export interface ChannelFacts {
 /** A {@link SecureChannel} over a secured TLS socket. */
 export class TlsChannel implements SecureChannel {
   readonly connected: Connected
-  readonly peerLeafDer: Uint8Array | undefined
   readonly localLeafSpkiSha256: Uint8Array | undefined
   readonly pskHandle: string | undefined
+  #peerLeafDer: Uint8Array | undefined
   readonly #socket: TLSSocket
   #bytesWritten = 0
   #handlers: ChannelHandlers | undefined
@@ -26,7 +26,7 @@ export class TlsChannel implements SecureChannel {
   constructor(socket: TLSSocket, facts: ChannelFacts) {
     this.#socket = socket
     this.connected = facts.connected
-    this.peerLeafDer = facts.peerLeafDer
+    this.#peerLeafDer = facts.peerLeafDer
     this.localLeafSpkiSha256 = facts.localLeafSpkiSha256
     this.pskHandle = facts.pskHandle
     socket.on('error', (error: Error) => this.#closed('network', errorName(error)))
@@ -37,6 +37,10 @@ export class TlsChannel implements SecureChannel {
       socket.destroy()
     })
     socket.on('close', () => this.#closed('peer', 'closed'))
+  }
+
+  get peerLeafDer(): Uint8Array | undefined {
+    return this.#peerLeafDer
   }
 
   get bytesWritten(): number {
@@ -72,6 +76,10 @@ export class TlsChannel implements SecureChannel {
     if (this.closed) return true
     this.#bytesWritten += bytes.length
     return this.#socket.write(bytes)
+  }
+
+  forgetLeaf(): void {
+    this.#peerLeafDer = undefined
   }
 
   pause(): void {

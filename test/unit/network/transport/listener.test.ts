@@ -39,6 +39,8 @@ for (const profile of ['SEC-2', 'SEC-3', 'SEC-4'] as const) {
     const label = 'EXPORTER-Channel-Binding'
     assert.deepEqual(near.exporter(label, nonce, 32), far.exporter(label, nonce, 32))
     assert.notDeepEqual(near.exporter(label, nonce, 32), near.exporter('EXPORTER-x', nonce, 32))
+    far.forgetLeaf()
+    assert.equal(far.peerLeafDer, undefined)
     near.destroy('test over')
   })
 }

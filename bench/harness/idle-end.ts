@@ -29,16 +29,25 @@ export type IdleRequest =
       readonly count: number
       readonly net: number
     }
-  | { readonly kind: 'figures' }
+  | { readonly kind: 'memory' }
+  | { readonly kind: 'beats' }
 
-/** Figures of a process at one moment. */
-export interface IdleFigures {
+/** What a process takes at one moment, after everything was collected that can be. */
+export interface IdleMemory {
   readonly residentBytes: number
   readonly heapBytes: number
-  readonly cpuUs: number
-  /** Heartbeats so far. */
-  readonly heartbeats: number
+  /** Sessions of a server. */
   readonly sessions: number
+}
+
+/** CPU so far, with counting itself on neither side of a window that lies between two readings. */
+export interface IdleBeats {
+  /** Where this reading ends a window. */
+  readonly endUs: number
+  /** Where this reading begins one. */
+  readonly beginUs: number
+  /** Heartbeats that a server got so far. */
+  readonly heartbeats: number
 }
 
 const [contender = '', role = '', fleet = ''] = process.argv.slice(2)
@@ -113,14 +122,24 @@ function tlsOpener(port: number): (source: string) => Promise<unknown> {
   }
 }
 
-function figures(): IdleFigures {
+/** Pages that hold nothing any more count for nobody: they are given back before memory is read. */
+function memory(): IdleMemory {
   setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  const { user, system } = process.cpuUsage()
-  collect()
+  const collect = runInNewContext('gc') as (how: object) => void
+  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   const { rss, heapUsed } = process.memoryUsage()
-  const counted = { heartbeats: heartbeats(), sessions: sessions() }
-  return { residentBytes: rss, heapBytes: heapUsed, cpuUs: user + system, ...counted }
+  return { residentBytes: rss, heapBytes: heapUsed, sessions: sessions() }
+}
+
+function beats(): IdleBeats {
+  const endUs = cpuUs()
+  const counted = heartbeats()
+  return { endUs, beginUs: cpuUs(), heartbeats: counted }
+}
+
+function cpuUs(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
 }
 
 async function perform(request: IdleRequest): Promise<unknown> {
@@ -129,8 +148,10 @@ async function perform(request: IdleRequest): Promise<unknown> {
       return contender === 'kos' ? listenKos() : listenTls()
     case 'open':
       return open(request)
-    case 'figures':
-      return figures()
+    case 'memory':
+      return memory()
+    case 'beats':
+      return beats()
   }
 }
 

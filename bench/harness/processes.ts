@@ -88,7 +88,7 @@ class Child {
 }
 
 /** Flags of Node with which `bin/kosd` starts its program: the ends of kOS run as it would run them. */
-function launchFlags(name: string): string[] {
+export function launchFlags(name: string): string[] {
   if (!name.startsWith('kos')) return []
   const launcher = readFileSync(LAUNCHER, 'utf8')
   const flags = /^launch kosd '([^']*)'/m.exec(launcher)?.[1]

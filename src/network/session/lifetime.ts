@@ -15,9 +15,10 @@ import type { SlowTimer, Watched } from './slow-timer.ts'
 const MAX_TIMER_MS = 2 ** 31 - 1
 /**
  * Silence after which the listener sends a PING, as a multiple of that of the dialler: one end that
- * beats is enough for both, because a PONG is a sign of life as well.
+ * beats is enough for both, because a PONG is a sign of life as well. It leaves time for an answer before
+ * the peer counts as dead, at three.
  */
-const LISTENER_PATIENCE = 1.5
+const LISTENER_PATIENCE = 2.5
 /** How long the PONG may take before the next look comes too early to find another PING due. */
 const PONG_MS = 250
 /** How far the age of a replacement is spread, so that a fleet does not replace in step. */
@@ -52,6 +53,7 @@ export interface LifetimeDeps {
 export class Lifetime implements Watched {
   /** When to look next, monotonic. */
   dueMs: number = Number.POSITIVE_INFINITY
+  slotMs: number = Number.POSITIVE_INFINITY
   readonly #clock: Clock
   readonly #timer: SlowTimer
   readonly #machine: SessionMachine

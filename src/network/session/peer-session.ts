@@ -80,6 +80,9 @@ class ChannelSession implements PeerSession, ChannelHandlers, SessionEvents {
   #cancelLinger: CancelTimer | undefined
   #blocked = false
   #paused = false
+  #receiving = false
+  /** Whether bytes wait since something was received. */
+  #pending = false
   #over: Refusal | undefined
 
   constructor(deps: PeerSessionDeps, options: PeerSessionOptions) {
@@ -232,10 +235,21 @@ class ChannelSession implements PeerSession, ChannelHandlers, SessionEvents {
       if (!this.#over && this.#starting) this.#step(this.#starting.handshake.receive(bytes))
       return
     }
+    this.#receiving = true
     machine.receive(bytes)
+    this.#receiving = false
     this.#lifetime?.moved(bytes.length)
+    this.#answerNow(machine)
     this.#armTick(machine)
     this.#holdBack(machine)
+  }
+
+  /** Results of calls may follow within the turn, and then share a write; nothing follows a PONG. */
+  #answerNow(machine: SessionMachine): void {
+    if (!this.#pending) return
+    this.#pending = false
+    if (machine.busy) this.onPending()
+    else this.#flush()
   }
 
   /** A peer that sends but does not read may not fill our memory with its results. */
@@ -327,7 +341,8 @@ class ChannelSession implements PeerSession, ChannelHandlers, SessionEvents {
   }
 
   onPending(): void {
-    process.nextTick(ChannelSession.#flushOf, this)
+    if (this.#receiving) this.#pending = true
+    else process.nextTick(ChannelSession.#flushOf, this)
   }
 
   onGoaway(reason: GoawayReason, retryAfterMs: number): void {

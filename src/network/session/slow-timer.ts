@@ -7,6 +7,8 @@ const SHARED_COARSE_MS = 250
 export interface Watched {
   /** When to look, monotonic; infinite: never. Looking moves it. */
   readonly dueMs: number
+  /** Where the timer keeps it; nobody else's business. */
+  slotMs: number
   look(nowMs: MonotonicMs): void
 }
 
@@ -17,12 +19,12 @@ export interface Watched {
 export class SlowTimer {
   readonly #clock: Clock
   readonly #coarseMs: number
-  readonly #watched = new Set<Watched>()
+  /** By the time of a round: going through all sessions at each would be dear. */
+  readonly #slots = new Map<number, Set<Watched>>()
   #cancel: CancelTimer | undefined
   #armedMs = Number.POSITIVE_INFINITY
-  #ranMs = Number.NEGATIVE_INFINITY
 
-  /** @param coarseMs - shortest time between two rounds */
+  /** @param coarseMs - time between two rounds; 0: each has its own, exactly when it is due */
   constructor(clock: Clock, coarseMs: number) {
     this.#clock = clock
     this.#coarseMs = coarseMs
@@ -30,20 +32,34 @@ export class SlowTimer {
 
   /** Looks at it from now on, when it is due. */
   add(watched: Watched): void {
-    this.#watched.add(watched)
-    this.#arm(watched.dueMs)
+    this.#keep(watched)
+    this.#arm(watched.slotMs)
   }
 
   /** Never looks at it again; harmless when repeated. */
   delete(watched: Watched): void {
-    this.#watched.delete(watched)
-    if (this.#watched.size > 0) return
+    const slot = this.#slots.get(watched.slotMs)
+    if (!slot?.delete(watched) || slot.size > 0) return
+    this.#slots.delete(watched.slotMs)
+    if (this.#slots.size === 0) this.#rest()
+  }
+
+  #keep(watched: Watched): void {
+    const { dueMs } = watched
+    const coarseMs = this.#coarseMs
+    const slotMs = coarseMs > 0 ? Math.ceil(dueMs / coarseMs) * coarseMs : dueMs
+    watched.slotMs = slotMs
+    const slot = this.#slots.get(slotMs)
+    if (slot) slot.add(watched)
+    else this.#slots.set(slotMs, new Set([watched]))
+  }
+
+  #rest(): void {
     this.#cancel?.()
     this.#armedMs = Number.POSITIVE_INFINITY
   }
 
-  #arm(dueMs: number): void {
-    const atMs = Math.max(dueMs, this.#ranMs + this.#coarseMs)
+  #arm(atMs: number): void {
     if (atMs >= this.#armedMs) return
     this.#cancel?.()
     this.#armedMs = atMs
@@ -54,13 +70,17 @@ export class SlowTimer {
   #round(): void {
     const nowMs = this.#clock.monotonicMs()
     this.#armedMs = Number.POSITIVE_INFINITY
-    this.#ranMs = nowMs
+    const due = [...this.#slots].filter(([slotMs]) => slotMs <= nowMs)
+    for (const [slotMs] of due) this.#slots.delete(slotMs)
+    for (const [, slot] of due) for (const watched of slot) this.#look(watched, nowMs)
     let nextMs = Number.POSITIVE_INFINITY
-    for (const watched of this.#watched) {
-      if (watched.dueMs <= nowMs) watched.look(nowMs)
-      if (watched.dueMs < nextMs) nextMs = watched.dueMs
-    }
+    for (const slotMs of this.#slots.keys()) nextMs = Math.min(nextMs, slotMs)
     if (nextMs < Number.POSITIVE_INFINITY) this.#arm(nextMs)
+  }
+
+  #look(watched: Watched, nowMs: MonotonicMs): void {
+    if (watched.dueMs <= nowMs) watched.look(nowMs)
+    if (watched.dueMs < Number.POSITIVE_INFINITY) this.#keep(watched)
   }
 }
 

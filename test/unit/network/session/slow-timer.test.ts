@@ -10,6 +10,7 @@ import { createTestClock, type TestClock } from '../../../kit/clock.ts'
 
 interface Seen extends Watched {
   dueMs: number
+  look: Watched['look']
   readonly atMs: number[]
 }
 
@@ -18,6 +19,7 @@ function every(clock: TestClock, ms: number): Seen {
   const startMs = clock.monotonicMs()
   const seen: Seen = {
     dueMs: startMs + ms,
+    slotMs: 0,
     atMs: [],
     look(nowMs) {
       seen.atMs.push(nowMs - startMs)
@@ -70,10 +72,30 @@ test('what was given back is not looked at, and the last one takes the timer alo
   assert.deepEqual([two.atMs, again.atMs], [[150], [100]])
 })
 
+test('one whose time has moved is looked at later, and one that ends another spares it', () => {
+  const clock = createTestClock()
+  const timer = createSlowTimer({ clock })
+  const [moved, ended, ender] = [every(clock, 1000), every(clock, 1001), every(clock, 1000)]
+  const look = ender.look
+  ender.look = (nowMs) => {
+    ended.dueMs = Infinity
+    timer.delete(ended)
+    look(nowMs)
+  }
+  for (const one of [moved, ender, ended]) timer.add(one)
+  moved.dueMs += 500
+  clock.advance(1500)
+  assert.deepEqual([moved.atMs, ended.atMs, ender.atMs], [[1500], [], [1000]])
+})
+
 test('one that is never due again keeps no timer', () => {
   const clock = createTestClock()
   const timer = new SlowTimer(clock, 0)
-  const once = { dueMs: clock.monotonicMs() + 10, look: () => (once.dueMs = Infinity) }
+  const once = {
+    dueMs: clock.monotonicMs() + 10,
+    slotMs: 0,
+    look: () => (once.dueMs = Infinity),
+  }
   timer.add(once)
   clock.advance(10)
   assert.equal(once.dueMs, Infinity)

@@ -21,6 +21,7 @@ import { floorSchema } from '../../src/apps/authority/floor-schema.ts'
 import {
   createRegistry,
   listenersSchema,
+  originSchema,
   type Registry,
   registrySchema,
 } from '../../src/apps/authority/registry.ts'
@@ -29,6 +30,8 @@ import { createPskVault } from '../../src/apps/authority/psk-vault.ts'
 import type { AuthorityTables } from '../../src/apps/authority/schema.ts'
 import {
   type CreatedToken,
+  createEstEnrolService,
+  createEstRenewService,
   createJoinRequest,
   createJoinService,
   createPskJoinService,
@@ -37,6 +40,8 @@ import {
   createRenewService,
   createTokenService,
   type EnrolmentGrant,
+  type EstEnrolService,
+  type EstRenewService,
   issue,
   type JoinFacts,
   type JoinRequest,
@@ -73,6 +78,8 @@ export interface TestEnrolment {
   readonly renewals: RenewService
   readonly pskJoins: PskJoinService
   readonly pskKeys: PskKeyService
+  readonly estEnrolments: EstEnrolService
+  readonly estRenewals: EstRenewService
 }
 
 /** What a test or a process of its own opens an enrolment with. */
@@ -96,6 +103,7 @@ export function openEnrolment(place: EnrolmentPlace): TestEnrolment {
         { version: 2, ...listenersSchema },
         { version: 3, ...floorSchema },
         { version: 4, ...pskSchema },
+        { version: 5, ...originSchema },
       ],
     },
   )
@@ -114,7 +122,13 @@ export function openEnrolment(place: EnrolmentPlace): TestEnrolment {
     { trustDomain: TRUST_DOMAIN },
   )
   const pskKeys = createPskKeyService({ clock, random, store: registry, vault })
-  return { clock, store, registry, ca, tokens, joins, renewals, pskJoins, pskKeys }
+  const estEnrolments = createEstEnrolService(
+    { clock, random, store: registry, ca, tokens },
+    { trustDomain: TRUST_DOMAIN },
+  )
+  const estRenewals = createEstRenewService({ clock, store: registry, ca })
+  const joining = { joins, renewals, pskJoins, pskKeys, estEnrolments, estRenewals }
+  return { clock, store, registry, ca, tokens, ...joining }
 }
 
 /** Opens or makes the CA's key store of a folder. */

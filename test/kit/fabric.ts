@@ -565,7 +565,9 @@ function problemOf(text: string): { code: string | undefined; rule: string | und
       rule: typeof rule === 'string' ? rule : undefined,
     }
   } catch {
-    return { code: undefined, rule: undefined }
+    // Refusals of EST are text.
+    const [, code, rule] = /^(KOS_[A-Z0-9_]+) \(([^)]*)\): /.exec(text) ?? []
+    return { code, rule }
   }
 }
 

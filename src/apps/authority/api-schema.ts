@@ -22,6 +22,8 @@ export interface PrincipalView {
   readonly createdAt: number
   readonly lastSeenAt?: number | undefined
   readonly connected: boolean
+  /** `est`: it runs no `kosd` and renews its certificate by EST. Absent: an older authority. */
+  readonly origin?: 'join' | 'est' | undefined
 }
 
 const name: z.ZodType<string> = z.string().min(1).max(64)
@@ -46,6 +48,7 @@ export const principalView: z.ZodType<PrincipalView> = z.object({
   createdAt: z.number(),
   lastSeenAt: z.number().optional(),
   connected: z.boolean(),
+  origin: z.enum(['join', 'est']).optional(),
 })
 
 /** The answer to `GET /v1/principals`. */
@@ -101,6 +104,8 @@ export interface TokenRequest {
   readonly kind: 'device' | 'agent'
   readonly profile: ProfileName
   readonly lifeMs: number
+  /** `est`: a secret for a device without `kosd`, instead of a join line. */
+  readonly origin?: 'est' | undefined
 }
 
 /** {@link TokenRequest} as a schema. */
@@ -109,6 +114,7 @@ export const tokenRequest: z.ZodType<TokenRequest> = z.strictObject({
   kind: z.enum(['device', 'agent']),
   profile: z.enum(PROFILE_NAMES),
   lifeMs: z.int().min(1),
+  origin: z.literal('est').optional(),
 })
 
 /** A token as listed: never with its secret. */
@@ -120,6 +126,8 @@ export interface TokenView {
   readonly owner: string
   readonly state: string
   readonly expiresAt: number
+  /** What it is good for; absent: an older authority. */
+  readonly origin?: 'join' | 'est' | undefined
 }
 
 /** {@link TokenView} as a schema. */
@@ -131,6 +139,7 @@ export const tokenView: z.ZodType<TokenView> = z.object({
   owner: z.string(),
   state: z.string(),
   expiresAt: z.number(),
+  origin: z.enum(['join', 'est']).optional(),
 })
 
 /** The answer to `GET /v1/tokens`. */
@@ -141,6 +150,31 @@ export const tokenList: z.ZodType<{ tokens: TokenView[] }> = z.object({
 /** The answer to a token request: the only time the secret is shown. */
 export const tokenCreated: z.ZodType<{ joinLine: string; token: TokenView }> = z.object({
   joinLine: z.string(),
+  token: tokenView,
+})
+
+/** What a device without `kosd` is given. */
+export interface EstAccess {
+  /** Of EST at this authority, without a slash at its end. */
+  readonly url: string
+  /** User and password of HTTP Basic. */
+  readonly user: string
+  readonly password: string
+  /** What the device verifies the authority by. */
+  readonly rootPem: string
+}
+
+/** The answer to a token request for EST: the only time the password is shown. */
+export const estTokenCreated: z.ZodType<{ est: EstAccess; token: TokenView }> = z.object({
+  // It is pasted into a shell: nothing but what stands in such texts.
+  est: z.object({
+    url: z.string().regex(/^https:\/\/[A-Za-z0-9.:[\]-]+[a-z0-9./-]*$/),
+    user: z.string().regex(/^[A-Za-z0-9_-]+$/),
+    password: z.string().regex(/^[A-Za-z0-9_-]+$/),
+    rootPem: z
+      .string()
+      .regex(/^-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----\n$/),
+  }),
   token: tokenView,
 })
 

@@ -59,8 +59,10 @@ export function createAuditMembers(deps: AuditMembersDeps): AuditMembers {
     },
     list: async () => {
       const sources = new Map((await deps.audit.sources()).map((one) => [one.source, one]))
-      // Users ask and are recorded by whom they ask; they keep no log.
-      const members = deps.registry.principals().filter(({ kind }) => kind !== 'user')
+      // Users ask and are recorded by whom they ask; they keep no log, nor do devices without kosd.
+      const members = deps.registry
+        .principals()
+        .filter(({ kind, origin }) => kind !== 'user' && origin === undefined)
       const views = members.map((record) => {
         const source = auditOrigin(deps.trustDomain, record.kind, record.id)
         const known = sources.get(source)

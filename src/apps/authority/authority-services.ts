@@ -9,6 +9,8 @@ import {
   type TrustDomain,
 } from '../../foundation/base/index.ts'
 import {
+  createEstEnrolService,
+  createEstRenewService,
   createJoinService,
   createRaiseService,
   createPskJoinService,
@@ -81,6 +83,16 @@ export function createServices(
       { trustDomain },
     ),
     pskRotation: hub.pskRotation,
+    estEnrolments: createEstEnrolService(
+      { ...deps, store, ca, tokens, ...joinRecords(audit, 'est.enrol') },
+      { trustDomain },
+    ),
+    estRenewals: createEstRenewService({ ...deps, store, ca }),
+    caCertificates: () => {
+      const { rootP256Certificate, intermediates } = ca.trust
+      const own = intermediates.map(({ certificate }) => certificate)
+      return [rootP256Certificate, ...own].map(({ der }) => der)
+    },
     renewals: createRenewService({ ...deps, store, ca }),
     raises: createRaiseService({
       ...deps,
@@ -135,11 +147,14 @@ export function createServices(
 }
 
 /** A join that begins, and one that does not come off. */
-function joinRecords(audit: AuditLog): Required<Pick<JoinDeps, 'intend' | 'refused'>> {
+function joinRecords(
+  audit: AuditLog,
+  action: string = 'join',
+): Required<Pick<JoinDeps, 'intend' | 'refused'>> {
   return {
-    intend: (token) => recordJoin(audit, token, { outcome: 'intent' }),
+    intend: (token) => recordJoin(audit, token, { action, outcome: 'intent' }),
     refused: (token, { code, rule }) =>
-      recordJoin(audit, token, { outcome: 'refused', code, rule }),
+      recordJoin(audit, token, { action, outcome: 'refused', code, rule }),
   }
 }
 
@@ -147,13 +162,12 @@ function joinRecords(audit: AuditLog): Required<Pick<JoinDeps, 'intend' | 'refus
 async function recordJoin(
   audit: AuditLog,
   token: TokenRecord,
-  end: Pick<AuditEvent, 'outcome' | 'code' | 'rule'> & { readonly action?: string },
+  end: Pick<AuditEvent, 'action' | 'outcome' | 'code' | 'rule'>,
 ): Promise<void> {
   await audit.append({
     type: 'enrolment',
     actor: token.owner,
     target: token.name,
-    action: 'join',
     ...end,
     detail: { profile: token.profile, token: token.id },
   })

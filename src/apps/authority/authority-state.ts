@@ -34,6 +34,7 @@ import {
   createRegistry,
   type Registry,
   listenersSchema,
+  originSchema,
   quarantineSchema,
   registrySchema,
   signedRequestSchema,
@@ -147,6 +148,7 @@ function openAuthorityStore(
         { version: 6, ...listenersSchema },
         { version: 7, ...floorSchema },
         { version: 8, ...pskSchema },
+        { version: 9, ...originSchema },
       ],
       ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
     })

@@ -14,7 +14,9 @@ export function authorityChecks(
 ): CheckView[] {
   const { ca, audit } = state
   const members = state.registry.principals().filter(({ kind }) => kind !== 'user')
-  const connected = members.filter(({ uri }) => hub.isConnected(uri)).length
+  // Devices without kosd have certificates and no sessions.
+  const running = members.filter(({ origin }) => origin === undefined)
+  const connected = running.filter(({ uri }) => hub.isConnected(uri)).length
   const ended = members.filter(({ certificateNotAfter }) => certificateNotAfter < clock.wallMs())
   return [
     {
@@ -47,8 +49,8 @@ export function authorityChecks(
     standbyCheck(standbys),
     {
       name: 'members',
-      state: connected === members.length ? 'ok' : 'warning',
-      detail: `${connected} of ${members.length} connected`,
+      state: connected === running.length ? 'ok' : 'warning',
+      detail: `${connected} of ${running.length} connected`,
     },
     {
       name: 'certificates',

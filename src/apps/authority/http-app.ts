@@ -2,9 +2,21 @@ import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
-import { isRefusal, KosError, type Log, type Refusal, refuse } from '../../foundation/base/index.ts'
-import { ENROLMENT_EXPORTER_LABEL, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import {
+  type ErrorRow,
+  isRefusal,
+  KosError,
+  type Log,
+  type Refusal,
+  refuse,
+} from '../../foundation/base/index.ts'
+import {
+  ENROLMENT_EXPORTER_LABEL,
+  enrolmentErrors,
+  type PrincipalRecord,
+} from '../../lifecycle/enrolment/index.ts'
 import { requestTarget } from '../../network/session/index.ts'
+import { authorityErrors } from './errors.ts'
 import type { IdentifyClient } from './client-verdicts.ts'
 import type { Guard, Route, RouteAnswer } from './http-types.ts'
 import type { RefusedRequest } from './refusal-log.ts'
@@ -78,7 +90,7 @@ async function serve(deps: HttpAppDeps, route: Route, context: Context<Env>): Pr
     // The caller asks for a new token on this connection: it has to be of use yet.
     if (result.status === 401) await drain(incoming)
   }
-  return answer(context, result)
+  return answer(context, result, route.refusesAs)
 }
 
 /** What is not there, and what cannot be written down anyway. */
@@ -171,6 +183,9 @@ async function handle(arrived: Arrived, { record, signed }: Caller): Promise<Rou
     parameters: context.req.param() as Record<string, string>,
     query: context.req.query(),
     source,
+    header: (name) => context.req.header(name),
+    channelBinding: () =>
+      socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0)),
     exporter: () => socket.exportKeyingMaterial(32, ENROLMENT_EXPORTER_LABEL, Buffer.alloc(0)),
     leaf: () => socket.getPeerX509Certificate()?.raw,
   })
@@ -240,25 +255,74 @@ function notFound(): RouteAnswer {
   }
 }
 
-function answer(context: Context<Env>, result: RouteAnswer): Response {
+function answer(
+  context: Context<Env>,
+  result: RouteAnswer,
+  refusesAs?: Route['refusesAs'],
+): Response {
   switch (result.kind) {
     case 'json':
       return context.json(result.value as object, result.status ?? 200)
     case 'cbor':
       return context.body(new Uint8Array(result.bytes), 200, { 'content-type': 'application/cbor' })
+    case 'text':
+      return plain(context, 200, result)
     case 'refused':
-      return problem(context, result.refusal, result.status)
+      return refusesAs === 'text'
+        ? plain(context, result.status, textOf(context, result))
+        : problem(context, result.refusal, result.status)
   }
 }
 
-/** A refusal as JSON. A connection whose request was not read to its end is of no further use. */
+/** A text with its length: some clients know no chunks. */
+function plain(
+  context: Context<Env>,
+  status: Refused['status'] | 200,
+  answered: Omit<Extract<RouteAnswer, { kind: 'text' }>, 'kind'>,
+): Response {
+  const { contentType, text, headers } = answered
+  return context.body(text, status, {
+    ...headers,
+    'content-type': contentType,
+    'content-length': String(Buffer.byteLength(text)),
+  })
+}
+
+/** A refusal as a person reads it in the log of a foreign client. @see RFC 7030 section 4.2.3 */
+function textOf(
+  context: Context<Env>,
+  { refusal, headers }: Refused,
+): Omit<Extract<RouteAnswer, { kind: 'text' }>, 'kind'> {
+  closeUnread(context)
+  const { code, rule, remedy, retryAfterMs } = refusal
+  const message = MESSAGES.get(code)?.message ?? 'The request is refused.'
+  const lines = [`${code} (${rule}): ${message}`, ...(remedy === undefined ? [] : [remedy]), '']
+  const seconds = retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs / 1000)
+  return {
+    contentType: 'text/plain; charset=utf-8',
+    text: lines.join('\n'),
+    headers: { ...headers, ...(seconds !== undefined && { 'retry-after': String(seconds) }) },
+  }
+}
+
+/** What people are told of a code. */
+const MESSAGES: ReadonlyMap<string, ErrorRow> = new Map(
+  [authorityErrors, enrolmentErrors].flatMap(({ rows }) => Object.entries(rows)),
+)
+
+/** A connection whose request was not read to its end is of no further use. */
+function closeUnread(context: Context<Env>): void {
+  const { incoming } = context.env
+  if (hasBody(incoming) && !incoming.readableEnded) context.header('connection', 'close')
+}
+
+/** A refusal as JSON. */
 function problem(
   context: Context<Env>,
   refusal: Refusal,
   status: Refused['status'] | 500,
 ): Response {
-  const { incoming } = context.env
-  if (hasBody(incoming) && !incoming.readableEnded) context.header('connection', 'close')
+  closeUnread(context)
   const { code, rule, remedy, details, retryAfterMs } = refusal
   return context.json({ code, rule, remedy, details, retryAfterMs }, status)
 }

@@ -18,8 +18,12 @@ export interface RouteCall {
   readonly query: Readonly<Record<string, string>>
   /** The caller's IP address. */
   readonly source: string
+  /** A header field of the request; `undefined` when it is absent. */
+  header(name: string): string | undefined
   /** 32 bytes of the TLS exporter of this connection. */
   exporter(): Uint8Array
+  /** 32 bytes `tls-exporter` of this connection, the channel binding of other protocols. @see RFC 9266 */
+  channelBinding(): Uint8Array
   /** The client certificate of this connection, DER; verified when there is a caller. */
   leaf(): Uint8Array | undefined
 }
@@ -29,15 +33,22 @@ export type RouteAnswer =
   | { readonly kind: 'json'; readonly value: unknown; readonly status?: 200 | 201 }
   | { readonly kind: 'cbor'; readonly bytes: Uint8Array }
   | {
+      readonly kind: 'text'
+      readonly contentType: string
+      readonly text: string
+      readonly headers: Readonly<Record<string, string>>
+    }
+  | {
       readonly kind: 'refused'
       readonly refusal: Refusal
       readonly status: RefusedStatus
       /** What the log says where the caller is told less. */
       readonly recorded?: Refusal
+      readonly headers?: Readonly<Record<string, string>>
     }
 
 /** HTTP status of a refusal. */
-export type RefusedStatus = 400 | 401 | 403 | 404 | 409 | 411 | 413 | 429 | 503
+export type RefusedStatus = 400 | 401 | 403 | 404 | 409 | 411 | 413 | 415 | 429 | 501 | 503
 
 /** One row of the route table. A path that has no row is refused. */
 export interface Route {
@@ -48,6 +59,8 @@ export interface Route {
   readonly isUnsigned?: true
   /** A route that writes nothing: it works without a disk, and its refusals are in no log. */
   readonly isUnrecorded?: true
+  /** Refusals are text for people, where the protocol of the route is not ours; JSON by default. */
+  readonly refusesAs?: 'text'
   /** Upper bound of the body in bytes, checked before anything else is done with it. */
   readonly maxBytes: number
   handle(call: RouteCall): RouteAnswer | Promise<RouteAnswer>
@@ -69,6 +82,7 @@ const STATUS: Partial<Record<KosErrorCode, RefusedStatus>> = {
   KOS_AUTHORITY_REQUEST: 400,
   KOS_AUTHORITY_STANDBY: 409,
   KOS_BASE_INVALID: 400,
+  KOS_ENROLMENT_CSR: 400,
   KOS_ENROLMENT_NAME_TAKEN: 409,
   KOS_ENROLMENT_REQUEST: 400,
 }

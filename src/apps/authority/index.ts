@@ -9,6 +9,8 @@ export {
   auditReport,
   checkList,
   type CheckView,
+  type EstAccess,
+  estTokenCreated,
   fabricObjects,
   principalList,
   type PrincipalPatch,

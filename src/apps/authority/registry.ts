@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { sql } from 'kysely'
 import { sha256, toHex, type UnixMs } from '../../foundation/base/index.ts'
 import {
   parseProfileName,
@@ -31,6 +32,7 @@ import {
   AUTHORITY_SCHEMA,
   type AuthorityTables,
   LISTENERS_SCHEMA,
+  ORIGIN_SCHEMA,
   type PrincipalRow,
   SIGNED_REQUEST_SCHEMA,
   type TokenRow,
@@ -124,6 +126,14 @@ export const listenersSchema: SchemaStep = Object.freeze({
   name: 'listeners of members',
   up: (raw: DatabaseSync): void => {
     for (const statement of LISTENERS_SCHEMA) raw.exec(statement)
+  },
+})
+
+/** The schema step of devices that come in by EST. */
+export const originSchema: SchemaStep = Object.freeze({
+  name: 'origin of devices',
+  up: (raw: DatabaseSync): void => {
+    for (const statement of ORIGIN_SCHEMA) raw.exec(statement)
   },
 })
 
@@ -279,9 +289,28 @@ function insertKeyHash(store: RegistryStore, keyHash: string, use: KeyUse): void
   store.rows(store.db.insertInto('key_use').values(row))
 }
 
-function certificateSteps(store: RegistryStore): Steps<'certificate' | 'insertCertificate'> {
+function certificateSteps(
+  store: RegistryStore,
+): Steps<'certificate' | 'certificateOfSerial' | 'lastCertificate' | 'insertCertificate'> {
   const { db } = store
   return {
+    certificateOfSerial: (serial) =>
+      store
+        .rows(db.selectFrom('certificate').selectAll().where('serial', '=', serial))
+        .map(toCertificateRecord)[0],
+    lastCertificate: (principalId, generation) =>
+      store
+        .rows(
+          db
+            .selectFrom('certificate')
+            .selectAll()
+            .where('principal_id', '=', principalId)
+            .where('generation', '=', generation)
+            // Rows are never deleted, so their numbers ascend in the order of issuing.
+            .orderBy(sql`rowid`, 'desc')
+            .limit(1),
+        )
+        .map(toCertificateRecord)[0],
     certificate: (principalId, generation, tlsKeyHash) =>
       store
         .rows(

@@ -120,7 +120,7 @@ async function renew(services: AuthorityServices, call: RouteCall): Promise<Rout
  *
  * @see identity: Joining
  */
-async function enrolmentRefused(
+export async function enrolmentRefused(
   services: AuthorityServices,
   refusal: Refusal & { readonly copyOf?: string },
 ): Promise<RouteAnswer> {

@@ -8,13 +8,16 @@ import {
   validate,
   type z,
 } from '../../foundation/base/index.ts'
+import { pemEncode } from '../../foundation/codec/index.ts'
 import {
   type CreatedToken,
+  estPassword,
   formatJoinLine,
   type PrincipalRecord,
 } from '../../lifecycle/enrolment/index.ts'
 import { parseHostPort } from '../node/index.ts'
 import {
+  type EstAccess,
   manifestUpload,
   type PrincipalPatch,
   principalPatch,
@@ -22,6 +25,7 @@ import {
   tokenRequest,
 } from './api-schema.ts'
 import { AUTHORITY_NAME } from './authority-state.ts'
+import { EST_PATH } from './est-http.ts'
 import { json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
 import type { AuthorityServices } from './services.ts'
 import { principalViewOf, tokenViewOf } from './views.ts'
@@ -189,13 +193,32 @@ async function createToken(services: AuthorityServices, call: RouteCall): Promis
   if (isRefusal(request)) return refused(request)
   const unfit = nameProblem(request.name)
   if (unfit) return refused(unfit)
-  const { name, profile } = request
+  const { name, profile, origin = 'join' } = request
   const owner = call.caller?.uri ?? '-'
-  const change = { action: 'token.create', target: name.toWellFormed(), detail: { profile } }
+  const change = {
+    action: 'token.create',
+    target: name.toWellFormed(),
+    detail: { profile, origin },
+  }
   const created = await recorded(services, { call, change }, () =>
     services.tokens.create({ ...request, owner }),
   )
-  return isRefusal(created) ? refused(created) : tokenAnswer(services, created)
+  if (isRefusal(created)) return refused(created)
+  return origin === 'est' ? estAnswer(services, created) : tokenAnswer(services, created)
+}
+
+/** Where EST is, whom to trust, and the secret, shown once. */
+function estAnswer(services: AuthorityServices, created: CreatedToken): RouteAnswer {
+  const { record } = created
+  using secret = created.secret
+  const [root = new Uint8Array()] = services.caCertificates()
+  const est: EstAccess = {
+    url: `https://${services.settings.advertised}${EST_PATH}`,
+    user: record.id,
+    password: estPassword(secret),
+    rootPem: pemEncode('CERTIFICATE', root),
+  }
+  return json({ est, token: tokenViewOf(record, services.clock.wallMs()) }, 201)
 }
 
 /** The line that a device is given: where to go, whom to trust, and the secret, shown once. */

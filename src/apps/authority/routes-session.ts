@@ -45,6 +45,8 @@ async function issueToken(services: AuthorityServices, call: RouteCall): Promise
   const { caller, body } = call
   const leaf = call.leaf()
   if (!caller || !leaf) return refused(refuse('KOS_SESSION_TOKEN', 'token/certificate'))
+  if (caller.origin !== undefined)
+    return refused(refuse('KOS_SESSION_TOKEN', 'token/no-identity-key'))
   const connection = { exporter: call.exporter(), leafSpki: parseCertificate(leaf).spki }
   const problem = checkTokenRequest(body, connection, caller.identitySpki)
   if (problem) {

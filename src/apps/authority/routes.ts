@@ -3,6 +3,7 @@ import type { Route } from './http-types.ts'
 import { alertRoutes } from './routes-alerts.ts'
 import { caRoutes } from './routes-ca.ts'
 import { enrolmentRoutes } from './routes-enrolment.ts'
+import { estRoutes } from './routes-est.ts'
 import { lockRoutes } from './routes-locks.ts'
 import { operatorRoutes } from './routes-operator.ts'
 import { pskRoutes } from './routes-psk.ts'
@@ -15,6 +16,7 @@ import type { AuthorityServices } from './services.ts'
 export function apiRoutes(services: AuthorityServices, alerts: AlertIntake): readonly Route[] {
   return [
     ...enrolmentRoutes(services),
+    ...estRoutes(services),
     ...alertRoutes(alerts),
     ...sessionRoutes(services),
     ...operatorRoutes(services),

@@ -13,6 +13,7 @@ import {
 } from '../../foundation/profiles/index.ts'
 import type {
   CertificateRecord,
+  EnrolmentOrigin,
   KeyUse,
   PrincipalRecord,
   TokenRecord,
@@ -57,6 +58,7 @@ export function toPrincipalRecord(row: PrincipalRow): PrincipalRecord {
     lastSeenAt: row.last_seen_at === null ? undefined : unixMs(row.last_seen_at),
     certificateNotBefore: unixMs(row.certificate_not_before),
     certificateNotAfter: unixMs(row.certificate_not_after),
+    ...originOf(row),
   }
 }
 
@@ -86,6 +88,7 @@ export function toPrincipalRow(record: PrincipalRecord): PrincipalRow {
     last_seen_at: record.lastSeenAt ?? null,
     certificate_not_before: record.certificateNotBefore,
     certificate_not_after: record.certificateNotAfter,
+    origin: record.origin ?? null,
   }
 }
 
@@ -103,6 +106,7 @@ export function toTokenRecord(row: TokenRow): TokenRecord {
     spentTlsKeyHash: row.spent_tls_key_hash ?? undefined,
     principalId: row.principal_id ?? undefined,
     ...(row.raises !== null && { raises: row.raises }),
+    ...originOf(row),
   }
 }
 
@@ -120,7 +124,12 @@ export function toTokenRow(record: TokenRecord): TokenRow {
     spent_tls_key_hash: record.spentTlsKeyHash ?? null,
     principal_id: record.principalId ?? null,
     raises: record.raises ?? null,
+    origin: record.origin ?? null,
   }
+}
+
+function originOf({ origin }: Pick<TokenRow, 'origin'>): { readonly origin?: EnrolmentOrigin } {
+  return origin === null ? {} : { origin: oneOf(['est'] as const, origin) }
 }
 
 /** Reads a stored certificate. */

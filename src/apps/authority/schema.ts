@@ -23,6 +23,8 @@ export interface PrincipalRow {
   last_seen_at: number | null
   certificate_not_before: number
   certificate_not_after: number
+  /** `est`; `null`: it came in by `kosd`. */
+  origin: string | null
 }
 
 export interface TokenRow {
@@ -38,6 +40,8 @@ export interface TokenRow {
   principal_id: string | null
   /** Id of the principal whose profile the token raises; `null`: it joins a new one. */
   raises: string | null
+  /** `est`: good for that alone; `null`: for `kosd`. */
+  origin: string | null
 }
 
 export interface CertificateRow {
@@ -142,6 +146,12 @@ export const AUTHORITY_SCHEMA: readonly string[] = Object.freeze([
 /** Where the listeners of members are that are not those of their own floor. */
 export const LISTENERS_SCHEMA: readonly string[] = Object.freeze([
   `ALTER TABLE principal ADD COLUMN listeners TEXT NOT NULL DEFAULT '{}'`,
+])
+
+/** How devices came in, and by what their tokens bring them in. */
+export const ORIGIN_SCHEMA: readonly string[] = Object.freeze([
+  `ALTER TABLE principal ADD COLUMN origin TEXT`,
+  `ALTER TABLE token ADD COLUMN origin TEXT`,
 ])
 
 /** Tables of signed requests, as SQL statements. */

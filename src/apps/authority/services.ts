@@ -1,5 +1,7 @@
 import type { Clock, Refusal, TrustDomain } from '../../foundation/base/index.ts'
 import type {
+  EstEnrolService,
+  EstRenewService,
   JoinService,
   PrincipalRecord,
   RaiseService,
@@ -56,6 +58,11 @@ export interface AuthorityServices {
   /** Joins devices that get a pre-shared key. */
   readonly pskJoins: PskJoinService
   readonly pskRotation: PskRotation
+  /** Devices without `kosd`. */
+  readonly estEnrolments: EstEnrolService
+  readonly estRenewals: EstRenewService
+  /** The P-256 root, then the intermediates in force, DER each. */
+  caCertificates(): readonly Uint8Array[]
   readonly publisher: Publisher
   readonly locks: Locks
   readonly standbys: Standbys

@@ -25,6 +25,7 @@ export function principalViewOf(record: PrincipalRecord, isConnected: boolean): 
     createdAt: record.createdAt,
     lastSeenAt: record.lastSeenAt,
     connected: isConnected,
+    origin: record.origin ?? 'join',
   }
 }
 
@@ -39,5 +40,6 @@ export function tokenViewOf(record: TokenRecord, nowMs: number): TokenView {
     owner: record.owner,
     state: hasEnded ? 'expired' : record.state,
     expiresAt: record.expiresAt,
+    origin: record.origin ?? 'join',
   }
 }

@@ -31,6 +31,7 @@ export {
   type CoseVerifier,
 } from './cose-types.ts'
 export { type CwtClaims, encodeCwtClaims, MAX_CWT_BYTES, signCwt, verifyCwt } from './cwt.ts'
+export { buildCertsOnly, buildCsrAttributes } from './certs-only.ts'
 export { codecErrors } from './errors.ts'
 export { encodeOid, type ObjectIdentifier } from './der-oid.ts'
 export { DER_LIMITS, type DerLimits, DerReader } from './der-reader.ts'
@@ -142,9 +143,11 @@ export { MAX_PEM_CHARACTERS, pemDecode, pemEncode } from './x509-pem.ts'
 export {
   buildCsr,
   type CertificateRequest,
+  challengePassword,
   type CsrAttribute,
   MAX_CSR_BYTES,
   parseCsr,
+  requestedExtensions,
   verifyCsr,
 } from './x509-request.ts'
 export { MAX_CERTIFICATE_BYTES } from './x509-walk.ts'

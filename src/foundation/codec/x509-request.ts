@@ -1,6 +1,6 @@
 import { concatBytes } from '../base/index.ts'
 import { DerReader } from './der-reader.ts'
-import { contextConstructed } from './der-tags.ts'
+import { contextConstructed, DER_TAG } from './der-tags.ts'
 import type { ObjectIdentifier } from './der-oid.ts'
 import { derBitString, derInteger, derOid, derSequence, derSetOf, derTlv } from './der-writer.ts'
 import {
@@ -13,10 +13,12 @@ import {
   type X509SignatureAlgorithm,
 } from './x509-algorithms.ts'
 import { asX509, x509Error } from './x509-errors.ts'
+import { readExtensions } from './x509-extension-reading.ts'
+import type { X509Extension } from './x509-extensions.ts'
 import { parseName, type X509Name } from './x509-names.ts'
 import { readSigned } from './x509-walk.ts'
 
-/** An attribute of a certificate request; kOS interprets none of them. */
+/** An attribute of a certificate request; see {@link requestedExtensions} and {@link challengePassword}. */
 export interface CsrAttribute {
   readonly oid: ObjectIdentifier
   /** The encoded values, at least one. */
@@ -121,4 +123,59 @@ export function buildCsr(
  */
 export function verifyCsr(csr: CertificateRequest): boolean {
   return verifyX509Signature(csr, csr.spki)
+}
+
+/** RFC 2985 sections 5.4.1 and 5.4.2. */
+const CHALLENGE_PASSWORD = '1.2.840.113549.1.9.7'
+const EXTENSION_REQUEST = '1.2.840.113549.1.9.14'
+const MAX_CHALLENGE_CHARACTERS = 255
+
+/**
+ * The extensions that a request asks for.
+ *
+ * **Security:** wishes of the requester, never facts.
+ *
+ * @returns none when it asks for none
+ * @throws KosError KOS_CODEC_X509 when the attribute stands twice, has not one value or is malformed
+ * @see RFC 2985 section 5.4.2
+ */
+export function requestedExtensions(csr: CertificateRequest): readonly X509Extension[] {
+  const value = onlyValue(csr, EXTENSION_REQUEST)
+  if (!value) return []
+  return asX509(() => {
+    const reader = new DerReader(value)
+    const extensions = readExtensions(reader.sequence())
+    reader.end()
+    return extensions
+  })
+}
+
+/**
+ * The challenge password of a request; EST puts the binding to its TLS connection there.
+ *
+ * @returns `undefined` when there is none
+ * @throws KosError KOS_CODEC_X509 when the attribute stands twice, has not one value, or is no
+ *   PrintableString or UTF8String of 1 to 255 characters
+ * @see RFC 2985 section 5.4.1, RFC 7030 section 3.5
+ */
+export function challengePassword(csr: CertificateRequest): string | undefined {
+  const value = onlyValue(csr, CHALLENGE_PASSWORD)
+  if (!value) return undefined
+  return asX509(() => {
+    const reader = new DerReader(value)
+    const isUtf8 = reader.nextTag === DER_TAG.utf8String
+    const text = isUtf8 ? reader.utf8String() : reader.printableString()
+    reader.end()
+    if (text.length < 1 || text.length > MAX_CHALLENGE_CHARACTERS) throw x509Error('challenge')
+    return text
+  })
+}
+
+/** RFC 2985: both are single-valued. */
+function onlyValue(csr: CertificateRequest, type: ObjectIdentifier): Uint8Array | undefined {
+  const found = csr.attributes.filter(({ oid }) => oid === type)
+  const [attribute] = found
+  if (!attribute) return undefined
+  if (found.length > 1 || attribute.values.length !== 1) throw x509Error('attribute-values')
+  return attribute.values[0]
 }

@@ -13,6 +13,7 @@ type EnrolmentErrorCode =
   | 'KOS_ENROLMENT_EXPIRED'
   | 'KOS_ENROLMENT_FLOOR'
   | 'KOS_ENROLMENT_COPY'
+  | 'KOS_ENROLMENT_CSR'
 
 /** The errors of this room. */
 export const enrolmentErrors: ErrorTable<EnrolmentErrorCode> = defineErrors({
@@ -74,6 +75,11 @@ export const enrolmentErrors: ErrorTable<EnrolmentErrorCode> = defineErrors({
   KOS_ENROLMENT_COPY: {
     message: 'Keys or token of the request belong to somebody else too: they may have been copied.',
     hint: 'Inspect the device; remove a locked one; join from an empty state folder, with a new token.',
+    retry: 'never',
+  },
+  KOS_ENROLMENT_CSR: {
+    message: 'The certificate request (PKCS#10) cannot be accepted.',
+    hint: 'Make it with a P-256 key and SHA-256, as docs/est.md shows, and send it as base64 of its DER.',
     retry: 'never',
   },
 })

@@ -1,5 +1,12 @@
 /** Joining and renewal: tokens, proofs of possession, certificates, idempotence. */
 export { enrolmentErrors } from './errors.ts'
+export {
+  createEstEnrolService,
+  type EstEnrolRequest,
+  type EstEnrolService,
+  estPassword,
+} from './est-enrol.ts'
+export { createEstRenewService, type EstRenewRequest, type EstRenewService } from './est-renew.ts'
 export { type EvidenceAppraiser, type EvidenceClaim, noHardwareEvidence } from './evidence.ts'
 export { issue, type IssueFacts, OPERATOR_LIFE_MS } from './issue.ts'
 export { createJoinService, type JoinDeps, type JoinResult, type JoinService } from './join.ts'
@@ -26,6 +33,7 @@ export {
 } from './messages.ts'
 export type {
   CertificateRecord,
+  EnrolmentOrigin,
   EnrolmentStore,
   EnrolmentTransaction,
   KeyUse,

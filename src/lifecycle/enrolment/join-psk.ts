@@ -118,7 +118,9 @@ function knowsSecret(
 
 function decide(deps: PskJoinDeps, join: PskJoinCase): PskJoinResult {
   const token = join.transaction.token(join.request.tokenId)
-  if (!token || token.raises !== undefined) return tokenRefused('unknown')
+  if (!token || token.raises !== undefined || token.origin !== undefined) {
+    return tokenRefused('unknown')
+  }
   if (token.state === 'revoked') return tokenRefused('revoked')
   if (token.state === 'spent') return spentBefore(deps, join, token)
   if (token.expiresAt <= deps.clock.wallMs()) return tokenRefused('expired')

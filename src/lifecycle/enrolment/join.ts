@@ -128,8 +128,10 @@ interface JoinCase {
 
 function decide(deps: JoinDeps, join: JoinCase): JoinResult {
   const token = join.transaction.token(join.request.tokenId)
-  // A token that raises a profile brings nobody in.
-  if (!token || token.raises !== undefined) return tokenRefused('unknown')
+  // A token that raises a profile brings nobody in, and one of EST nobody with an identity key.
+  if (!token || token.raises !== undefined || token.origin !== undefined) {
+    return tokenRefused('unknown')
+  }
   if (token.state === 'revoked') return tokenRefused('revoked')
   if (token.state === 'spent') return spentBefore(deps, join, token)
   if (token.expiresAt <= deps.clock.wallMs()) return tokenRefused('expired')
@@ -153,9 +155,9 @@ function spentBefore(deps: JoinDeps, join: JoinCase, token: TokenRecord): JoinRe
 }
 
 /** The same certificate again; one that ended meanwhile would be of no use to who asks. */
-function repeat(
-  deps: JoinDeps,
-  join: JoinCase,
+export function repeat(
+  deps: Pick<JoinDeps, 'clock' | 'ca'>,
+  join: Pick<JoinCase, 'transaction' | 'tlsSpki'>,
   before: { readonly principal: PrincipalRecord; readonly certificate: CertificateRecord },
 ): EnrolmentGrant | Refusal {
   const { principal, certificate } = before
@@ -172,14 +174,14 @@ function repeat(
  * The secret is in other hands too. Once the first certificate is in use nobody can say whose device
  * it is, so it is locked. A line older than its token proves nothing and locks nobody out.
  */
-function otherKey(
-  deps: JoinDeps,
+export function otherKey(
+  deps: Pick<JoinDeps, 'clock'>,
   spent: {
     readonly transaction: EnrolmentTransaction
     readonly token: TokenRecord
     readonly principal: PrincipalRecord
   },
-): JoinResult {
+): Refusal & { readonly copyOf?: string } {
   const { transaction, token, principal } = spent
   const isUsed = principal.generationUsed || principal.generation > 1
   const isOld = token.expiresAt <= deps.clock.wallMs()
@@ -272,6 +274,7 @@ type JoinedFacts = Pick<
   | 'createdAt'
   | 'certificateNotBefore'
   | 'certificateNotAfter'
+  | 'origin'
 >
 
 /** The record of a principal of the first generation, seen as it joins. */

@@ -163,6 +163,11 @@ function raiseProblem(
   wanted: Profile,
 ): Refusal | undefined {
   if (principal.state !== 'active') return refuse('KOS_ENROLMENT_LOCKED', 'principal/state')
+  if (principal.origin !== undefined) {
+    return refuse('KOS_ENROLMENT_PROFILE', 'raise/no-identity-key', {
+      remedy: 'A device that came in by EST has no identity key: join it with kosd.',
+    })
+  }
   const floor = profileOf(principal.profile)
   const lower = refuseDowngrade(floor, wanted)
   if (lower) return lower

@@ -2,6 +2,9 @@ import type { PrincipalKind, UnixMs } from '../../foundation/base/index.ts'
 import type { ProfileName } from '../../foundation/profiles/index.ts'
 import type { ListenerAddresses } from '../../trust/pki/index.ts'
 
+/** How a device comes in that has no `kosd`: by EST, the protocol of RFC 7030. */
+export type EnrolmentOrigin = 'est'
+
 /** A join token as stored. The secret is derived from the authority's token root, never stored. */
 export interface TokenRecord {
   readonly id: string
@@ -18,6 +21,8 @@ export interface TokenRecord {
   readonly principalId: string | undefined
   /** Id of the principal whose profile it raises; absent: it joins a new one. */
   readonly raises?: string
+  /** The one protocol that it is good for; absent: that of `kosd`. */
+  readonly origin?: EnrolmentOrigin
 }
 
 /** A principal as the authority's registry knows it. MAC and UUID never leave the registry. */
@@ -50,6 +55,8 @@ export interface PrincipalRecord {
   readonly lastSeenAt: UnixMs | undefined
   readonly certificateNotBefore: UnixMs
   readonly certificateNotAfter: UnixMs
+  /** How it came in; absent: by `kosd`, with an identity key. */
+  readonly origin?: EnrolmentOrigin
 }
 
 /** A certificate as issued; kept so that a repeated request gets the same one. */
@@ -129,6 +136,10 @@ export interface EnrolmentTransaction {
     generation: number,
     tlsKeyHash: string,
   ): CertificateRecord | undefined
+  /** A certificate by the hexadecimal form of its serial number. */
+  certificateOfSerial(serial: string): CertificateRecord | undefined
+  /** The certificate of a generation that was issued last, whatever its key. */
+  lastCertificate(principalId: string, generation: number): CertificateRecord | undefined
   /**
    * Stores a certificate and registers its TLS key; throws when the key is anything but a TLS key of
    * the same principal.

@@ -14,8 +14,13 @@ import {
 } from '../../foundation/base/index.ts'
 import { profileOf, type ProfileName } from '../../foundation/profiles/index.ts'
 import { enrolmentErrors } from './errors.ts'
-import { evidenceProblem } from './issue.ts'
-import type { EnrolmentStore, EnrolmentTransaction, TokenRecord } from './records.ts'
+import { evidenceProblem, profileProblem } from './issue.ts'
+import type {
+  EnrolmentOrigin,
+  EnrolmentStore,
+  EnrolmentTransaction,
+  TokenRecord,
+} from './records.ts'
 
 /** Longest life of a join token in milliseconds: 10 min. @see identity: Joining */
 export const MAX_TOKEN_LIFE_MS: number = 10 * 60 * 1000
@@ -31,6 +36,8 @@ export interface TokenSpecification {
   readonly owner: string
   /** Whole milliseconds, 1 s to {@link MAX_TOKEN_LIFE_MS}. */
   readonly lifeMs: number
+  /** `est`: for a device without `kosd`, and then for nothing else; see `createEstEnrolService`. */
+  readonly origin?: EnrolmentOrigin | undefined
 }
 
 /** A created token with the secret that is shown once. */
@@ -61,7 +68,7 @@ export interface TokenService {
    *
    * @param specification - see {@link TokenSpecification}
    * @returns the token, or a refusal `KOS_ENROLMENT_REQUEST` (`token/name`, `token/life`,
-   *   `token/owner`), `KOS_ENROLMENT_PROFILE` or `KOS_ENROLMENT_NAME_TAKEN`
+   *   `token/owner`, `token/est-kind`), `KOS_ENROLMENT_PROFILE` or `KOS_ENROLMENT_NAME_TAKEN`
    */
   create(specification: TokenSpecification): Promise<CreatedToken | Refusal>
   /**
@@ -115,6 +122,7 @@ export function createTokenService(deps: {
         state: 'open',
         spentTlsKeyHash: undefined,
         principalId: undefined,
+        ...(specification.origin && { origin: specification.origin }),
       }
       const stored = await deps.store.transaction((transaction) => insert(transaction, record))
       return isRefusal(stored) ? stored : { record, secret: secretOf(record.id) }
@@ -162,7 +170,7 @@ function nameTaken(token: TokenRecord, by: string): Refusal {
 }
 
 function specificationProblem(specification: TokenSpecification): Refusal | undefined {
-  const { name, lifeMs, profile } = specification
+  const { name, kind, lifeMs, profile, origin } = specification
   // A name that reads as an id could be taken for another device.
   if (!NAME.test(name) || parseDeviceId(name) !== undefined) {
     return refuse('KOS_ENROLMENT_REQUEST', 'token/name', {
@@ -175,5 +183,12 @@ function specificationProblem(specification: TokenSpecification): Refusal | unde
       remedy: 'A join token lives between 1 s and 10 min.',
     })
   }
-  return evidenceProblem(profileOf(profile))
+  if (origin === undefined) return evidenceProblem(profileOf(profile))
+  // An agent acts by commands, which need the identity key that an EST client does not have.
+  if (kind !== 'device') {
+    return refuse('KOS_ENROLMENT_REQUEST', 'token/est-kind', {
+      remedy: 'EST is for devices: an agent joins with kosd.',
+    })
+  }
+  return profileProblem(profileOf(profile))
 }

@@ -44,11 +44,12 @@ function printPrincipals(context: CliContext, principals: readonly PrincipalView
   }
   printTable(
     context.terminal,
-    ['NAME', 'ID', 'PROFILE', 'STATE', 'CERTIFICATE', 'RENEWAL', 'ADDRESS', 'LAST SEEN'],
+    ['NAME', 'ID', 'PROFILE', 'BY', 'STATE', 'CERTIFICATE', 'RENEWAL', 'ADDRESS', 'LAST SEEN'],
     principals.map((principal) => [
       principal.name,
       principal.id,
       principal.profile,
+      principal.origin ?? 'join',
       principal.connected ? 'connected' : principal.state,
       `ends ${relativeTime(principal.certificateNotAfter, now)}`,
       relativeTime(principal.renewAfter, now),
@@ -78,6 +79,7 @@ function printPrincipal(context: CliContext, view: PrincipalView): void {
     ['id', view.id],
     ['uri', view.uri],
     ['profile', `kOS-${view.profile}`],
+    ['enrolled by', view.origin ?? 'join'],
     ['state', view.connected ? 'active, connected' : view.state],
     ['owner', view.owner],
     ['roles', view.roles.join(', ') || '-'],

@@ -1,11 +1,12 @@
 import { isRefusal, z } from '../../../foundation/base/index.ts'
 import { parseProfileName } from '../../../foundation/profiles/index.ts'
-import { tokenCreated, tokenList } from '../../authority/index.ts'
+import { estTokenCreated, tokenCreated, tokenList } from '../../authority/index.ts'
 import type { CommandInput } from '../command-line.ts'
 import { jsonBody, readAnswer } from '../answers.ts'
 import type { CliContext } from '../context.ts'
 import { withAuthority } from '../credential.ts'
 import { cliErrors } from '../errors.ts'
+import { estCommands } from '../est-commands.ts'
 import {
   EXIT,
   parseDuration,
@@ -18,6 +19,7 @@ import {
 
 /** `kosctl token create` */
 export async function create(context: CliContext, input: CommandInput): Promise<number> {
+  if (input.flag('est')) return createEst(context, input)
   const body = jsonBody(tokenRequestOf(input))
   const answer = await withAuthority(context, async (client) =>
     readAnswer(await client.request('POST', '/v1/tokens', body), tokenCreated),
@@ -31,7 +33,22 @@ export async function create(context: CliContext, input: CommandInput): Promise<
   return EXIT.ok
 }
 
-function tokenRequestOf(input: CommandInput): unknown {
+/** `kosctl token create --est` */
+async function createEst(context: CliContext, input: CommandInput): Promise<number> {
+  const body = jsonBody({ ...tokenRequestOf(input), origin: 'est' })
+  const answer = await withAuthority(context, async (client) =>
+    readAnswer(await client.request('POST', '/v1/tokens', body), estTokenCreated),
+  )
+  if (isRefusal(answer)) {
+    printRefusal(context.terminal, 'token create', answer)
+    return EXIT.refused
+  }
+  if (input.flag('json')) printJson(context.terminal, answer)
+  else context.terminal.out(estCommands(answer.est))
+  return EXIT.ok
+}
+
+function tokenRequestOf(input: CommandInput): object {
   const name = input.text('name')
   const profile = parseProfileName(input.text('profile') ?? 'SEC-2')
   const lifeMs = parseDuration(input.text('ttl') ?? '10m')
@@ -59,12 +76,13 @@ export async function list(context: CliContext, input: CommandInput): Promise<nu
   const now = context.clock.wallMs()
   printTable(
     context.terminal,
-    ['ID', 'NAME', 'KIND', 'PROFILE', 'STATE', 'EXPIRES'],
+    ['ID', 'NAME', 'KIND', 'PROFILE', 'FOR', 'STATE', 'EXPIRES'],
     answer.tokens.map((token) => [
       token.id,
       token.name,
       token.kind,
       token.profile,
+      token.origin ?? 'join',
       token.state,
       relativeTime(token.expiresAt, now),
     ]),

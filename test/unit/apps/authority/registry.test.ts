@@ -7,6 +7,7 @@ import { floorSchema } from '../../../../src/apps/authority/floor-schema.ts'
 import {
   createRegistry,
   listenersSchema,
+  originSchema,
   type Registry,
   type RegistryChange,
   registrySchema,
@@ -39,6 +40,7 @@ function createTestRegistry(context: TestContext): TestRegistry {
           { version: 1, ...registrySchema },
           { version: 2, ...listenersSchema },
           { version: 3, ...floorSchema },
+          { version: 4, ...originSchema },
         ],
       },
     )
@@ -425,8 +427,8 @@ test('a profile never goes down, whoever asks', async (context) => {
     `DELETE FROM principal`,
     `REPLACE INTO principal SELECT id, uri, kind, name, 'SEC-1', state, owner, mac, uuid,
       identity_spki, kem_spki, log_spkis, generation, generation_used, roles, groups, labels,
-      addresses, created_at, last_seen_at, certificate_not_before, certificate_not_after, listeners
-      FROM principal`,
+      addresses, created_at, last_seen_at, certificate_not_before, certificate_not_after, listeners,
+      origin FROM principal`,
   ]) {
     assert.throws(() => store.raw.exec(statement), /never goes down|are kept/, statement)
   }

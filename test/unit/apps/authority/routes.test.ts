@@ -40,6 +40,12 @@ const TABLE: readonly Row[] = [
   { ...row('POST /v1/join', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
   { ...row('POST /v1/join/psk', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
   { ...row('POST /v1/renew', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
+  row('GET /.well-known/est/cacerts', 'public', KNOCKERS),
+  row('GET /.well-known/est/csrattrs', 'public', KNOCKERS),
+  { ...est('simpleenroll', 'proof'), passes: KNOCKERS },
+  { ...est('simplereenroll', 'member'), passes: MEMBERS },
+  { ...est('serverkeygen', 'public'), passes: KNOCKERS },
+  { ...est('fullcmc', 'public'), passes: KNOCKERS },
   { ...row('POST /v1/alerts', 'public', KNOCKERS), maxBytes: 4 * KIB, body: 'x' },
   row('GET /v1/alerts', 'operator', ['operator', 'admin']),
   { ...row('POST /v1/session', 'member', MEMBERS), maxBytes: KIB, body: 'x' },
@@ -88,6 +94,10 @@ const TABLE: readonly Row[] = [
   row('POST /v1/ca/taint', 'admin', ['admin']),
   { ...row('POST /v1/ca/revoke', 'admin', ['admin']), maxBytes: KIB, body: '{}' },
 ]
+
+function est(name: string, guard: string): Row {
+  return { ...row(`POST /.well-known/est/${name}`, guard, []), maxBytes: 8 * KIB, body: 'x' }
+}
 
 function row(head: string, guard: string, passes: readonly Everybody[]): Row {
   const [method = '', path = ''] = head.split(' ')

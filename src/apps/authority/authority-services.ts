@@ -119,6 +119,7 @@ export function createServices(
       },
     }),
     publisher,
+    refreshCrls: () => parts.crls?.refresh(),
     locks: createLocks({
       registry,
       publisher,

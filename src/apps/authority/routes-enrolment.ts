@@ -130,6 +130,7 @@ export async function enrolmentRefused(
     services.publisher.lockPrincipal(copied)
     services.publisher.refreshDirectory()
     services.disconnect(copied.uri)
+    services.refreshCrls()
     await services.record({
       type: 'lock',
       actor: '-',

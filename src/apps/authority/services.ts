@@ -67,6 +67,8 @@ export interface AuthorityServices {
   readonly locks: Locks
   readonly standbys: Standbys
   readonly ca: CaControl
+  /** Signs new lists for outsiders, who know no lock list, where there are any. */
+  refreshCrls(): void
   readonly settings: {
     readonly trustDomain: TrustDomain
     readonly pin: string

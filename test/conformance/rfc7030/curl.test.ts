@@ -1,9 +1,8 @@
 /** EST as `curl` and `openssl` speak it, against a running authority. @see RFC 7030, RFC 8951 */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { before, describe, test, type TestContext } from 'node:test'
+import { after, before, describe, test, type TestContext } from 'node:test'
 import { parseCertificate, pemDecode } from '../../../src/foundation/codec/index.ts'
 import { startFabric, type TestFabric } from '../../kit/fabric.ts'
 import { missing, runOutside, type Said } from '../../kit/outside.ts'
@@ -43,12 +42,15 @@ function device(context: TestContext, { url, rootPem }: Access['est']): Device {
 const CURL = `curl --noproxy '*' --silent --show-error --cacert kos-root.pem`
 const PKCS10 = `--header 'Content-Type: application/pkcs10'`
 const NEW_KEY = 'openssl ecparam -name prime256v1 -genkey -noout'
-/** What docs/est.md says: a new key, and the names of the certificate. */
-const RENEW_CSR = `${NEW_KEY} -out new.key
-openssl req -new -key new.key -outform DER \\
-  -subj "/serialNumber=$(openssl x509 -in device.pem -noout -subject -nameopt multiline | sed -n 's/^ *serialNumber *= //p')" \\
-  -addext "subjectAltName=$(openssl x509 -in device.pem -noout -ext subjectAltName | sed -n 's/^ *URI:/URI:/p')" \\
-  | openssl base64 > new.csr`
+
+/** The script of docs/est.md; it renews a certificate that is new, too. */
+function renewScript(url: string): string {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/est.md'), 'utf8')
+  const [, script = ''] = /```sh\n(# renew\.sh[^]*?)```/.exec(page) ?? []
+  assert.match(script, /-checkend 43200 /)
+  const due = script.replace('-checkend 43200', '-checkend 90000')
+  return `EST=${url}\n${due.replace('curl ', `curl --noproxy '*' `)}`
+}
 
 async function enrolled(context: TestContext, fabric: TestFabric, name: string): Promise<Device> {
   const made = await fabric.kosctl(['token', 'create', '--name', name, '--est'])
@@ -68,11 +70,10 @@ async function enrolled(context: TestContext, fabric: TestFabric, name: string):
 describe('EST with curl and openssl', { skip }, () => {
   let fabric: TestFabric
   const ends: (() => Promise<void>)[] = []
-  before(async (context) => {
+  before(async () => {
     fabric = await startFabric({ after: (end) => void ends.push(end) })
-    void context
   })
-  test.after(() => Promise.all(ends.map((end) => end())))
+  after(() => Promise.all(ends.map((end) => end())))
 
   test('/cacerts: root and intermediates, without a credential', async (context) => {
     const at = device(context, await access(fabric, 'ca-reader'))
@@ -136,26 +137,23 @@ ${CURL} ${PKCS10} --user '${user}:${password}' --data-binary @device.csr --dump-
     assert.doesNotMatch(head, /transfer-encoding: chunked/i)
   })
 
-  test('the certificate renews itself, for a new key and for the same', async (context) => {
+  test('the script of the page renews, for a new key and for the same', async (context) => {
     const at = await enrolled(context, fabric, 'renewer')
-    const identity = '--cert device.pem --key device.key'
-    const said = await at.sh(`${RENEW_CSR}
-${CURL} ${PKCS10} ${identity} --fail-with-body --data-binary @new.csr --output new.p7 \\
-  ${at.url}/simplereenroll && openssl base64 -d -in new.p7 \\
-  | openssl pkcs7 -inform DER -print_certs -out device.pem && mv new.key device.key`)
-    assert.equal(
-      said.code,
-      0,
-      `${said.text}${existsSync(join(at.folder, 'new.p7')) ? at.read('new.p7') : ''}`,
-    )
-    // The same key again: what most clients call renewal.
-    const again =
-      await at.sh(`${RENEW_CSR.replace(`${NEW_KEY} -out new.key`, 'cp device.key new.key')}
-${CURL} ${PKCS10} ${identity} --fail-with-body --data-binary @new.csr --output new.p7 \\
-  ${at.url}/simplereenroll`)
-    assert.equal(again.code, 0, `${again.text}${at.read('new.p7')}`)
+    const script = renewScript(at.url)
+    const answered = (): string => (existsSync(join(at.folder, 'new.p7')) ? at.read('new.p7') : '')
+    const said = await at.sh(script)
+    assert.equal(said.code, 0, `${said.text}${answered()}`)
+    const kept = await at.sh(script.replace(`${NEW_KEY} -out new.key`, 'cp device.key new.key'))
+    assert.equal(kept.code, 0, `${kept.text}${answered()}`)
     const shown = await fabric.kosctl(['devices', 'show', 'renewer', '--json'])
     assert.equal((JSON.parse(shown.out) as Record<string, unknown>)['generation'], 3)
+    // A certificate that is new is left alone.
+    const idle = await at.sh(script.replace('-checkend 90000', '-checkend 43200'))
+    assert.deepEqual([idle.code, idle.text], [0, ''])
+    const verified = await at.sh(`${CURL} ${at.url}/cacerts | openssl base64 -d \\
+| openssl pkcs7 -inform DER -print_certs -out ca.pem
+openssl verify -CAfile kos-root.pem -untrusted ca.pem device.pem`)
+    assert.match(verified.text, /device\.pem: OK/)
   })
 
   test('without a secret: 401, a challenge, and text for people', async (context) => {
@@ -184,8 +182,4 @@ ${CURL} ${PKCS10} --data-binary @c --dump-header head --output body ${at.url}/si
     const said = await at.sh(`${CURL} --tls-max 1.2 ${at.url}/cacerts`)
     assert.equal(said.code, 35, said.text)
   })
-})
-
-test('openssl is there where curl is', { skip }, () => {
-  assert.match(execFileSync('openssl', ['version'], { encoding: 'utf8' }), /OpenSSL/)
 })

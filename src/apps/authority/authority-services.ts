@@ -68,43 +68,12 @@ export function createServices(
   parts: ServedParts,
 ): AuthorityServices {
   const { state, publisher, hub, trustDomain } = parts
-  const { registry: store, registry, ca, audit } = state
-  const tokens = createTokenService({ ...deps, store, tokenRoot: state.tokenRoot })
+  const { registry, ca, audit } = state
   return {
     clock: deps.clock,
     registry,
-    tokens,
-    joins: createJoinService(
-      { ...deps, store, ca, tokens, ...joinRecords(audit) },
-      { trustDomain },
-    ),
-    pskJoins: createPskJoinService(
-      { ...deps, store, tokens, vault: state.pskVault, ...joinRecords(audit) },
-      { trustDomain },
-    ),
+    ...enrolmentServices(deps, parts),
     pskRotation: hub.pskRotation,
-    estEnrolments: createEstEnrolService(
-      { ...deps, store, ca, tokens, ...joinRecords(audit, 'est.enrol') },
-      { trustDomain },
-    ),
-    estRenewals: createEstRenewService({ ...deps, store, ca }),
-    caCertificates: () => {
-      const { rootP256Certificate, intermediates } = ca.trust
-      const own = intermediates.map(({ certificate }) => certificate)
-      return [rootP256Certificate, ...own].map(({ der }) => der)
-    },
-    renewals: createRenewService({ ...deps, store, ca }),
-    raises: createRaiseService({
-      ...deps,
-      store: {
-        transaction: (work) => store.transaction(work),
-        raise: (work) => publisher.raise(work),
-      },
-      ca,
-      tokens,
-      evidence: parts.evidence ?? noHardwareEvidence,
-      intend: (token) => recordJoin(audit, token, { action: 'raise', outcome: 'intent' }),
-    }),
     noteFloor: (record) => parts.floors.note(record),
     apiTokens: parts.apiTokens,
     sessions: hub.sessions,
@@ -144,6 +113,58 @@ export function createServices(
     isConnected: (uri) => hub.isConnected(uri),
     disconnect: (uri) => hub.disconnect(uri),
     checks: () => authorityChecks(deps.clock, state, { hub, standbys: parts.standbys }),
+  }
+}
+
+/** The ways in, and what renews or raises whoever is in. */
+function enrolmentServices(
+  deps: { readonly clock: Clock; readonly random: Random },
+  { state, publisher, trustDomain, evidence }: ServedParts,
+): Pick<
+  AuthorityServices,
+  | 'tokens'
+  | 'joins'
+  | 'pskJoins'
+  | 'estEnrolments'
+  | 'estRenewals'
+  | 'caCertificates'
+  | 'renewals'
+  | 'raises'
+> {
+  const { registry: store, ca, audit } = state
+  const tokens = createTokenService({ ...deps, store, tokenRoot: state.tokenRoot })
+  return {
+    tokens,
+    joins: createJoinService(
+      { ...deps, store, ca, tokens, ...joinRecords(audit) },
+      { trustDomain },
+    ),
+    pskJoins: createPskJoinService(
+      { ...deps, store, tokens, vault: state.pskVault, ...joinRecords(audit) },
+      { trustDomain },
+    ),
+    estEnrolments: createEstEnrolService(
+      { ...deps, store, ca, tokens, ...joinRecords(audit, 'est.enrol') },
+      { trustDomain },
+    ),
+    estRenewals: createEstRenewService({ ...deps, store, ca }),
+    caCertificates: () => {
+      const { rootP256Certificate, intermediates } = ca.trust
+      const own = intermediates.map(({ certificate }) => certificate)
+      return [rootP256Certificate, ...own].map(({ der }) => der)
+    },
+    renewals: createRenewService({ ...deps, store, ca }),
+    raises: createRaiseService({
+      ...deps,
+      store: {
+        transaction: (work) => store.transaction(work),
+        raise: (work) => publisher.raise(work),
+      },
+      ca,
+      tokens,
+      evidence: evidence ?? noHardwareEvidence,
+      intend: (token) => recordJoin(audit, token, { action: 'raise', outcome: 'intent' }),
+    }),
   }
 }
 

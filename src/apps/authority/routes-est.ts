@@ -1,10 +1,4 @@
-import {
-  isRefusal,
-  refuse,
-  type Refusal,
-  takeGcra,
-  type Gcra,
-} from '../../foundation/base/index.ts'
+import { isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
 import { buildCertsOnly, buildCsrAttributes } from '../../foundation/codec/index.ts'
 import type { EnrolmentGrant } from '../../lifecycle/enrolment/index.ts'
 import { decodeEstBody, encodeEstBody, EST_PATH, parseBasic } from './est-http.ts'
@@ -15,12 +9,9 @@ import type { AuthorityServices } from './services.ts'
 /** A request of 6 KiB in base64 with its line breaks; one with a P-256 key takes less than 1 KiB. */
 const MAX_BODY = 8 * 1024
 const CERTS_ONLY = 'application/pkcs7-mime; smime-type=certs-only'
-/** New certificates of one device: what a lost answer and a second try need, then one per hour. */
-const RENEWAL_RATE = { perSecond: 1 / 3600, burst: 4 }
 
 /** Routes of EST, for devices that run no `kosd`; each request brings its own proof. */
 export function estRoutes(services: AuthorityServices): readonly Route[] {
-  const takeRenewal = createRenewalLimit(services)
   return [
     {
       ...row('GET', 'cacerts', 'public'),
@@ -37,7 +28,7 @@ export function estRoutes(services: AuthorityServices): readonly Route[] {
     {
       ...row('POST', 'simplereenroll', 'member'),
       isUnsigned: true,
-      handle: (call) => reenrol(services, call, takeRenewal),
+      handle: (call) => reenrol(services, call),
     },
     { ...row('POST', 'serverkeygen', 'public'), isUnrecorded: true, handle: notThere },
     { ...row('POST', 'fullcmc', 'public'), isUnrecorded: true, handle: notThere },
@@ -99,20 +90,12 @@ async function enrol(services: AuthorityServices, call: RouteCall): Promise<Rout
   return certificate(grant)
 }
 
-type TakeRenewal = (principalId: string) => Refusal | undefined
-
-async function reenrol(
-  services: AuthorityServices,
-  call: RouteCall,
-  takeRenewal: TakeRenewal,
-): Promise<RouteAnswer> {
+async function reenrol(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
   const { caller } = call
   const leaf = call.leaf()
   if (!caller || !leaf) return refused(refuse('KOS_ENROLMENT_UNKNOWN', 'certificate/missing'))
   const csr = csrOf(call)
   if ('kind' in csr) return csr
-  const limited = takeRenewal(caller.id)
-  if (limited) return { kind: 'refused', refusal: limited, status: 429 }
   const result = await services.estRenewals.renew(
     { principalId: caller.id, leaf, csr: csr.der },
     call.channelBinding(),
@@ -152,19 +135,4 @@ function csrOf(call: RouteCall): { readonly der: Uint8Array } | RouteAnswer {
 function unauthorised(refusal: Refusal): RouteAnswer {
   const headers = { 'www-authenticate': 'Basic realm="kOS EST", charset="UTF-8"' }
   return { kind: 'refused', refusal, status: 401, headers }
-}
-
-/** One state per device that has a certificate: no more than the registry has. */
-function createRenewalLimit({ clock }: AuthorityServices): TakeRenewal {
-  const states = new Map<string, Gcra>()
-  return (principalId) => {
-    const state = states.get(principalId) ?? { tatMs: 0 }
-    states.set(principalId, state)
-    const waitMs = takeGcra(state, RENEWAL_RATE, clock.monotonicMs())
-    if (waitMs === 0) return undefined
-    return refuse('KOS_AUTHORITY_REQUEST', 'rate', {
-      remedy: 'This certificate was renewed just now: half its life is early enough.',
-      retryAfterMs: Math.ceil(waitMs),
-    })
-  }
 }

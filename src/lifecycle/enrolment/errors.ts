@@ -14,6 +14,7 @@ type EnrolmentErrorCode =
   | 'KOS_ENROLMENT_FLOOR'
   | 'KOS_ENROLMENT_COPY'
   | 'KOS_ENROLMENT_CSR'
+  | 'KOS_ENROLMENT_RATE'
 
 /** The errors of this room. */
 export const enrolmentErrors: ErrorTable<EnrolmentErrorCode> = defineErrors({
@@ -81,5 +82,10 @@ export const enrolmentErrors: ErrorTable<EnrolmentErrorCode> = defineErrors({
     message: 'The certificate request (PKCS#10) cannot be accepted.',
     hint: 'Make it with a P-256 key and SHA-256, as docs/est.md shows, and send it as base64 of its DER.',
     retry: 'never',
+  },
+  KOS_ENROLMENT_RATE: {
+    message: 'The certificate was renewed too often.',
+    hint: 'Renew at half of its life, and try again later.',
+    retry: 'later',
   },
 })

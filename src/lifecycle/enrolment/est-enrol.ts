@@ -12,7 +12,6 @@ import {
 } from '../../foundation/base/index.ts'
 import { profileOf } from '../../foundation/profiles/index.ts'
 import { verifyEstCsr } from './est-csr.ts'
-import { floorProblem } from './floors.ts'
 import { issue, keyHashOf, profileProblem, toGrant } from './issue.ts'
 import {
   intend,
@@ -148,8 +147,7 @@ function admissionProblem(enrolment: EstCase, token: TokenRecord): Refusal | und
   return (
     profileProblem(profileOf(token.profile)) ??
     ownerProblem(transaction, token) ??
-    nameProblem(transaction, token) ??
-    floorProblem(transaction, token, { mac: NO_MAC, identityKeyHash: undefined })
+    nameProblem(transaction, token)
   )
 }
 

@@ -1,9 +1,11 @@
 import {
   type Clock,
   equalBytes,
+  type Gcra,
   isRefusal,
   refuse,
   type Refusal,
+  takeGcra,
 } from '../../foundation/base/index.ts'
 import {
   EXTENSION_OID,
@@ -41,8 +43,8 @@ export interface EstRenewService {
    * @param request - proven by its connection
    * @param binding - 32 bytes `tls-exporter` of that connection
    * @returns the grant, or a refusal `KOS_ENROLMENT_CSR`, `KOS_ENROLMENT_PROOF`,
-   *   `KOS_ENROLMENT_UNKNOWN`, `KOS_ENROLMENT_LOCKED`, `KOS_ENROLMENT_EXPIRED`, `KOS_ENROLMENT_PROFILE`
-   *   or `KOS_ENROLMENT_COPY`
+   *   `KOS_ENROLMENT_UNKNOWN`, `KOS_ENROLMENT_LOCKED`, `KOS_ENROLMENT_EXPIRED`, `KOS_ENROLMENT_PROFILE`,
+   *   `KOS_ENROLMENT_RATE` or `KOS_ENROLMENT_COPY`
    * @throws KosError of storage or of the CA; nothing is changed then
    */
   renew(request: EstRenewRequest, binding: Uint8Array): Promise<RenewResult>
@@ -52,6 +54,14 @@ interface EstRenewDeps {
   readonly clock: Clock
   readonly store: EnrolmentStore
   readonly ca: CertificateAuthority
+}
+
+/** New certificates of one device: what lost answers and second tries need, then one per hour. */
+const RENEWAL_RATE = { perSecond: 1 / 3600, burst: 4 }
+
+/** What the service works with: one state of the rate per device that renews, so no more than there are. */
+interface EstRenewParts extends EstRenewDeps {
+  readonly rates: Map<string, Gcra>
 }
 
 interface RenewCase {
@@ -73,6 +83,7 @@ interface RenewCase {
  * @see RFC 7030 section 4.2.2
  */
 export function createEstRenewService(deps: EstRenewDeps): EstRenewService {
+  const parts: EstRenewParts = { ...deps, rates: new Map() }
   return Object.freeze({
     renew: async (request: EstRenewRequest, binding: Uint8Array): Promise<RenewResult> => {
       const proven = verifyEstCsr(request.csr, binding)
@@ -82,7 +93,7 @@ export function createEstRenewService(deps: EstRenewDeps): EstRenewService {
       if (otherNames) return otherNames
       const { tlsSpki } = proven
       return deps.store.transaction((transaction) =>
-        decide(deps, {
+        decide(parts, {
           transaction,
           request,
           certificate,
@@ -112,7 +123,7 @@ function isSameName(a: X509Name, b: X509Name): boolean {
   return textOf(a) === textOf(b)
 }
 
-function decide(deps: EstRenewDeps, renewal: RenewCase): RenewResult {
+function decide(deps: EstRenewParts, renewal: RenewCase): RenewResult {
   const { transaction, request, certificate } = renewal
   const principal = transaction.principal(request.principalId)
   if (!principal) return refuse('KOS_ENROLMENT_UNKNOWN', 'principal/unknown')
@@ -148,7 +159,7 @@ interface Holder {
  * A request from the generation before: a repeat after a lost answer when the key is the same, a second
  * try when the newer certificate was never seen, else a copy of the key.
  */
-function again(deps: EstRenewDeps, renewal: RenewCase, { principal, held }: Holder): RenewResult {
+function again(deps: EstRenewParts, renewal: RenewCase, { principal, held }: Holder): RenewResult {
   const { transaction, tlsKeyHash } = renewal
   const { generation, generationUsed } = principal
   const before = transaction.lastCertificate(principal.id, generation)
@@ -171,13 +182,31 @@ function copied(
 }
 
 /** Certifies the generation after the one that the connection presented. */
-function certify(deps: EstRenewDeps, renewal: RenewCase, { principal, held }: Holder): RenewResult {
+function certify(
+  deps: EstRenewParts,
+  renewal: RenewCase,
+  { principal, held }: Holder,
+): RenewResult {
   const { transaction, tlsSpki, tlsKeyHash } = renewal
   const generation = held.generation + 1
   // A key is kept or new: never an older one of its own, and never somebody else's.
   if (tlsKeyHash !== held.tlsKeyHash && transaction.keyUse(tlsKeyHash)) {
     return refuse('KOS_ENROLMENT_PROOF', 'proof/tls-key-used')
   }
+  const limited = takeRenewal(deps, principal.id)
+  if (limited) return limited
   const grant = reissue(deps.ca, transaction, { principal, tlsSpki, generation, addresses: [] })
   return isRefusal(grant) ? grant : { grant, repeated: false }
+}
+
+/** Counts what is issued, and not requests: a client that is set up wrongly finds out why. */
+function takeRenewal({ clock, rates }: EstRenewParts, principalId: string): Refusal | undefined {
+  const state = rates.get(principalId) ?? { tatMs: 0 }
+  rates.set(principalId, state)
+  const waitMs = takeGcra(state, RENEWAL_RATE, clock.monotonicMs())
+  if (waitMs === 0) return undefined
+  return refuse('KOS_ENROLMENT_RATE', 'rate/renewals', {
+    remedy: 'This certificate was renewed just now: half its life is early enough.',
+    retryAfterMs: Math.ceil(waitMs),
+  })
 }

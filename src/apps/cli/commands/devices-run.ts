@@ -44,12 +44,11 @@ function printPrincipals(context: CliContext, principals: readonly PrincipalView
   }
   printTable(
     context.terminal,
-    ['NAME', 'ID', 'PROFILE', 'BY', 'STATE', 'CERTIFICATE', 'RENEWAL', 'ADDRESS', 'LAST SEEN'],
+    ['NAME', 'ID', 'PROFILE', 'STATE', 'CERTIFICATE', 'RENEWAL', 'ADDRESS', 'LAST SEEN'],
     principals.map((principal) => [
       principal.name,
       principal.id,
-      principal.profile,
-      principal.origin ?? 'join',
+      principal.origin === 'est' ? `${principal.profile} (EST)` : principal.profile,
       principal.connected ? 'connected' : principal.state,
       `ends ${relativeTime(principal.certificateNotAfter, now)}`,
       relativeTime(principal.renewAfter, now),

@@ -76,13 +76,12 @@ export async function list(context: CliContext, input: CommandInput): Promise<nu
   const now = context.clock.wallMs()
   printTable(
     context.terminal,
-    ['ID', 'NAME', 'KIND', 'PROFILE', 'FOR', 'STATE', 'EXPIRES'],
+    ['ID', 'NAME', 'KIND', 'PROFILE', 'STATE', 'EXPIRES'],
     answer.tokens.map((token) => [
       token.id,
       token.name,
       token.kind,
-      token.profile,
-      token.origin ?? 'join',
+      token.origin === 'est' ? `${token.profile} (EST)` : token.profile,
       token.state,
       relativeTime(token.expiresAt, now),
     ]),

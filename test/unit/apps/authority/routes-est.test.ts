@@ -90,7 +90,7 @@ describe('answers', () => {
       device = estPeer(key, await estReenrol(fabric, device, key))
     }
     const limited = await estReenrol(fabric, device, key)
-    assert.deepEqual([limited.status, limited.rule], [429, 'rate'])
+    assert.deepEqual([limited.status, limited.rule], [429, 'rate/renewals'])
     const seconds = Number(limited.headers['retry-after'])
     assert.ok(seconds > 3000 && seconds <= 3600, String(seconds))
     fabric.clock.advance(seconds * 1000)
@@ -183,13 +183,12 @@ describe('an EST device', () => {
     await estDevice(fabric, 'printer-1')
     await fabric.addNode('camera-1')
     const listed = (await fabric.kosctl(['devices'])).out
-    assert.match(listed, /^NAME +ID +PROFILE +BY /m)
-    assert.match(listed, /^printer-1 +kdev-\S+ +SEC-2 +est /m)
-    assert.match(listed, /^camera-1 +kdev-\S+ +SEC-2 +join /m)
+    assert.match(listed, /^printer-1 +kdev-\S+ +SEC-2 \(EST\) /m)
+    assert.match(listed, /^camera-1 +kdev-\S+ +SEC-2 +connected /m)
     assert.match((await fabric.kosctl(['devices', 'show', 'printer-1'])).out, /^enrolled by +est$/m)
     assert.match(
       (await fabric.kosctl(['token', 'list'])).out,
-      /printer-1 +device +SEC-2 +est +spent/,
+      /printer-1 +device +SEC-2 \(EST\) +spent/,
     )
     const members = (await fabric.kosctl(['audit', 'members'])).out
     assert.doesNotMatch(members, /printer-1/)

@@ -44,7 +44,7 @@ function row(
   return { method, path: `${EST_PATH}/${name}`, guard, maxBytes, refusesAs: 'text' }
 }
 
-/** RFC 7030 section 4.1.3 names the header, RFC 8951 section 3.1 tells clients to ignore it. */
+/** RFC 7030 section 4.1.3 names the header, RFC 8951 section 3 tells clients to ignore it. */
 function est(contentType: string, bytes: Uint8Array): RouteAnswer {
   const headers = { 'content-transfer-encoding': 'base64' }
   return { kind: 'text', contentType, text: encodeEstBody(bytes), headers }

@@ -54,7 +54,7 @@ const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2'
  * What a certificate request should look like, as EST says it: a P-256 key, signed by ECDSA with SHA-256.
  *
  * @returns the CsrAttrs, DER
- * @see RFC 8951 section 3.4, RFC 9908
+ * @see RFC 8951 section 4, RFC 9908
  */
 export function buildCsrAttributes(): Uint8Array {
   const key = derSequence(derOid(EC_PUBLIC_KEY), derTlv(DER_TAG.set, derOid(P_256)))

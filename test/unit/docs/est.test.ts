@@ -37,5 +37,5 @@ test('the routes without a signature are those of the page', () => {
   const exempt = routes
     .filter(({ guard, isUnsigned }) => guard === 'public' || guard === 'proof' || isUnsigned)
     .map(({ path }) => path)
-  assert.deepEqual(told.toSorted(), [...new Set(exempt)].toSorted())
+  assert.deepEqual(new Set(told), new Set(exempt))
 })

@@ -8,15 +8,21 @@ import {
   EMPTY_LOCK_LIST,
   encodeLockList,
   signNumbered,
+  signStandbyFreshness,
+  signStandbyProof,
   verifyPeerLeaf,
+  verifyStandbyProof,
   verifyTrustBundle,
 } from '../../src/trust/pki/index.ts'
 import { fuzz } from '../kit/fuzz.ts'
-import { createTestAuthority, leafRequest } from '../kit/pki.ts'
+import { createTestAuthority, leafRequest, principal } from '../kit/pki.ts'
 
 const authority = createTestAuthority()
 after(() => authority[Symbol.dispose]())
-const { ca, clock } = authority
+const { ca, clock, keys } = authority
+const standby = keys.create('standby', 'freshness', 'P-256')
+const standbyUri = principal().uri
+ca.setStandbys([{ principal: standbyUri, spki: standby.spki, maxMs: 3_600_000 }])
 const leaf = ca.issueLeaf(leafRequest()).der
 const lockList = signNumbered(
   'lock-list',
@@ -62,6 +68,29 @@ it('a damaged trust bundle is refused', () => {
 
 it('a damaged lock list is refused', () => {
   refusesDamage(lockList, (bytes) => createLockState({ trust: () => ca.trust }).apply(bytes))
+})
+
+it('a damaged answer or proof of a standby signer is refused', () => {
+  const state = createLockState({ trust: () => ca.trust })
+  state.apply(lockList)
+  const held = state.current?.object
+  assert.ok(held)
+  const nonce = new Uint8Array(32).fill(1)
+  const times = { askedAt: clock.monotonicMs(), wallMs: clock.wallMs() }
+  const question = { by: standbyUri, nonce, ...times }
+  refusesDamage(signStandbyFreshness(held, nonce, standby.coseSigner()), (bytes) =>
+    state.confirmByStandby(bytes, question),
+  )
+  const { spki } = standby
+  refusesDamage(signStandbyProof(standbyUri, standby.coseSigner()), (proof) =>
+    verifyStandbyProof(standbyUri, { spki, proof }),
+  )
+  refusesDamage(spki, (bytes) =>
+    verifyStandbyProof(standbyUri, {
+      spki: bytes,
+      proof: signStandbyProof(standbyUri, standby.coseSigner()),
+    }),
+  )
 })
 
 it('a signed directory of any body is taken or refused, without an error', () => {

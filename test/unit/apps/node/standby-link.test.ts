@@ -29,9 +29,13 @@ for (const floor of ['SEC-3', 'SEC-4'] as const) {
     assert.deepEqual([camera.freshBy, gate.freshBy], [[gate.uri], [gate.uri]])
     assert.deepEqual([gate.dialled, gate.open], [1, 1])
 
+    // It comes back with a newer list.
+    const thief = principal('agent', 'thief').uri
+    world.lock({ principals: [thief] })
     camera.hasAuthority = true
     await world.pass(10_000)
     assert.deepEqual(camera.freshBy, [gate.uri, 'authority'])
+    assert.equal(camera.fabric.locks.isLocked(thief), true)
     assert.equal(gate.open, 0)
   })
 

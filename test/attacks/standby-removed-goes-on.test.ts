@@ -57,6 +57,7 @@ test('another key: the one before is none any more', async (context) => {
   const other = gate.keys.create('standby-2', 'freshness', 'P-256')
   world.authority.ca.setStandbys([{ principal: gate.uri, spki: other.spki, maxMs: 3_600_000 }])
   camera.fabric.apply('bundle', world.authority.ca.bundle)
+  assert.equal(camera.refusesPeerOf('SEC-4'), 'KOS_PKI_STALE')
   await world.pass(60_000)
   assert.equal(camera.refusesPeerOf('SEC-4'), 'KOS_PKI_STALE')
 })

@@ -1,4 +1,5 @@
 import {
+  equalBytes,
   type MonotonicMs,
   type PrincipalUri,
   refuse,
@@ -122,7 +123,10 @@ export function createLockState(deps: { readonly trust: () => TrustBundle }): Lo
   let index: LockIndex | undefined
   const standbyOf = (uri: PrincipalUri): TrustedStandby | undefined =>
     deps.trust().standbys.find(({ principal }) => principal === uri)
-  const age = createLockAge((uri) => !!standbyOf(uri) && index?.principals.has(uri) !== true)
+  const age = createLockAge(({ principal, spki }) => {
+    const now = standbyOf(principal)
+    return now !== undefined && equalBytes(now.spki, spki) && !index?.principals.has(principal)
+  })
   const refuseStandby: LockState['refuseStandby'] = ({ by, askedAt, wallMs }) => {
     const held = state.current?.object
     if (!held) return refuse('KOS_PKI_OBJECT', 'freshness: no-list')
@@ -159,7 +163,7 @@ export function createLockState(deps: { readonly trust: () => TrustBundle }): Lo
       if (refused || !held || !standby) return refused
       const trusted = { signer: 'standby', verifiers: [standby.key] } as const
       const refusal = verifyLockFreshness(answer, { nonce, held }, trusted)
-      if (!refusal) age.standbySaid(by, askedAt)
+      if (!refusal) age.standbySaid(standby, askedAt)
       return refusal
     },
     get freshBy(): 'authority' | PrincipalUri | undefined {

@@ -48,7 +48,7 @@ export function tlsServerOptions(
 ): TlsListenerOptions | Refusal {
   const transport = transportOf(profile, identity.kind)
   if (isRefusal(transport)) return transport
-  const common = { ...protocolOptions(transport), ALPNProtocols: [ALPN_PROTOCOL] }
+  const common: TlsOptions = { ...protocolOptions(transport), ALPNCallback: chooseProtocol }
   if (identity.kind === 'certificate') {
     return {
       tls: {
@@ -71,6 +71,14 @@ export function tlsServerOptions(
     transport,
     pskHandleOf: (socket) => handles.get(socket),
   }
+}
+
+/**
+ * Of a list of protocols Node keeps a copy per connection, each in a slab of 64 KiB that it shares with
+ * what is gone after the handshake. Without a result OpenSSL ends the handshake. @see RFC 7301 section 3.2
+ */
+function chooseProtocol({ protocols }: { readonly protocols: string[] }): string | undefined {
+  return protocols.includes(ALPN_PROTOCOL) ? ALPN_PROTOCOL : undefined
 }
 
 /**

@@ -165,8 +165,11 @@ test('servers that are not of the profile are refused', async (context) => {
   const expired = fleet.identity('late', { usage: ['clientAuth'] })
   const { key: clientKey, cert: clientCert } = must(tlsServerOptions(profile, expired)).tls
   const cases: Readonly<Record<string, readonly [TlsOptions, string]>> = {
-    'no protocol': [{ ALPNProtocols: undefined }, 'KOS_TRANSPORT_ALPN'],
-    'other protocol': [{ ALPNProtocols: ['h2'] }, 'KOS_TRANSPORT_HANDSHAKE'],
+    'no protocol': [{ ALPNCallback: undefined }, 'KOS_TRANSPORT_ALPN'],
+    'other protocol': [
+      { ALPNCallback: undefined, ALPNProtocols: ['h2'] },
+      'KOS_TRANSPORT_HANDSHAKE',
+    ],
     'other suite': [{ ciphers: 'TLS_AES_128_GCM_SHA256' }, 'KOS_TRANSPORT_HANDSHAKE'],
     'other group': [{ ecdhCurve: 'P-521' }, 'KOS_TRANSPORT_HANDSHAKE'],
     'another fleet': [{ key, cert }, 'KOS_TRANSPORT_UNTRUSTED'],

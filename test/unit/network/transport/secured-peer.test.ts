@@ -39,8 +39,10 @@ async function secured(
   const address = server.address()
   assert.ok(typeof address === 'object' && address)
   const connect = async (resume?: Buffer): Promise<TLSSocket> => {
+    const { ALPNCallback: _, ...shared } = options
     const socket = connectTls({
-      ...options,
+      ALPNProtocols: ['kos/1'],
+      ...shared,
       host: '127.0.0.1',
       port: address.port,
       checkServerIdentity: () => undefined,

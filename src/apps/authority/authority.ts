@@ -43,7 +43,7 @@ import { authorityErrors } from './errors.ts'
 import { createFloorGuard, type FloorGuard } from './floor-guard.ts'
 import { createHub, type Hub } from './hub.ts'
 import { type HttpServer, type ServerIdentity, startHttpServer } from './http-server.ts'
-import { ensureOperator, type OperatorOutcome } from './operator.ts'
+import { ensureOperator, type OperatorOptions, type OperatorOutcome } from './operator.ts'
 import { type AuthorityPublisher, createPublisher } from './publisher.ts'
 import { createRefusalLog, type RefusalLog, type RefusedRequest } from './refusal-log.ts'
 import { createRequestNonces } from './request-nonces.ts'
@@ -68,7 +68,7 @@ export interface AuthorityOptions extends AuthorityStateOptions {
   /** Host that devices are told; the listening host by default. */
   readonly advertiseHost: string | undefined
   readonly names: AuthorityNames
-  readonly operator: { readonly folder: string; readonly name: string }
+  readonly operator: Pick<OperatorOptions, 'folder' | 'name' | 'isRecovery'>
   /** File of enforcement modules; none by default. */
   readonly enforcementFile?: string
   /** Bounds of the gate; the protocol's by default. */

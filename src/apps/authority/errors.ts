@@ -13,6 +13,7 @@ type AuthorityErrorCode =
   | 'KOS_AUTHORITY_SELF_TEST'
   | 'KOS_AUTHORITY_STANDBY'
   | 'KOS_AUTHORITY_CA'
+  | 'KOS_AUTHORITY_RECOVER'
 
 /** The errors of this room. */
 export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
@@ -64,6 +65,11 @@ export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
   KOS_AUTHORITY_SELF_TEST: {
     message: 'The authority failed its start-up self-test and does not serve.',
     hint: 'Read the named check; restore the state folder or correct the clock.',
+    retry: 'never',
+  },
+  KOS_AUTHORITY_RECOVER: {
+    message: 'No operator can be recovered like this; nothing was changed.',
+    hint: 'Bring both root keys back, name an operator that never was, and set KOS_CONFIG to an empty folder.',
     retry: 'never',
   },
   KOS_AUTHORITY_CA: {

@@ -22,17 +22,20 @@ import {
   writeObject,
 } from '../node/index.ts'
 import { AUTHORITY_NAME, AUTHORITY_PROFILE, type AuthorityState } from './authority-state.ts'
+import { authorityErrors } from './errors.ts'
 import type { Role } from './http-types.ts'
 import type { Publisher } from './services.ts'
 
 /** How the first operator came to a credential. */
-export type OperatorOutcome = 'created' | 'present' | 'foreign' | 'kept'
+export type OperatorOutcome = 'created' | 'recovered' | 'present' | 'foreign' | 'kept'
 
 /** Who gets the first credential, and where it goes. */
 export interface OperatorOptions {
   readonly folder: string
-  /** Name of the operating-system user. */
+  /** Name of the operating-system user, or of the one to be recovered. */
   readonly name: string
+  /** Makes another admin although there are operators: nobody has a credential of theirs any more. */
+  readonly isRecovery?: boolean
   readonly api: HostPort
   /** host:port of the session listener. */
   readonly session: string
@@ -52,9 +55,13 @@ interface OperatorAuthority {
  * Makes the credential of the first operator: role `admin`, named after the operating-system user,
  * in that user's configuration folder. An authority that has an operator makes none.
  *
- * @returns `created`; `present` when the folder holds a credential of this authority; `foreign` when
+ * To recover is to make one more, under a name that nobody had: the root keys have to be there, which
+ * nobody else's credential needs.
+ *
+ * @returns `created`; `recovered`; `present` when the folder holds a credential of this authority; `foreign` when
  * it holds one of another authority, which is left alone; `kept` when the operator's credential lies
  * elsewhere, or is sealed by a passphrase
+ * @throws {@link KosError} KOS_AUTHORITY_RECOVER when there is nothing to recover, or no root keys
  * @see identity: Defaults
  */
 export async function ensureOperator(
@@ -64,31 +71,65 @@ export async function ensureOperator(
 ): Promise<OperatorOutcome> {
   const { state } = authority
   // The operator's own passphrase is no business of the authority.
-  if (keyStoreUnlockKind(join(options.folder, 'keys')) === 'passphrase') return 'kept'
+  const isSealed = keyStoreUnlockKind(join(options.folder, 'keys')) === 'passphrase'
+  if (options.isRecovery === true && !state.ca.hasRootKeys) notRecovered('root-keys')
+  if (isSealed) return options.isRecovery === true ? notRecovered('folder') : 'kept'
   const keys = openMemberKeys({ random: deps.random }, options.folder)
   try {
     const membership = loadMembership(keys)
+    if (membership && options.isRecovery === true) return notRecovered('folder')
     if (membership && membership.pin !== state.ca.pin) return 'foreign'
     if (membership) {
       moveMembership(keys, membership, options)
       return 'present'
     }
+    if (options.isRecovery === true) checkName(state, options.name, keys)
     ensurePrincipalKeys(keys)
     const identitySpki = keys.require('identity').spki
     const users = state.registry.principals().filter(({ kind }) => kind === 'user')
     // A start that was killed half-way has registered these very keys: it is finished now.
     const unfinished = users.find((user) => equalBytes(user.identitySpki, identitySpki))
-    if (users.length > 0 && !unfinished) return 'kept'
-    await createCredential(deps, authority, {
+    const isRecovered = options.isRecovery === true && users.length > 0
+    if (users.length > 0 && !unfinished && !isRecovered) return 'kept'
+    const user = {
       ...options,
       keys,
       roles: ['admin'],
       isRegistered: unfinished !== undefined,
-    })
-    return 'created'
+    } as const
+    if (!isRecovered) {
+      await createCredential(deps, authority, user)
+      return 'created'
+    }
+    await recordedRecovery(state, user.name, () => createCredential(deps, authority, user))
+    return 'recovered'
   } finally {
     keys.close()
   }
+}
+
+/** Ids are names, and stay taken when the user was removed. A start that was killed half-way goes on. */
+function checkName({ registry }: AuthorityState, name: string, keys: KeyStore): void {
+  const id = userName(name)
+  const taken = registry.principal(id) ?? registry.principalNamed(id)
+  const own = keys.get('identity')
+  if (taken && !(own && equalBytes(taken.identitySpki, own.spki))) notRecovered('name')
+}
+
+async function recordedRecovery(
+  { audit, principal, ca }: AuthorityState,
+  name: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  const target = principalOf(ca.trustDomain, 'user', userName(name))?.uri ?? '-'
+  const event = { type: 'admin', actor: principal.uri, target, action: 'operator.recover' } as const
+  await audit.append({ ...event, outcome: 'intent' })
+  await work()
+  await audit.append({ ...event, outcome: 'ok' })
+}
+
+function notRecovered(rule: 'folder' | 'name' | 'root-keys'): never {
+  throw authorityErrors.error('KOS_AUTHORITY_RECOVER', { rule })
 }
 
 /** The operator on this machine finds the authority where it listens now. */

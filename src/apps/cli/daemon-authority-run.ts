@@ -64,9 +64,18 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
       advertiseHost,
       ...(enforcementFile !== undefined && { enforcementFile: resolve(enforcementFile) }),
       names: namesOf(hosts),
-      operator: { folder: configFolder(context.environment), name: context.environment.user },
+      operator: operatorOf(context, input),
     },
   )
+}
+
+function operatorOf(
+  { environment }: CliContext,
+  input: CommandInput,
+): { readonly folder: string; readonly name: string; readonly isRecovery: boolean } {
+  const recovered = input.text('recover-operator')
+  const folder = configFolder(environment)
+  return { folder, name: recovered ?? environment.user, isRecovery: recovered !== undefined }
 }
 
 function crlFields({ crl }: RunningAuthority): readonly (readonly [string, string])[] {
@@ -104,7 +113,7 @@ function printStart(context: CliContext, running: RunningAuthority): void {
     ['listeners', listenersText(running.listeners)],
     ...crlFields(running),
     ...enforcementField(running),
-    ...(running.operator === 'created'
+    ...(running.operator === 'created' || running.operator === 'recovered'
       ? ([['operator', `credential written to ${configFolder(context.environment)}`]] as const)
       : []),
   ])

@@ -6,7 +6,7 @@ import { DAEMON_OPTIONS } from './daemon-options.ts'
 export const authorityCommand: CliCommand<CliContext> = {
   path: ['authority'],
   summary: 'run the authority of a fabric; the first start makes it',
-  usage: '[--listen HOST:PORT] [--state FOLDER]',
+  usage: '[--listen HOST:PORT] [--state FOLDER] [--recover-operator NAME]',
   minPositionals: 0,
   maxPositionals: 0,
   options: {
@@ -19,6 +19,11 @@ export const authorityCommand: CliCommand<CliContext> = {
       summary: 'revocation lists over plain HTTP (127.0.0.1:7480)',
     },
     advertise: { type: 'string', value: 'HOST', summary: 'name or address that devices are told' },
+    'recover-operator': {
+      type: 'string',
+      value: 'NAME',
+      summary: 'make another admin, when nobody has a credential any more; needs the root keys',
+    },
     'trust-domain': { type: 'string', value: 'NAME', summary: 'trust domain (kos.internal)' },
   },
   examples: ['kosd authority', 'kosd authority --listen 0.0.0.0:7400 --advertise fabric.example'],

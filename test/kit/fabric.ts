@@ -5,7 +5,6 @@ import { request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import {
   type Clock,
@@ -19,7 +18,6 @@ import {
   type TrustDomain,
 } from '../../src/foundation/base/index.ts'
 import {
-  authorityErrors,
   type AuthorityOptions,
   type RunningAuthority,
   startAuthority,
@@ -50,6 +48,7 @@ import { type JoinLine, parseJoinLine } from '../../src/lifecycle/enrolment/inde
 import { requestTarget, signRequest } from '../../src/network/session/index.ts'
 import { openKeyStore } from '../../src/trust/keys/index.ts'
 import { createJumpClock, type JumpClock } from './jump-clock.ts'
+import { withPort } from './port.ts'
 
 /** Everybody in a test comes from one address. */
 export const CROWD: Partial<AdmissionLimits> = {
@@ -169,10 +168,6 @@ export interface TestFabric {
   authorityIdentity(): Promise<Presented>
 }
 
-/** How often, and after how long, a port that another test has is tried again. */
-const PORT_TURNS = 100
-const PORT_WAIT_MS = 100
-
 /** What a test changes about one `kosctl`. */
 export interface KosctlChanges {
   readonly config?: string
@@ -253,17 +248,7 @@ class Fabric implements TestFabric {
 
   async startAuthority(changes: Partial<AuthorityOptions> = {}): Promise<void> {
     const isAgain = this.#ports.api !== 0 && !changes.listen && !changes.sessionListen
-    for (let turn = 0; ; turn++) {
-      try {
-        await this.#startAuthority(changes)
-        return
-      } catch (error) {
-        // A connection of another test has its port for a moment.
-        const isTaken = authorityErrors.has(error) && error.code === 'KOS_AUTHORITY_LISTEN'
-        if (!isTaken || !isAgain || turn === PORT_TURNS) throw error
-        await sleep(PORT_WAIT_MS)
-      }
-    }
+    await withPort(isAgain, () => this.#startAuthority(changes))
   }
 
   async #startAuthority(changes: Partial<AuthorityOptions>): Promise<void> {

@@ -1,9 +1,9 @@
 import fc, { type IAsyncProperty, type IProperty } from 'fast-check'
 
 /** Longest time one property may take. */
-const TIME_BOX_MS = 4000
+const TIME_BOX_MS = 2500
 /** Runs of one property when time allows. */
-const RUNS = 2000
+const RUNS = 1000
 
 /** Checks a property within a time box; a failure prints its seed and path. */
 export function fuzz<T>(property: IProperty<T>): void {

@@ -49,6 +49,7 @@ import { requestTarget, signRequest } from '../../src/network/session/index.ts'
 import { openKeyStore } from '../../src/trust/keys/index.ts'
 import { createJumpClock, type JumpClock } from './jump-clock.ts'
 import { withPort } from './port.ts'
+import { rememberedHost } from './probe-host.ts'
 
 /** Everybody in a test comes from one address. */
 export const CROWD: Partial<AdmissionLimits> = {
@@ -327,7 +328,7 @@ class Fabric implements TestFabric {
   ): Promise<TestNode> {
     const { name, folder, clock, log } = node
     const running = await startNode(
-      { clock, random: systemRandom, log },
+      { clock, random: systemRandom, log, probeHost: rememberedHost },
       {
         folder,
         listen: { host: '127.0.0.1', port: 0 },

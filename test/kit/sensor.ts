@@ -22,6 +22,7 @@ import { createDialler, type SecureChannel } from '../../src/network/transport/i
 import { profileOf } from '../../src/foundation/profiles/index.ts'
 import { derivePskKeys } from '../../src/trust/pki/index.ts'
 import type { TestFabric } from './fabric.ts'
+import { rememberedHost } from './probe-host.ts'
 
 /** What tells the machine of a test's sensor from others: its name's first letter. */
 export function machineOf(name: string): Uint8Array {
@@ -59,7 +60,7 @@ export function startSensor(
   machine: Uint8Array = machineOf('a'),
 ): Promise<RunningNode> {
   return startNode(
-    { clock: fabric.clock, random: systemRandom, log: silentLog },
+    { clock: fabric.clock, random: systemRandom, log: silentLog, probeHost: rememberedHost },
     {
       folder,
       listen: { host: '127.0.0.1', port: 0 },

@@ -7,6 +7,7 @@ import { type NodeOptions, type RunningNode, startNode } from '../../src/apps/no
 import { silentLog, systemRandom } from '../../src/foundation/base/index.ts'
 import { CROWD, eventually, type TestFabric, type TestNode } from './fabric.ts'
 import { raiseNode } from './raised.ts'
+import { rememberedHost } from './probe-host.ts'
 
 /** What `kosctl standby list` says. */
 export async function standbys(fabric: TestFabric): Promise<readonly StandbyView[]> {
@@ -74,7 +75,7 @@ export async function startAlone(
   changes: Partial<NodeOptions> = {},
 ): Promise<RunningNode> {
   const running = await startNode(
-    { clock: fabric.clock, random: systemRandom, log: silentLog },
+    { clock: fabric.clock, random: systemRandom, log: silentLog, probeHost: rememberedHost },
     {
       folder: node.folder,
       listen: node.running.address,

@@ -24,6 +24,7 @@ import {
   createProgramRunner,
   DEFAULT_PROBE_OPTIONS,
   type SandboxRunner,
+  type ProbeHost,
   systemProbeHost,
 } from '../../commands/sandbox/index.ts'
 import {
@@ -88,6 +89,8 @@ import type { UnlockDeps } from './unlock.ts'
 export interface NodeDeps extends UnlockDeps {
   readonly clock: Clock
   readonly log: Log
+  /** Where the sandbox looks for what it needs; this machine when absent. */
+  readonly probeHost?: ProbeHost
 }
 
 /** How a node is configured. */
@@ -207,7 +210,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
   const { quota } = profileOf(member.membership.profile)
   const allowed = allowedPrograms(options)
   const programs = createProgramRunner(
-    { host: systemProbeHost, clock: deps.clock, log: deps.log },
+    { host: deps.probeHost ?? systemProbeHost, clock: deps.clock, log: deps.log },
     { probe: DEFAULT_PROBE_OPTIONS, maxRuns: quota?.maxPrograms ?? 1 },
   )
   const { catalog, userCommands } = nodeCatalog({ ...deps, programs }, opened, {

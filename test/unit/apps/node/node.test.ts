@@ -30,6 +30,7 @@ import {
 import { createJumpClock } from '../../../kit/jump-clock.ts'
 import { startRogue } from '../../../kit/rogue.ts'
 import { temporaryFolder } from '../../../kit/temporary.ts'
+import { rememberedHost } from '../../../kit/probe-host.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -40,7 +41,7 @@ function start(
   changes: Partial<Parameters<typeof startNode>[1]> = {},
 ): ReturnType<typeof startNode> {
   return startNode(
-    { clock: fabric.clock, random: systemRandom, log: silentLog },
+    { clock: fabric.clock, random: systemRandom, log: silentLog, probeHost: rememberedHost },
     {
       folder,
       listen: { host: '127.0.0.1', port: 0 },

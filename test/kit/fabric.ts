@@ -48,7 +48,7 @@ import { type JoinLine, parseJoinLine } from '../../src/lifecycle/enrolment/inde
 import { requestTarget, signRequest } from '../../src/network/session/index.ts'
 import { openKeyStore } from '../../src/trust/keys/index.ts'
 import { createJumpClock, type JumpClock } from './jump-clock.ts'
-import { withPort } from './port.ts'
+import { quietPort, withPort } from './port.ts'
 import { rememberedHost } from './probe-host.ts'
 
 /** Everybody in a test comes from one address. */
@@ -248,7 +248,8 @@ class Fabric implements TestFabric {
   }
 
   async startAuthority(changes: Partial<AuthorityOptions> = {}): Promise<void> {
-    const isAgain = this.#ports.api !== 0 && !changes.listen && !changes.sessionListen
+    const isAgain = !changes.listen && !changes.sessionListen
+    if (this.#ports.api === 0) this.#ports = { api: await quietPort(), session: await quietPort() }
     await withPort(isAgain, () => this.#startAuthority(changes))
   }
 

@@ -1,4 +1,4 @@
-import { type Log, refuse, type Refusal, toHex, type UnixMs } from '../../foundation/base/index.ts'
+import { type Log, refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { CertificateAuthority, TrustedIntermediate } from '../../trust/pki/index.ts'
 import type { CaStatus } from './api-schema-ca.ts'
 import type { RotationStep } from './ca-rotation.ts'
@@ -37,8 +37,7 @@ interface CaControlDeps {
 export function createCaControl(deps: CaControlDeps): CaControl {
   const { ca } = deps
   const status = (): CaStatus => statusOf(ca, deps.certificatesInForce())
-  const other = (): CaStatus['intermediates'][number] | undefined =>
-    status().intermediates.find(({ state }) => state !== 'issuing')
+  const hasOther = (): boolean => ca.trust.intermediates.length > 1
   const take = (step: RotationStep, change: () => void): CaStatus => {
     change()
     deps.log.event('ca.rotation', { state: step })
@@ -46,11 +45,11 @@ export function createCaControl(deps: CaControlDeps): CaControl {
     return status()
   }
   const withOther = (step: RotationStep, change: () => void): CaStatus | Refusal =>
-    other() ? take(step, change) : refused('one-intermediate', PREPARE_FIRST)
+    hasOther() ? take(step, change) : refused('one-intermediate', PREPARE_FIRST)
   return {
     status,
     prepare: () => {
-      if (other()) return refused('two-intermediates', REVOKE_FIRST)
+      if (hasOther()) return refused('two-intermediates', REVOKE_FIRST)
       return rootless(ca) ?? take('prepared', () => ca.prepareIntermediate())
     },
     activate: () => {
@@ -64,7 +63,8 @@ export function createCaControl(deps: CaControlDeps): CaControl {
     revoke: (isForced) => {
       const refusal = rootless(ca)
       if (refusal) return refusal
-      const holders = other()?.holders ?? 0
+      const old = status().intermediates.find(({ state }) => state !== 'issuing')
+      const holders = old?.holders ?? 0
       if (holders > 0 && !isForced) {
         return refused('holders', `${holders} certificates would be refused: ${RENEW_FIRST}`)
       }
@@ -88,15 +88,16 @@ function refused(rule: string, remedy: string): Refusal {
 
 function statusOf(ca: CertificateAuthority, certificates: Iterable<HeldCertificate>): CaStatus {
   const { era, number, intermediates } = ca.trust
-  const held = intermediates.map((one) => ({ keyId: keyIdOf(one), names: [] as string[] }))
+  // A principal that tried twice has two certificates of its newest number.
+  const held = intermediates.map((one) => ({ keyId: keyIdOf(one), names: new Set<string>() }))
   for (const { name, der } of certificates) {
     // The authority key identifier of the leaf: 160 bits that stand nowhere else by chance.
-    held.find(({ keyId }) => der.includes(keyId))?.names.push(name)
+    held.find(({ keyId }) => der.includes(keyId))?.names.add(name)
   }
   return {
     bundle: { era, number },
     rootKeys: ca.hasRootKeys,
-    intermediates: intermediates.map((one, at) => viewOf(ca, one, held[at]?.names ?? [])),
+    intermediates: intermediates.map((one, at) => viewOf(ca, one, [...(held[at]?.names ?? [])])),
   }
 }
 
@@ -111,15 +112,13 @@ function viewOf(
     keyId: keyIdOf(one).toString('hex'),
     serial: one.certificate.serialHex,
     state: isIssuing ? 'issuing' : one.isTainted ? 'tainted' : 'permitted',
-    notBefore: time(notBefore),
-    notAfter: time(notAfter),
+    notBefore,
+    notAfter,
     holders: names.length,
     names: names.toSorted().slice(0, MAX_NAMES),
   }
 }
 
-const time = (at: UnixMs): number => at
-
 function keyIdOf({ certificate }: TrustedIntermediate): Buffer {
-  return Buffer.from(toHex(certificate.subjectKeyId ?? new Uint8Array()), 'hex')
+  return Buffer.from(certificate.subjectKeyId ?? [])
 }

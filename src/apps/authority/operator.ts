@@ -58,9 +58,9 @@ interface OperatorAuthority {
  * To recover is to make one more, under a name that nobody had: the root keys have to be there, which
  * nobody else's credential needs.
  *
- * @returns `created`; `recovered`; `present` when the folder holds a credential of this authority; `foreign` when
- * it holds one of another authority, which is left alone; `kept` when the operator's credential lies
- * elsewhere, or is sealed by a passphrase
+ * @returns `created`; `recovered`; `present` when the folder holds a credential of this authority;
+ * `foreign` when it holds one of another authority, which is left alone; `kept` when the operator's
+ * credential lies elsewhere, or is sealed by a passphrase
  * @throws {@link KosError} KOS_AUTHORITY_RECOVER when there is nothing to recover, or no root keys
  * @see identity: Defaults
  */
@@ -70,26 +70,27 @@ export async function ensureOperator(
   options: OperatorOptions,
 ): Promise<OperatorOutcome> {
   const { state } = authority
+  const { isRecovery = false } = options
   // The operator's own passphrase is no business of the authority.
   const isSealed = keyStoreUnlockKind(join(options.folder, 'keys')) === 'passphrase'
-  if (options.isRecovery === true && !state.ca.hasRootKeys) notRecovered('root-keys')
-  if (isSealed) return options.isRecovery === true ? notRecovered('folder') : 'kept'
+  if (isRecovery && !state.ca.hasRootKeys) notRecovered('root-keys')
+  if (isSealed) return isRecovery ? notRecovered('folder') : 'kept'
   const keys = openMemberKeys({ random: deps.random }, options.folder)
   try {
     const membership = loadMembership(keys)
-    if (membership && options.isRecovery === true) return notRecovered('folder')
+    if (membership && isRecovery) return notRecovered('folder')
     if (membership && membership.pin !== state.ca.pin) return 'foreign'
     if (membership) {
       moveMembership(keys, membership, options)
       return 'present'
     }
-    if (options.isRecovery === true) checkName(state, options.name, keys)
+    if (isRecovery) checkName(state, options.name, keys)
     ensurePrincipalKeys(keys)
     const identitySpki = keys.require('identity').spki
     const users = state.registry.principals().filter(({ kind }) => kind === 'user')
     // A start that was killed half-way has registered these very keys: it is finished now.
     const unfinished = users.find((user) => equalBytes(user.identitySpki, identitySpki))
-    const isRecovered = options.isRecovery === true && users.length > 0
+    const isRecovered = isRecovery && users.length > 0
     if (users.length > 0 && !unfinished && !isRecovered) return 'kept'
     const user = {
       ...options,

@@ -222,6 +222,7 @@ sub reap {
   }
 }
 
+# Where the kernel does not list them (CONFIG_PROC_CHILDREN), the wall time ends the run instead.
 sub children {
   open my $list, '<', "/proc/$$/task/$$/children" or return;
   return split ' ', <$list> // '';

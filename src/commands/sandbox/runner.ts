@@ -14,7 +14,7 @@ import { type ProbeOptions, probeSandbox, type SandboxReport } from './probe.ts'
 export interface SandboxRunner extends ProgramRunner {
   /** What the probe at start found; runs wait for it. */
   readonly report: Promise<SandboxReport>
-  /** Process id of the broker, once there is one. */
+  /** Process id of the broker; `undefined` before there is one, and once it is known to be gone. */
   readonly brokerPid: number | undefined
   /** Kills what runs and ends the broker. Later runs are refused. */
   close(): Promise<void>

@@ -138,7 +138,6 @@ export function signTrustBundle(
     roots: fields.roots,
     intermediates,
     signingKeys,
-    // One spelling only: without standby signers there is no such field.
     // One spelling only: what is empty is left out.
     ...(tainted.length > 0 && { tainted }),
     ...(standbys.length > 0 && { standbys: standbys.map((standby) => ({ ...standby })) }),

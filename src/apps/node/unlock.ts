@@ -3,7 +3,6 @@ import {
   keysErrors,
   type KeyStore,
   type KeyStoreUnlock,
-  keyStoreUnlockKind,
   openKeyStore,
 } from '../../trust/keys/index.ts'
 import { nodeErrors } from './errors.ts'
@@ -37,36 +36,47 @@ export interface UnlockDeps {
  */
 export function openFolderKeys(deps: UnlockDeps, folder: string): KeyStore {
   const directory = `${folder}/keys`
-  const kind = keyStoreUnlockKind(directory)
-  if (kind === 'passphrase') {
-    return byPassphrase(deps, folder, (unlock) => openKeyStore(deps, { directory, unlock }))
+  using made = new DisposableStack()
+  const unlockOfNew = (): KeyStoreUnlock => {
+    const passphrase = deps.passphrases?.forNew(folder)
+    return passphrase ? { kind: 'passphrase', passphrase: made.use(passphrase) } : { kind: 'file' }
   }
-  using fresh = kind === undefined ? deps.passphrases?.forNew(folder) : undefined
-  return openKeyStore(deps, {
-    directory,
-    unlock: fresh ? { kind: 'passphrase', passphrase: fresh } : { kind: 'file' },
-  })
+  return byPassphrase(deps, folder, (ask) =>
+    openKeyStore(deps, {
+      directory,
+      unlock: (stored) => {
+        if (stored === undefined) return unlockOfNew()
+        return stored === 'passphrase' ? ask() : { kind: 'file' }
+      },
+    }),
+  )
 }
 
 /**
- * Does something with the passphrase of a folder, again with another one while it is the wrong one.
+ * Does something that may need the passphrase of a folder, again with another one while it is the wrong
+ * one.
  *
- * @param use - throws KOS_KEYS_UNLOCK `wrong key` when the passphrase is wrong
+ * @param use - asks for it when it needs it; throws KOS_KEYS_UNLOCK `wrong key` when it is wrong
  * @throws {@link KosError} as {@link openFolderKeys}, and what `use` throws
  */
 export function byPassphrase<T>(
   deps: UnlockDeps,
   folder: string,
-  use: (unlock: KeyStoreUnlock) => T,
+  use: (ask: () => KeyStoreUnlock) => T,
 ): T {
   let refused: unknown = nodeErrors.error('KOS_NODE_PASSPHRASE', { folder })
   for (let attempt = 1; ; attempt++) {
-    using passphrase = deps.passphrases?.ask(folder, attempt)
-    if (!passphrase) throw refused
+    using asked = new DisposableStack()
     try {
-      return use({ kind: 'passphrase', passphrase })
+      return use(() => {
+        const passphrase = deps.passphrases?.ask(folder, attempt)
+        if (!passphrase) throw refused
+        return { kind: 'passphrase', passphrase: asked.use(passphrase) }
+      })
     } catch (error) {
-      if (!keysErrors.has(error) || error.details['rule'] !== 'wrong key') throw error
+      const isWrong = keysErrors.has(error) && error.details['rule'] === 'wrong key'
+      // Thrown again: there is no other passphrase to be had.
+      if (error === refused || !isWrong) throw error
       refused = error
     }
   }

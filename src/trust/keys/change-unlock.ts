@@ -53,7 +53,7 @@ export function changeKeyStoreUnlock(
   const { random } = deps
   const content = readStoreFile(directory)
   if (!content) throw keysErrors.error('KOS_KEYS_UNLOCK', { rule: 'no store' })
-  const { document, version, storeKey } = openFile(content, directory, from)
+  const { document, version, storeKey } = openFile(content, directory, () => from)
   using oldKey = storeKey
   const { storeKey: madeKey, stored } = replaceStoreKey(random, directory, {
     from: document.unlock,

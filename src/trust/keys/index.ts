@@ -12,5 +12,6 @@ export {
   type KeyRef,
   type KeyStore,
   type KeyStoreUnlock,
+  type KeyStoreUnlockChoice,
 } from './key-types.ts'
 export { seal, unseal } from './sealing.ts'

@@ -10,6 +10,7 @@ import type {
   KeyRef,
   KeyStore,
   KeyStoreUnlock,
+  KeyStoreUnlockChoice,
 } from './key-types.ts'
 import { seal, unseal } from './sealing.ts'
 import { currentVersion, type FileVersion, writePrivateFile } from './store-file.ts'
@@ -65,10 +66,11 @@ interface Deps {
  */
 export function openKeyStore(
   deps: Deps,
-  options: { readonly directory: string; readonly unlock: KeyStoreUnlock },
+  options: { readonly directory: string; readonly unlock: KeyStoreUnlock | KeyStoreUnlockChoice },
 ): KeyStore {
   const { directory, unlock } = options
-  return new FileKeyStore(deps.random, directory, openOrMakeFile(deps.random, directory, unlock))
+  const choose = typeof unlock === 'function' ? unlock : (): KeyStoreUnlock => unlock
+  return new FileKeyStore(deps.random, directory, openOrMakeFile(deps.random, directory, choose))
 }
 
 class FileKeyStore implements KeyStore {

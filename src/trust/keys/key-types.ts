@@ -105,6 +105,13 @@ export interface KeyStore {
   close(): void
 }
 
+/**
+ * How a store is to be opened, once it is known how it is sealed.
+ *
+ * @param stored - how it is sealed; `undefined`: it is made now
+ */
+export type KeyStoreUnlockChoice = (stored: KeyStoreUnlock['kind'] | undefined) => KeyStoreUnlock
+
 /** How the key that seals the store is found. */
 export type KeyStoreUnlock =
   /** A file of mode 0600 beside the store: no prompt, protected by the file system only. */

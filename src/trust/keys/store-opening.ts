@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Random, Secret } from '../../foundation/base/index.ts'
 import { keysErrors } from './errors.ts'
-import type { KeyStoreUnlock } from './key-types.ts'
+import type { KeyStoreUnlock, KeyStoreUnlockChoice } from './key-types.ts'
 import { seal, unseal } from './sealing.ts'
 import {
   type FileContent,
@@ -33,10 +33,12 @@ export interface OpenedFile {
 export function openOrMakeFile(
   random: Random,
   directory: string,
-  unlock: KeyStoreUnlock,
+  choose: KeyStoreUnlockChoice,
 ): OpenedFile {
   const content = readStoreFile(directory)
-  return content ? openFile(content, directory, unlock) : makeFile(random, directory, unlock)
+  return content
+    ? openFile(content, directory, choose)
+    : makeFile(random, directory, choose(undefined))
 }
 
 /** Reads the file of a folder, and makes the folder when it is missing. */
@@ -49,10 +51,10 @@ export function readStoreFile(directory: string): FileContent | undefined {
 export function openFile(
   content: FileContent,
   directory: string,
-  unlock: KeyStoreUnlock,
+  choose: KeyStoreUnlockChoice,
 ): OpenedFile {
   const document = decodeStore(content.bytes)
-  const storeKey = findStoreKey(directory, unlock, document.unlock)
+  const storeKey = findStoreKey(directory, choose(document.unlock.kind), document.unlock)
   const checked = unseal(storeKey, document.check, checkBinding(document.id))
   if (!checked) throw keysErrors.error('KOS_KEYS_UNLOCK', { rule: 'wrong key' })
   // A crash came between the new seal and the end of the key file that counted before.

@@ -101,10 +101,13 @@ function change(
   { folder, kind }: { readonly folder: string; readonly kind: KeyStoreUnlock['kind'] },
   next: () => KeyStoreUnlock,
 ): void {
-  const from = (unlock: KeyStoreUnlock): void =>
-    changeKeyStoreUnlock(context, { directory: join(folder, 'keys'), from: unlock, to: next })
-  if (kind === 'passphrase') byPassphrase(context, folder, from)
-  else from({ kind: 'file' })
+  byPassphrase(context, folder, (ask) =>
+    changeKeyStoreUnlock(context, {
+      directory: join(folder, 'keys'),
+      from: kind === 'passphrase' ? ask() : { kind: 'file' },
+      to: next,
+    }),
+  )
 }
 
 function newPassphrase(context: CliContext, input: CommandInput): Secret {

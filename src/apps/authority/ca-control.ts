@@ -66,7 +66,7 @@ export function createCaControl(deps: CaControlDeps): CaControl {
       const old = status().intermediates.find(({ state }) => state !== 'issuing')
       const holders = old?.holders ?? 0
       if (holders > 0 && !isForced) {
-        return refused('holders', `${holders} certificates would be refused: ${RENEW_FIRST}`)
+        return refused('holders', `Still held: ${holders}. ${RENEW_FIRST}`)
       }
       return withOther('retired', () => ca.retireIntermediate())
     },
@@ -75,7 +75,7 @@ export function createCaControl(deps: CaControlDeps): CaControl {
 
 const PREPARE_FIRST = 'Permit another one first: kosctl ca prepare.'
 const REVOKE_FIRST = 'Finish the rotation that is under way first: kosctl ca status.'
-const RENEW_FIRST = 'wait until they are renewed ("kosctl ca taint" asks for it), or add --force.'
+const RENEW_FIRST = 'Wait until they are renewed ("kosctl ca taint" asks for it), or add --force.'
 
 function rootless(ca: CertificateAuthority): Refusal | undefined {
   if (ca.hasRootKeys) return undefined

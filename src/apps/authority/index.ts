@@ -22,6 +22,7 @@ export {
   type StandbyView,
   tokenCreated,
   tokenList,
+  type TokenView,
 } from './api-schema.ts'
 export { type AlertList, alertList, type AlertView } from './api-schema-alerts.ts'
 export { caStatus, type CaStatus } from './api-schema-ca.ts'

@@ -1,75 +1,49 @@
-import { isRefusal } from '../../../foundation/base/index.ts'
 import { caStatus, type CaStatus } from '../../authority/index.ts'
-import type { AuthorityClient } from '../../node/index.ts'
-import { jsonBody, readAnswer } from '../answers.ts'
+import type { RequestBody } from '../../node/index.ts'
+import { jsonBody } from '../answers.ts'
+import { askAuthority } from '../ask.ts'
 import type { CommandInput } from '../command-line.ts'
 import type { CliContext } from '../context.ts'
-import { withAuthority } from '../credential.ts'
-import {
-  EXIT,
-  paint,
-  printable,
-  printFields,
-  printJson,
-  printRefusal,
-  printTable,
-  relativeTime,
-} from '../output.ts'
+import { paint, printable, printFields, printJson, printTable, relativeTime } from '../output.ts'
 
 /** `kosctl ca` */
-export function status(context: CliContext, input: CommandInput): Promise<number> {
-  return ask(context, input, {
-    name: 'ca',
-    request: (client) => client.request('GET', '/v1/ca'),
-  })
+export function status(context: CliContext): Promise<number> {
+  const question = { what: 'ca', method: 'GET', path: '/v1/ca', schema: caStatus } as const
+  return askAuthority(context, question, (answer) => show(context, answer))
 }
 
 /** `kosctl ca prepare`, `activate` and `taint` */
-export function step(
-  context: CliContext,
-  input: CommandInput,
-  name: 'prepare' | 'activate' | 'taint',
-): Promise<number> {
-  return ask(context, input, {
-    name: `ca ${name}`,
-    done: { prepare: 'prepared', activate: 'activated', taint: 'tainted' }[name],
-    request: (client) => client.request('POST', `/v1/ca/${name}`),
-  })
+export function step(context: CliContext, name: 'prepare' | 'activate' | 'taint'): Promise<number> {
+  const done = { prepare: 'prepared', activate: 'activated', taint: 'tainted' }[name]
+  return take(context, { name, done })
 }
 
 /** `kosctl ca revoke` */
 export function revoke(context: CliContext, input: CommandInput): Promise<number> {
   const body = jsonBody({ force: input.flag('force') })
-  return ask(context, input, {
-    name: 'ca revoke',
-    done: 'revoked',
-    request: (client) => client.request('POST', '/v1/ca/revoke', body),
+  return take(context, { name: 'revoke', done: 'revoked', body })
+}
+
+function take(
+  context: CliContext,
+  {
+    name,
+    done,
+    body,
+  }: { readonly name: string; readonly done: string; readonly body?: RequestBody },
+): Promise<number> {
+  const path = `/v1/ca/${name}`
+  const question = { what: `ca ${name}`, method: 'POST', path, schema: caStatus } as const
+  return askAuthority(context, { ...question, ...(body && { body }) }, (answer) => {
+    const { terminal } = context
+    if (!terminal.isJson) terminal.out(`${paint(terminal, 'green', done)}\n`)
+    show(context, answer)
   })
 }
 
-interface Question {
-  readonly name: string
-  /** What has happened then; absent: nothing. */
-  readonly done?: string
-  request(client: AuthorityClient): ReturnType<AuthorityClient['request']>
-}
-
-async function ask(context: CliContext, input: CommandInput, question: Question): Promise<number> {
-  const answer = await withAuthority(context, async (client) =>
-    readAnswer(await question.request(client), caStatus),
-  )
-  if (isRefusal(answer)) {
-    printRefusal(context.terminal, question.name, answer)
-    return EXIT.refused
-  }
-  const { terminal } = context
-  if (input.flag('json')) {
-    printJson(terminal, answer)
-    return EXIT.ok
-  }
-  if (question.done !== undefined) terminal.out(`${paint(terminal, 'green', question.done)}\n`)
-  printStatus(context, answer)
-  return EXIT.ok
+function show(context: CliContext, answer: CaStatus): void {
+  if (context.terminal.isJson) printJson(context.terminal, answer)
+  else printStatus(context, answer)
 }
 
 function printStatus({ terminal, clock }: CliContext, answer: CaStatus): void {

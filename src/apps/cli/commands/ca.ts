@@ -11,7 +11,7 @@ const status: CliCommand<CliContext> = {
   maxPositionals: 0,
   options: JSON_OPTION,
   examples: ['kosctl ca'],
-  run: async (context, input) => (await import('./ca-run.ts')).status(context, input),
+  run: async (context) => (await import('./ca-run.ts')).status(context),
 }
 
 const statusToo: CliCommand<CliContext> = {
@@ -30,7 +30,7 @@ function step(name: 'prepare' | 'activate' | 'taint', summary: string): CliComma
     maxPositionals: 0,
     options: JSON_OPTION,
     examples: [`kosctl ca ${name}`],
-    run: async (context, input) => (await import('./ca-run.ts')).step(context, input, name),
+    run: async (context) => (await import('./ca-run.ts')).step(context, name),
   }
 }
 

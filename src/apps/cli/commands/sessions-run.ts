@@ -1,23 +1,18 @@
-import { isRefusal, z } from '../../../foundation/base/index.ts'
+import { z } from '../../../foundation/base/index.ts'
 import { sessionList, type SessionView } from '../../authority/index.ts'
-import { readAnswer } from '../answers.ts'
+import { askAuthority } from '../ask.ts'
 import type { CommandInput } from '../command-line.ts'
 import type { CliContext } from '../context.ts'
-import { withAuthority } from '../credential.ts'
-import { EXIT, printJson, printRefusal, printTable, relativeTime } from '../output.ts'
+import { printJson, printTable, relativeTime } from '../output.ts'
 
 /** `kosctl sessions` */
-export async function list(context: CliContext, input: CommandInput): Promise<number> {
-  const answer = await withAuthority(context, async (client) =>
-    readAnswer(await client.request('GET', '/v1/sessions'), sessionList),
-  )
-  if (isRefusal(answer)) {
-    printRefusal(context.terminal, 'sessions', answer)
-    return EXIT.refused
-  }
-  if (input.flag('json')) printJson(context.terminal, answer.sessions)
-  else printSessions(context, answer.sessions)
-  return EXIT.ok
+export function list(context: CliContext): Promise<number> {
+  const path = '/v1/sessions'
+  const question = { what: 'sessions', method: 'GET', path, schema: sessionList } as const
+  return askAuthority(context, question, ({ sessions }) => {
+    if (context.terminal.isJson) printJson(context.terminal, sessions)
+    else printSessions(context, sessions)
+  })
 }
 
 function printSessions(context: CliContext, sessions: readonly SessionView[]): void {
@@ -38,17 +33,12 @@ function printSessions(context: CliContext, sessions: readonly SessionView[]): v
 }
 
 /** `kosctl sessions revoke` */
-export async function revoke(context: CliContext, input: CommandInput): Promise<number> {
+export function revoke(context: CliContext, input: CommandInput): Promise<number> {
   const [handle = ''] = input.positionals
   const path = `/v1/sessions/${encodeURIComponent(handle)}`
-  const answer = await withAuthority(context, async (client) =>
-    readAnswer(await client.request('DELETE', path), z.object({ revoked: z.boolean() })),
-  )
-  if (isRefusal(answer)) {
-    printRefusal(context.terminal, 'sessions revoke', answer)
-    return EXIT.refused
-  }
-  if (input.flag('json')) printJson(context.terminal, { revoked: handle })
-  else context.terminal.out('revoked')
-  return EXIT.ok
+  const schema = z.object({ revoked: z.boolean() })
+  return askAuthority(context, { what: 'sessions revoke', method: 'DELETE', path, schema }, () => {
+    if (context.terminal.isJson) printJson(context.terminal, { revoked: handle })
+    else context.terminal.out('revoked')
+  })
 }

@@ -9,7 +9,7 @@ const sessions: CliCommand<CliContext> = {
   maxPositionals: 0,
   options: { json: { type: 'boolean', summary: 'print JSON' } },
   examples: ['kosctl sessions'],
-  run: async (context, input) => (await import('./sessions-run.ts')).list(context, input),
+  run: async (context) => (await import('./sessions-run.ts')).list(context),
 }
 
 const list: CliCommand<CliContext> = {

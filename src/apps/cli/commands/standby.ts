@@ -11,7 +11,7 @@ const list: CliCommand<CliContext> = {
   maxPositionals: 0,
   options: JSON_OPTION,
   examples: ['kosctl standby'],
-  run: async (context, input) => (await import('./standby-run.ts')).list(context, input),
+  run: async (context) => (await import('./standby-run.ts')).list(context),
 }
 
 const listToo: CliCommand<CliContext> = {

@@ -1,52 +1,34 @@
-import { isRefusal, z } from '../../../foundation/base/index.ts'
+import { z } from '../../../foundation/base/index.ts'
 import { parseProfileName } from '../../../foundation/profiles/index.ts'
-import { estTokenCreated, tokenCreated, tokenList } from '../../authority/index.ts'
+import { estTokenCreated, tokenCreated, tokenList, type TokenView } from '../../authority/index.ts'
+import { jsonBody } from '../answers.ts'
+import { askAuthority } from '../ask.ts'
 import type { CommandInput } from '../command-line.ts'
-import { jsonBody, readAnswer } from '../answers.ts'
 import type { CliContext } from '../context.ts'
-import { withAuthority } from '../credential.ts'
 import { cliErrors } from '../errors.ts'
 import { estCommands } from '../est-commands.ts'
-import {
-  EXIT,
-  parseDuration,
-  printable,
-  printJson,
-  printRefusal,
-  printTable,
-  relativeTime,
-} from '../output.ts'
+import { parseDuration, printable, printJson, printTable, relativeTime } from '../output.ts'
 
 /** `kosctl token create` */
-export async function create(context: CliContext, input: CommandInput): Promise<number> {
+export function create(context: CliContext, input: CommandInput): Promise<number> {
   if (input.flag('est')) return createEst(context, input)
   const body = jsonBody(tokenRequestOf(input))
-  const answer = await withAuthority(context, async (client) =>
-    readAnswer(await client.request('POST', '/v1/tokens', body), tokenCreated),
-  )
-  if (isRefusal(answer)) {
-    printRefusal(context.terminal, 'token create', answer)
-    return EXIT.refused
-  }
-  if (input.flag('json')) printJson(context.terminal, answer)
-  else context.terminal.out(printable(answer.joinLine))
-  return EXIT.ok
+  return askAuthority(context, { ...CREATE, body, schema: tokenCreated }, (answer) => {
+    if (context.terminal.isJson) printJson(context.terminal, answer)
+    else context.terminal.out(printable(answer.joinLine))
+  })
 }
 
 /** `kosctl token create --est` */
-async function createEst(context: CliContext, input: CommandInput): Promise<number> {
+function createEst(context: CliContext, input: CommandInput): Promise<number> {
   const body = jsonBody({ ...tokenRequestOf(input), origin: 'est' })
-  const answer = await withAuthority(context, async (client) =>
-    readAnswer(await client.request('POST', '/v1/tokens', body), estTokenCreated),
-  )
-  if (isRefusal(answer)) {
-    printRefusal(context.terminal, 'token create', answer)
-    return EXIT.refused
-  }
-  if (input.flag('json')) printJson(context.terminal, answer)
-  else context.terminal.out(estCommands(answer.est))
-  return EXIT.ok
+  return askAuthority(context, { ...CREATE, body, schema: estTokenCreated }, (answer) => {
+    if (context.terminal.isJson) printJson(context.terminal, answer)
+    else context.terminal.out(estCommands(answer.est))
+  })
 }
+
+const CREATE = { what: 'token create', method: 'POST', path: '/v1/tokens' } as const
 
 function tokenRequestOf(input: CommandInput): object {
   const name = input.text('name')
@@ -61,23 +43,21 @@ function tokenRequestOf(input: CommandInput): object {
 }
 
 /** `kosctl token list` */
-export async function list(context: CliContext, input: CommandInput): Promise<number> {
-  const answer = await withAuthority(context, async (client) =>
-    readAnswer(await client.request('GET', '/v1/tokens'), tokenList),
-  )
-  if (isRefusal(answer)) {
-    printRefusal(context.terminal, 'token list', answer)
-    return EXIT.refused
-  }
-  if (input.flag('json')) {
-    printJson(context.terminal, answer.tokens)
-    return EXIT.ok
-  }
-  const now = context.clock.wallMs()
+export function list(context: CliContext): Promise<number> {
+  const path = '/v1/tokens'
+  const question = { what: 'token list', method: 'GET', path, schema: tokenList } as const
+  return askAuthority(context, question, ({ tokens }) => {
+    if (context.terminal.isJson) printJson(context.terminal, tokens)
+    else printTokens(context, tokens)
+  })
+}
+
+function printTokens({ terminal, clock }: CliContext, tokens: readonly TokenView[]): void {
+  const now = clock.wallMs()
   printTable(
-    context.terminal,
+    terminal,
     ['ID', 'NAME', 'KIND', 'PROFILE', 'STATE', 'EXPIRES'],
-    answer.tokens.map((token) => [
+    tokens.map((token) => [
       token.id,
       token.name,
       token.kind,
@@ -86,21 +66,15 @@ export async function list(context: CliContext, input: CommandInput): Promise<nu
       relativeTime(token.expiresAt, now),
     ]),
   )
-  return EXIT.ok
 }
 
 /** `kosctl token revoke` */
-export async function revoke(context: CliContext, input: CommandInput): Promise<number> {
-  const path = `/v1/tokens/${encodeURIComponent(input.positionals[0] ?? '')}`
-  const answer = await withAuthority(context, async (client) =>
-    readAnswer(await client.request('DELETE', path), z.object({ revoked: z.boolean() })),
-  )
-  if (isRefusal(answer)) {
-    printRefusal(context.terminal, 'token revoke', answer)
-    return EXIT.refused
-  }
-  const [id] = input.positionals
-  if (input.flag('json')) printJson(context.terminal, { revoked: id })
-  else context.terminal.out('revoked')
-  return EXIT.ok
+export function revoke(context: CliContext, input: CommandInput): Promise<number> {
+  const [id = ''] = input.positionals
+  const path = `/v1/tokens/${encodeURIComponent(id)}`
+  const schema = z.object({ revoked: z.boolean() })
+  return askAuthority(context, { what: 'token revoke', method: 'DELETE', path, schema }, () => {
+    if (context.terminal.isJson) printJson(context.terminal, { revoked: id })
+    else context.terminal.out('revoked')
+  })
 }

@@ -31,7 +31,7 @@ const list: CliCommand<CliContext> = {
   maxPositionals: 0,
   options: { json: { type: 'boolean', summary: 'print JSON' } },
   examples: ['kosctl token list'],
-  run: async (context, input) => (await import('./token-run.ts')).list(context, input),
+  run: async (context) => (await import('./token-run.ts')).list(context),
 }
 
 const revoke: CliCommand<CliContext> = {

@@ -6,6 +6,7 @@ import {
   decodeRenewRequest,
   type EnrolmentGrant,
   MAX_ENROLMENT_BYTES,
+  type TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
 import { cbor, json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
 import type { AuthorityServices } from './services.ts'
@@ -56,17 +57,8 @@ async function join(services: AuthorityServices, call: RouteCall): Promise<Route
   if (isRefusal(request)) return refused(request)
   const result = await services.joins.join(request, call.exporter())
   if (isRefusal(result)) return enrolmentRefused(services, result)
-  services.publisher.refreshDirectory()
-  const { grant, token, repeated } = result
-  await services.record({
-    type: 'enrolment',
-    actor: token.owner,
-    target: grant.uri,
-    action: 'join',
-    outcome: 'ok',
-    detail: { name: grant.name, profile: grant.profile, token: token.id, repeated },
-  })
-  return cbor(grantAnswer(services, grant))
+  await recordJoined(services, 'join', result)
+  return cbor(grantAnswer(services, result.grant))
 }
 
 /** The root leaves on this connection only: it stands in no record and no log. */
@@ -83,16 +75,8 @@ async function joinPsk(services: AuthorityServices, call: RouteCall): Promise<Ro
   }
   const result = await services.pskJoins.join(request, call.exporter())
   if (isRefusal(result)) return enrolmentRefused(services, result)
-  services.publisher.refreshDirectory()
-  const { grant, token, repeated } = result
-  await services.record({
-    type: 'enrolment',
-    actor: token.owner,
-    target: grant.uri,
-    action: 'join',
-    outcome: 'ok',
-    detail: { name: grant.name, profile: grant.profile, token: token.id, repeated },
-  })
+  await recordJoined(services, 'join', result)
+  const { grant } = result
   return cbor(encodeCbor({ grant: { ...grant }, ...objectsOf(services, pskSession) }))
 }
 
@@ -101,17 +85,47 @@ async function renew(services: AuthorityServices, call: RouteCall): Promise<Rout
   if (isRefusal(request)) return refused(request)
   const result = await services.renewals.renew(request, call.exporter())
   if (isRefusal(result)) return enrolmentRefused(services, result)
+  await recordRenewed(services, 'renew', result)
+  return cbor(grantAnswer(services, result.grant))
+}
+
+/** Whoever is in now: the directory names it, the log says by which token. */
+export async function recordJoined(
+  services: AuthorityServices,
+  action: 'join' | 'est.enrol',
+  joined: {
+    readonly grant: Pick<EnrolmentGrant, 'uri' | 'name' | 'profile'>
+    readonly token: TokenRecord
+    readonly repeated: boolean
+  },
+): Promise<void> {
+  const { grant, token, repeated } = joined
   services.publisher.refreshDirectory()
-  const { grant, repeated } = result
+  await services.record({
+    type: 'enrolment',
+    actor: token.owner,
+    target: grant.uri,
+    action,
+    outcome: 'ok',
+    detail: { name: grant.name, profile: grant.profile, token: token.id, repeated },
+  })
+}
+
+/** Whoever has a newer certificate now. */
+export async function recordRenewed(
+  services: AuthorityServices,
+  action: 'renew' | 'est.renew',
+  { grant, repeated }: { readonly grant: EnrolmentGrant; readonly repeated: boolean },
+): Promise<void> {
+  services.publisher.refreshDirectory()
   await services.record({
     type: 'enrolment',
     actor: grant.uri,
     target: grant.uri,
-    action: 'renew',
+    action,
     outcome: 'ok',
     detail: { generation: grant.generation, repeated },
   })
-  return cbor(grantAnswer(services, grant))
 }
 
 /**

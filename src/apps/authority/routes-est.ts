@@ -3,7 +3,7 @@ import { buildCertsOnly, buildCsrAttributes } from '../../foundation/codec/index
 import type { EnrolmentGrant } from '../../lifecycle/enrolment/index.ts'
 import { decodeEstBody, encodeEstBody, EST_PATH, parseBasic } from './est-http.ts'
 import { refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
-import { enrolmentRefused } from './routes-enrolment.ts'
+import { enrolmentRefused, recordJoined, recordRenewed } from './routes-enrolment.ts'
 import type { AuthorityServices } from './services.ts'
 
 /** A request of 6 KiB in base64 with its line breaks; one with a P-256 key takes less than 1 KiB. */
@@ -77,17 +77,8 @@ async function enrol(services: AuthorityServices, call: RouteCall): Promise<Rout
     const isGuess = result.code === 'KOS_ENROLMENT_TOKEN' && result.rule === 'token/secret'
     return isGuess ? unauthorised(result) : enrolmentRefused(services, result)
   }
-  services.publisher.refreshDirectory()
-  const { grant, token, repeated } = result
-  await services.record({
-    type: 'enrolment',
-    actor: token.owner,
-    target: grant.uri,
-    action: 'est.enrol',
-    outcome: 'ok',
-    detail: { name: grant.name, profile: grant.profile, token: token.id, repeated },
-  })
-  return certificate(grant)
+  await recordJoined(services, 'est.enrol', result)
+  return certificate(result.grant)
 }
 
 async function reenrol(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
@@ -101,17 +92,8 @@ async function reenrol(services: AuthorityServices, call: RouteCall): Promise<Ro
     call.channelBinding(),
   )
   if (isRefusal(result)) return enrolmentRefused(services, result)
-  services.publisher.refreshDirectory()
-  const { grant, repeated } = result
-  await services.record({
-    type: 'enrolment',
-    actor: grant.uri,
-    target: grant.uri,
-    action: 'est.renew',
-    outcome: 'ok',
-    detail: { generation: grant.generation, repeated },
-  })
-  return certificate(grant)
+  await recordRenewed(services, 'est.renew', result)
+  return certificate(result.grant)
 }
 
 /** The issued certificate alone. @see RFC 7030 section 4.2.3 */

@@ -31,7 +31,7 @@ export {
   type CoseVerifier,
 } from './cose-types.ts'
 export { type CwtClaims, encodeCwtClaims, MAX_CWT_BYTES, signCwt, verifyCwt } from './cwt.ts'
-export { buildCertsOnly, buildCsrAttributes } from './certs-only.ts'
+export { buildCertsOnly, buildCsrAttributes } from './est-messages.ts'
 export { codecErrors } from './errors.ts'
 export { encodeOid, type ObjectIdentifier } from './der-oid.ts'
 export { DER_LIMITS, type DerLimits, DerReader } from './der-reader.ts'

@@ -21,7 +21,7 @@ test('an intermediate that the P-256 root signed, but the bundle does not name, 
   const rootKey = keys.require('ca-root-p256')
   const rogueKey = keys.create('rogue', 'ca-intermediate', 'P-256')
   const rogue = buildIntermediate(
-    rogueKey,
+    rogueKey.spki,
     { certificate: trust.rootP256Certificate, key: rootKey },
     { trustDomain: TRUST_DOMAIN, random, nowMs: clock.wallMs(), ordinal: 1 },
   )

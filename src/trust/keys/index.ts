@@ -2,11 +2,12 @@
 export { changeKeyStoreUnlock, keyStoreUnlockKind } from './change-unlock.ts'
 export { keysErrors } from './errors.ts'
 export { approvedGroups, type FipsProbe, isFipsMode, probeFips } from './fips.ts'
-export { openKeyStore } from './key-store.ts'
+export { openKeyFile, openKeyStore } from './key-store.ts'
 export {
   KEY_ALGORITHMS,
   KEY_PURPOSES,
   type KeyAlgorithm,
+  type KeyFilePlace,
   type KeyInfo,
   type KeyPurpose,
   type KeyRef,

@@ -1,10 +1,11 @@
 import type { KeyObject } from 'node:crypto'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Random, Secret } from '../../foundation/base/index.ts'
 import { keysErrors } from './errors.ts'
 import { createKeyRef, exportKey, generateKey, importKey, publicSpki } from './key-ref.ts'
 import type {
   KeyAlgorithm,
+  KeyFilePlace,
   KeyInfo,
   KeyPurpose,
   KeyRef,
@@ -25,7 +26,13 @@ import {
   type StoreDocument,
   type StoreEntry,
 } from './store-format.ts'
-import { type OpenedFile, openOrMakeFile, STORE_FILE } from './store-opening.ts'
+import {
+  type OpenedFile,
+  openOrMakeAlone,
+  openOrMakeFile,
+  STORE_FILE,
+  type StorePlace,
+} from './store-opening.ts'
 
 /** A key in use, with its sealed form. */
 interface HeldKey {
@@ -70,12 +77,36 @@ export function openKeyStore(
 ): KeyStore {
   const { directory, unlock } = options
   const choose = typeof unlock === 'function' ? unlock : (): KeyStoreUnlock => unlock
-  return new FileKeyStore(deps.random, directory, openOrMakeFile(deps.random, directory, choose))
+  const place = { folder: directory, name: STORE_FILE }
+  return new FileKeyStore(deps.random, place, openOrMakeFile(deps.random, directory, choose))
+}
+
+/**
+ * Opens a key store that is one file of any name, sealed by a passphrase: for keys that are kept away
+ * from the machine that made them. It is durable and private as {@link openKeyStore}'s; the folder is
+ * not looked at.
+ *
+ * @param deps - randomness for nonces and salts
+ * @param options - the file, whether it is to be made (it must not be there yet), and the passphrase
+ * @throws KOS_KEYS_NOT_FOUND when there is no such file, KOS_KEYS_MODE when others can reach it,
+ *   KOS_KEYS_UNLOCK when the passphrase is wrong or too short, KOS_KEYS_CORRUPT when it is damaged,
+ *   KOS_KEYS_CHANGED when one that is to be made is there, KOS_KEYS_WRITE
+ *
+ * **Security:** whoever has the file and the passphrase has the keys, and a copy of it is as good.
+ */
+export function openKeyFile(
+  deps: Deps,
+  options: KeyFilePlace & { readonly isNew: boolean },
+): KeyStore {
+  const { path, isNew, ...unlock } = options
+  const place = { folder: dirname(path), name: basename(path) }
+  const opened = openOrMakeAlone(deps.random, { path, isNew }, { kind: 'passphrase', ...unlock })
+  return new FileKeyStore(deps.random, place, opened)
 }
 
 class FileKeyStore implements KeyStore {
   readonly #random: Random
-  readonly #directory: string
+  readonly #place: StorePlace
   readonly #document: StoreDocument
   readonly #storeKey: Secret
   #version: FileVersion
@@ -83,9 +114,9 @@ class FileKeyStore implements KeyStore {
   #secrets = new Map<string, SecretEntry>()
   #closed = false
 
-  constructor(random: Random, directory: string, opened: OpenedFile) {
+  constructor(random: Random, place: StorePlace, opened: OpenedFile) {
     this.#random = random
-    this.#directory = directory
+    this.#place = place
     this.#document = opened.document
     this.#version = opened.version
     this.#storeKey = opened.storeKey
@@ -145,6 +176,17 @@ class FileKeyStore implements KeyStore {
     // The name is bound into the seal, so the entry is sealed anew.
     keys.set(to, this.#hold({ kind: 'key', name: to, purpose, algorithm, spki }, privateKey))
     this.#commitKeys(keys)
+  }
+
+  copyKey(from: KeyStore, name: string): KeyRef {
+    this.#assertOpen()
+    if (!(from instanceof FileKeyStore)) throw new TypeError('keys are copied between key files')
+    const { entry, privateKey } = from.#find(name)
+    if (this.#keys.has(name)) throw keysErrors.error('KOS_KEYS_EXISTS', { name })
+    const { purpose, algorithm, spki } = entry
+    const held = this.#hold({ kind: 'key', name, purpose, algorithm, spki }, privateKey)
+    this.#commitKeys(new Map(this.#keys).set(name, held))
+    return held.ref
   }
 
   sealSecret(name: string, secret: Secret): void {
@@ -232,11 +274,12 @@ class FileKeyStore implements KeyStore {
   #write(keys: ReadonlyMap<string, HeldKey>, secrets: ReadonlyMap<string, SecretEntry>): void {
     const entries = [...Array.from(keys.values(), ({ entry }) => entry), ...secrets.values()]
     const encoded = encodeStore({ ...this.#document, entries })
-    if (currentVersion(join(this.#directory, STORE_FILE)) !== this.#version) {
+    const { folder, name } = this.#place
+    if (currentVersion(join(folder, name)) !== this.#version) {
       throw keysErrors.error('KOS_KEYS_CHANGED')
     }
-    const place = { folder: this.#directory, name: STORE_FILE }
-    this.#version = writePrivateFile(place, encoded, { random: this.#random, replace: true })
+    const how = { random: this.#random, replace: true }
+    this.#version = writePrivateFile(this.#place, encoded, how)
   }
 
   #assertName(name: string): void {

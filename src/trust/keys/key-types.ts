@@ -60,7 +60,7 @@ export interface KeyRef extends KeyInfo {
   /**
    * The private key as PKCS#8 PEM, for the TLS stack.
    *
-   * **Security:** the only way in which a private key leaves the store.
+   * **Security:** the only way in which a private key leaves key stores; see {@link KeyStore.copyKey}.
    */
   tlsPrivateKeyPem(): Secret
 }
@@ -88,6 +88,13 @@ export interface KeyStore {
    *   when the key to be replaced has another purpose
    */
   rename(from: string, to: string): void
+  /**
+   * Takes a copy of a key of another store, under its name and for its purpose; durable on return.
+   *
+   * @throws KOS_KEYS_NOT_FOUND when the other one has no such key, KOS_KEYS_EXISTS, KOS_KEYS_WRITE,
+   *   KOS_KEYS_CHANGED
+   */
+  copyKey(from: KeyStore, name: string): KeyRef
   /**
    * Stores a secret of at most 64 KiB under a name, replacing the one before, durably. Secrets have
    * names of their own, beside those of keys.
@@ -123,3 +130,11 @@ export type KeyStoreUnlock =
       /** For a new store: scrypt by default, `pbkdf2` in FIPS mode. */
       readonly derivation?: 'scrypt' | 'pbkdf2'
     }
+
+/** Where a key store lies that is one file, and what opens it. */
+export interface KeyFilePlace extends Omit<
+  Extract<KeyStoreUnlock, { kind: 'passphrase' }>,
+  'kind'
+> {
+  readonly path: string
+}

@@ -59,6 +59,30 @@ function caName(trustDomain: TrustDomain, commonName: string): X509Name {
   ])
 }
 
+/** The subject of an intermediate, by its number. */
+export function intermediateName(trustDomain: TrustDomain, ordinal: number): X509Name {
+  return caName(trustDomain, `kOS Intermediate ${ordinal}`)
+}
+
+/**
+ * From when to when an intermediate counts.
+ *
+ * @param nowMs - when it is asked for
+ * @param root - what it is to be under
+ */
+export function intermediateValidity(
+  nowMs: UnixMs,
+  root: X509Certificate,
+): { readonly notBefore: UnixMs; readonly notAfter: UnixMs } {
+  const notBefore = unixMs(toSecond(nowMs) - BACKDATE_MS)
+  // RFC 5280 section 6 checks every certificate of a path alone: outliving the root helps nobody.
+  const notAfter = unixMs(Math.min(notBefore + INTERMEDIATE_LIFE_MS, root.notAfter))
+  return { notBefore, notAfter }
+}
+
+/** Certificates count whole seconds. */
+const toSecond = (ms: number): number => Math.floor(ms / 1000) * 1000
+
 /** A self-signed root of ten years, above one intermediate. */
 export function buildRoot(key: KeyRef, context: CaCertificateContext): Uint8Array {
   const name = caName(context.trustDomain, `kOS Root ${key.algorithm}`)
@@ -84,31 +108,27 @@ export function buildRoot(key: KeyRef, context: CaCertificateContext): Uint8Arra
 /**
  * An intermediate of 90 days under the P-256 root: issues leaves only, for this trust domain only.
  *
- * @param key - the intermediate's key
+ * @param spki - the intermediate's key
  * @param root - the root's certificate and key
  * @param context - its number makes the name unique
  */
 export function buildIntermediate(
-  key: KeyRef,
+  spki: Uint8Array,
   root: { readonly certificate: X509Certificate; readonly key: KeyRef },
   context: CaCertificateContext & { readonly ordinal: number },
 ): Uint8Array {
-  const notBefore = unixMs(context.nowMs - BACKDATE_MS)
-  // RFC 5280 section 6 checks every certificate of a path alone: outliving the root helps nobody.
-  const wanted = notBefore + INTERMEDIATE_LIFE_MS
   return buildCertificate(
     {
       serial: newSerial(context.random),
       issuer: root.certificate.subject,
-      subject: caName(context.trustDomain, `kOS Intermediate ${context.ordinal}`),
-      notBefore,
-      notAfter: unixMs(Math.min(wanted, root.certificate.notAfter)),
-      spki: key.spki,
+      subject: intermediateName(context.trustDomain, context.ordinal),
+      ...intermediateValidity(context.nowMs, root.certificate),
+      spki,
       extensions: [
         basicConstraintsExtension({ ca: true, pathLength: 0 }),
         keyUsageExtension(['keyCertSign', 'cRLSign']),
         permittedUriHostsExtension([context.trustDomain]),
-        subjectKeyIdExtension(keyIdentifier(key.spki)),
+        subjectKeyIdExtension(keyIdentifier(spki)),
         authorityKeyIdExtension(keyIdentifier(root.key.spki)),
       ],
     },

@@ -43,6 +43,12 @@ export function findRootKeys(keys: KeyStore): RootKeys | undefined {
   return p256 && mlDsa65 && { p256, mlDsa65 }
 }
 
+/** The key store's names of the root keys. */
+export const ROOT_KEY_NAMES: readonly [p256: string, mlDsa65: string] = [
+  ROOTS.p256.name,
+  ROOTS.mlDsa65.name,
+]
+
 /** The delegated keys, made where missing; for the first start only. */
 export function ensureRoleKeys(keys: KeyStore): RoleKeys {
   return mapRoles((description) => ensureKey(keys, description))

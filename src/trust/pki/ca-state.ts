@@ -18,6 +18,10 @@ export interface CaState {
   readonly issuing: number
   /** The number of the next one; none is used twice. */
   readonly nextOrdinal: number
+  /** The highest number of a bundle that the root keys were ever asked for; absent: the bundle's. */
+  readonly asked?: number | undefined
+  /** The request that root keys kept elsewhere have not answered yet. */
+  readonly pending?: Uint8Array | undefined
 }
 
 const SECRET_NAME = 'ca-state'
@@ -31,6 +35,8 @@ const stateSchema = z.strictObject({
   ordinals: z.array(count).min(1),
   issuing: count,
   nextOrdinal: count,
+  asked: count.optional(),
+  pending: z.instanceof(Uint8Array).optional(),
 })
 
 /**
@@ -52,8 +58,17 @@ export function loadCaState(keys: KeyStore): CaState | undefined {
 
 /** Writes the state; durable when it returns. */
 export function saveCaState(keys: KeyStore, state: CaState): void {
-  const { pin, bundle, ordinals, issuing, nextOrdinal } = state
-  const fields = { version: VERSION, pin, bundle, ordinals, issuing, nextOrdinal }
+  const { pin, bundle, ordinals, issuing, nextOrdinal, asked, pending } = state
+  const fields = {
+    version: VERSION,
+    pin,
+    bundle,
+    ordinals,
+    issuing,
+    nextOrdinal,
+    ...(asked !== undefined && { asked }),
+    ...(pending && { pending }),
+  }
   using secret = Secret.take(encodeCbor(fields))
   keys.sealSecret(SECRET_NAME, secret)
 }

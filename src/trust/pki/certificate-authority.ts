@@ -3,6 +3,8 @@ import {
   equalBytes,
   isRefusal,
   type Random,
+  refuse,
+  type Refusal,
   toHex,
   type TrustDomain,
 } from '../../foundation/base/index.ts'
@@ -17,21 +19,29 @@ import {
   intermediateKeyName,
   requireRoleKeys,
   type RoleKeys,
-  type RootKeys,
   roleSpkis,
 } from './ca-keys.ts'
 import { type CaState, loadCaState, saveCaState } from './ca-state.ts'
-import { pkiErrors } from './errors.ts'
 import { type CrlContent, issueCrl, type IssuedCrl } from './issue-crl.ts'
 import { issueLeaf, type IssuedLeaf, type LeafIssuer, type LeafRequest } from './issue-leaf.ts'
-import type { StandbyFields } from './standby.ts'
+import { encodeRootRequest, requestProblem, type RootRequest } from './root-request.ts'
+import { checkRootAnswer, type RootSigner } from './root-sign.ts'
 import {
-  signTrustBundle,
-  type TrustBundle,
-  type TrustBundleFields,
-  trustPin,
-  verifyTrustBundle,
-} from './trust-bundle.ts'
+  type Active,
+  isSameStep,
+  nextState,
+  otherIntermediate,
+  pendingOf,
+  planStep,
+  type RootStep,
+  type SignedStep,
+  signStep,
+  stateError,
+  storedRoots,
+  touchesIssuing,
+} from './root-steps.ts'
+import type { StandbyFields } from './standby.ts'
+import { signTrustBundle, type TrustBundle, trustPin, verifyTrustBundle } from './trust-bundle.ts'
 
 /** The certificate authority of one trust domain. */
 export interface CertificateAuthority {
@@ -71,10 +81,10 @@ export interface CertificateAuthority {
   issueCrls(content: CrlContent): readonly IssuedCrl[]
   /**
    * Rotation, step 1: makes another intermediate and permits it in a new bundle. It does not issue
-   * yet, so every node can learn of it first.
+   * yet, so every node can learn of it first. One that has ended makes room.
    *
-   * @throws KosError KOS_PKI_STATE `root-keys` when they are offline, `intermediates` when two are
-   *   active
+   * @throws KosError KOS_PKI_STATE `root-keys` when they are offline, `request: intermediates` when two
+   *   are active
    */
   prepareIntermediate(): void
   /**
@@ -105,25 +115,39 @@ export interface CertificateAuthority {
   /**
    * Opens a new era after a restore from a backup, signed by the root keys.
    *
+   * @param roots - root keys that lie elsewhere: {@link openRootFile}; absent: those of the key store
+   * @throws KosError KOS_PKI_STATE `root-keys` when there are none, `roots: …` when they refuse
    * @see identity: Eras: restore without bricking
    */
-  openEra(): void
+  openEra(roots?: RootSigner): void
+  /** The request that waits for root keys kept elsewhere. */
+  pendingRequest(): RootRequest | undefined
+  /**
+   * Asks root keys that are kept elsewhere for a step, or again for the one that waits already; durable
+   * when it returns. Nothing changes before {@link installAnswer}.
+   *
+   * @param step - what is to be said
+   * @param by - who asks, for those who sign
+   * @returns the request, to be carried to the root keys
+   * @throws KosError KOS_PKI_STATE `intermediates` or `request: …` when the step cannot be taken,
+   *   `pending` when another one waits
+   */
+  requestRoots(step: RootStep, by: string): Uint8Array
+  /** Forgets the request that waits. Its number is not used again: it may have been signed. */
+  cancelRequest(): void
+  /**
+   * Takes what the root keys signed, if it is exactly what was asked for and goes on from the bundle in
+   * force; durable when it returns.
+   *
+   * @returns a refusal KOS_PKI_ROOT_ANSWER, or `undefined`
+   */
+  installAnswer(answer: Uint8Array): Refusal | undefined
 }
 
 interface CaDeps {
   readonly clock: Clock
   readonly random: Random
   readonly keys: KeyStore
-}
-
-/** Intermediates that are permitted at one time. */
-const MAX_ACTIVE = 2
-
-/** The state, read and verified. */
-interface Active {
-  readonly state: CaState
-  readonly trust: TrustBundle
-  readonly issuer: LeafIssuer
 }
 
 /**
@@ -182,34 +206,94 @@ export function createCertificateAuthority(
     },
     issueCrls: (content): readonly IssuedCrl[] =>
       active.state.ordinals.map((ordinal) => issueCrl(issuerOf(keys, active, ordinal), content)),
-    prepareIntermediate: (): void => replace(withIntermediate(deps, active)),
-    switchIntermediate: (): void => {
-      const issuing = otherIntermediate(active.state)
-      const isTainted = active.trust.intermediates.some((one) => one.isTainted)
-      const bundle = isTainted ? resignBundle(deps, active, { tainted: [] }) : active.state.bundle
-      replace({ ...active.state, bundle, issuing })
+    ...rootStepsOf(deps, { active: () => active, replace }),
+  }
+}
+
+/** The state in force, and what puts another one in its place. */
+interface Holder {
+  readonly active: () => Active
+  readonly replace: (state: CaState) => void
+}
+
+/** What takes the root keys: at hand, or asked elsewhere. */
+function rootStepsOf(
+  deps: CaDeps,
+  { active, replace }: Holder,
+): Pick<
+  CertificateAuthority,
+  | 'prepareIntermediate'
+  | 'switchIntermediate'
+  | 'taintIntermediate'
+  | 'retireIntermediate'
+  | 'setStandbys'
+  | 'openEra'
+> &
+  RootRequests {
+  const { keys } = deps
+  const install = (signed: SignedStep): void => {
+    replace(signed.state)
+    // Keys go last: after a crash in between they lie about unused.
+    for (const name of signed.unused) if (keys.get(name)) keys.remove(name)
+  }
+  /** A step whose root keys are at hand. */
+  const take = (step: RootStep, roots: RootSigner = storedRoots(deps)): void => {
+    const request = planStep(deps, active(), { step, by: '', last: roots.last })
+    install(signStep(active(), request, roots))
+  }
+  return {
+    prepareIntermediate: () => take({ kind: 'prepare' }),
+    switchIntermediate: () => {
+      const issuing = otherIntermediate(active().state)
+      const isTainted = active().trust.intermediates.some((one) => one.isTainted)
+      if (!isTainted) return replace({ ...active().state, issuing })
+      const roots = storedRoots(deps)
+      const request = planStep(deps, active(), { step: { kind: 'clear-taint' }, by: '' })
+      const { state } = signStep(active(), request, roots)
+      return replace({ ...state, issuing })
     },
-    taintIntermediate: (): void => {
-      const at = active.state.ordinals.indexOf(otherIntermediate(active.state))
-      const { subjectKeyId } = active.trust.intermediates[at]?.certificate ?? {}
-      if (!subjectKeyId) throw stateError('intermediates')
-      replace({
-        ...active.state,
-        bundle: resignBundle(deps, active, { tainted: [subjectKeyId] }),
-      })
+    taintIntermediate: () => take({ kind: 'taint' }),
+    retireIntermediate: () => take({ kind: 'retire' }),
+    setStandbys: (standbys) => take({ kind: 'standbys', standbys }),
+    openEra: (roots) => take({ kind: 'era' }, roots),
+    ...rootRequestsOf(deps, { active, replace }, install),
+  }
+}
+
+type RootRequests = Pick<
+  CertificateAuthority,
+  'pendingRequest' | 'requestRoots' | 'cancelRequest' | 'installAnswer'
+>
+
+function rootRequestsOf(
+  deps: CaDeps,
+  { active, replace }: Holder,
+  install: (signed: SignedStep) => void,
+): RootRequests {
+  return {
+    pendingRequest: () => pendingOf(active())?.request,
+    requestRoots: (step, by) => {
+      const { state, trust } = active()
+      const request = planStep(deps, active(), { step, by })
+      if (state.pending) {
+        if (!isSameStep(pendingOf(active())?.request, request)) throw stateError('pending')
+        return state.pending
+      }
+      const problem = requestProblem({ request, current: trust })
+      if (problem) throw stateError(`request: ${problem.rule}`)
+      const pending = encodeRootRequest(request, state.bundle)
+      replace({ ...state, pending, asked: request.number })
+      return pending
     },
-    retireIntermediate: (): void => {
-      const ordinal = otherIntermediate(active.state)
-      replace(withoutIntermediate(deps, active, ordinal))
-      // The key goes last: after a crash in between it lies about unused.
-      keys.remove(intermediateKeyName(ordinal))
-    },
-    setStandbys: (standbys): void => {
-      replace({ ...active.state, bundle: resignBundle(deps, active, { standbys }) })
-    },
-    openEra: (): void => {
-      const bundle = resignBundle(deps, active, { era: active.trust.era + 1 })
-      replace({ ...active.state, bundle })
+    cancelRequest: () => replace({ ...active().state, pending: undefined }),
+    installAnswer: (answer) => {
+      const opened = pendingOf(active())
+      if (!opened) return refuse('KOS_PKI_ROOT_ANSWER', 'no-request')
+      const trust = checkRootAnswer(opened, answer)
+      if (isRefusal(trust)) return trust
+      if (touchesIssuing(active(), opened.request)) return refuse('KOS_PKI_ROOT_ANSWER', 'issuing')
+      install(nextState(active(), opened.request, answer))
+      return undefined
     },
   }
 }
@@ -258,93 +342,11 @@ function firstState(deps: CaDeps, trustDomain: TrustDomain): CaState {
       number: 1,
       issuedAt: context.nowMs,
       roots: [p256, mlDsa65],
-      intermediates: [buildIntermediate(key, root, { ...context, ordinal })],
+      intermediates: [buildIntermediate(key.spki, root, { ...context, ordinal })],
       signingKeys: roleSpkis(ensureRoleKeys(keys)),
     },
     [roots.p256.coseSigner(), roots.mlDsa65.coseSigner()],
   )
   const pin = trustPin(roots.p256.spki, roots.mlDsa65.spki)
   return { pin, bundle, ordinals: [ordinal], issuing: ordinal, nextOrdinal: ordinal + 1 }
-}
-
-function withIntermediate(deps: CaDeps, { state, trust }: Active): CaState {
-  if (state.ordinals.length >= MAX_ACTIVE) throw stateError('intermediates')
-  const { trustDomain } = trust
-  const ordinal = state.nextOrdinal
-  const root = { certificate: trust.rootP256Certificate, key: requireRootKeys(deps).p256 }
-  const context = { trustDomain, random: deps.random, nowMs: deps.clock.wallMs(), ordinal }
-  const der = buildIntermediate(ensureIntermediateKey(deps.keys, ordinal), root, context)
-  const intermediates = [...trust.intermediates.map(({ certificate }) => certificate.der), der]
-  return {
-    ...state,
-    bundle: resignBundle(deps, { trust }, { intermediates }),
-    ordinals: [...state.ordinals, ordinal],
-    nextOrdinal: ordinal + 1,
-  }
-}
-
-function withoutIntermediate(deps: CaDeps, { state, trust }: Active, ordinal: number): CaState {
-  const at = state.ordinals.indexOf(ordinal)
-  const intermediates = trust.intermediates.map(({ certificate }) => certificate.der)
-  return {
-    ...state,
-    bundle: resignBundle(
-      deps,
-      { trust },
-      // Only the one that goes can be tainted.
-      { intermediates: intermediates.toSpliced(at, 1), tainted: [] },
-    ),
-    ordinals: state.ordinals.toSpliced(at, 1),
-  }
-}
-
-function otherIntermediate(state: CaState): number {
-  const other = state.ordinals.find((ordinal) => ordinal !== state.issuing)
-  if (other === undefined) throw stateError('intermediates')
-  return other
-}
-
-// Certificates of the roots stay as they are: only what they vouch for changes.
-function resignBundle(
-  deps: CaDeps,
-  { trust }: Pick<Active, 'trust'>,
-  change: Partial<Pick<TrustBundleFields, 'era' | 'intermediates' | 'standbys' | 'tainted'>>,
-): Uint8Array {
-  const roots = requireRootKeys(deps)
-  const {
-    era = trust.era,
-    intermediates = trust.intermediates.map(({ certificate }) => certificate.der),
-    standbys = trust.standbys,
-    tainted = taintedOf(trust),
-  } = change
-  return signTrustBundle(
-    {
-      trustDomain: trust.trustDomain,
-      era,
-      number: trust.number + 1,
-      issuedAt: deps.clock.wallMs(),
-      roots: [trust.rootP256Certificate.der, trust.rootMlDsaCertificate.der],
-      intermediates,
-      signingKeys: roleSpkis(requireRoleKeys(deps.keys, trust)),
-      standbys: standbys.map(({ principal, spki, maxMs }) => ({ principal, spki, maxMs })),
-      tainted,
-    },
-    [roots.p256.coseSigner(), roots.mlDsa65.coseSigner()],
-  )
-}
-
-function taintedOf({ intermediates }: TrustBundle): readonly Uint8Array[] {
-  return intermediates.flatMap(({ certificate: { subjectKeyId }, isTainted }) =>
-    isTainted && subjectKeyId ? [subjectKeyId] : [],
-  )
-}
-
-function requireRootKeys({ keys }: CaDeps): RootKeys {
-  const roots = findRootKeys(keys)
-  if (!roots) throw stateError('root-keys')
-  return roots
-}
-
-function stateError(rule: string): Error {
-  return pkiErrors.error('KOS_PKI_STATE', { rule })
 }

@@ -10,6 +10,8 @@ type PkiErrorCode =
   | 'KOS_PKI_OBJECT'
   | 'KOS_PKI_OLDER'
   | 'KOS_PKI_PATH'
+  | 'KOS_PKI_ROOT_ANSWER'
+  | 'KOS_PKI_ROOT_REQUEST'
   | 'KOS_PKI_STALE'
   | 'KOS_PKI_STATE'
   | 'KOS_PKI_TOKEN'
@@ -59,6 +61,16 @@ export const pkiErrors: ErrorTable<PkiErrorCode> = defineErrors({
   KOS_PKI_PATH: {
     message: 'No valid path leads from the certificate to a trust anchor.',
     hint: 'The rule, its clause and the depth of the refused certificate say what to correct.',
+    retry: 'never',
+  },
+  KOS_PKI_ROOT_ANSWER: {
+    message: 'The root keys did not sign what was asked for.',
+    hint: 'Look at the request that waits with "kosctl ca status", and import the answer to that one.',
+    retry: 'never',
+  },
+  KOS_PKI_ROOT_REQUEST: {
+    message: 'These root keys do not sign this request.',
+    hint: 'Check which authority it comes from; the rule names what does not fit.',
     retry: 'never',
   },
   KOS_PKI_STALE: {

@@ -70,6 +70,15 @@ export {
   type ValidatedPath,
 } from './path-types.ts'
 export { validatePath } from './path-validate.ts'
+export { exportRootKeys, importRootKeys, openRootFile, type RootFile } from './root-file.ts'
+export {
+  MAX_ROOT_REQUEST_BYTES,
+  type OpenedRequest,
+  readRootRequest,
+  type RootRequest,
+} from './root-request.ts'
+export { type RootSigner } from './root-sign.ts'
+export { type RootStep } from './root-steps.ts'
 export {
   derivePskKeys,
   isPskHandle,

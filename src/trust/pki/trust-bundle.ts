@@ -117,16 +117,8 @@ export function trustPin(rootP256Spki: Uint8Array, rootMlDsaSpki: Uint8Array): s
   return toBase64Url(sha256(concatBytes(rootP256Spki, rootMlDsaSpki)))
 }
 
-/**
- * Signs a trust bundle with both root keys: COSE_Sign with both key ids protected, so that neither
- * signature can be dropped.
- *
- * @see identity: The CA and its post-quantum pair
- */
-export function signTrustBundle(
-  fields: TrustBundleFields,
-  roots: readonly [p256: CoseSigner, mlDsa65: CoseSigner],
-): Uint8Array {
+/** The payload of a bundle: one spelling for the same fields, so that two can be compared. */
+export function encodeBundleBody(fields: TrustBundleFields): Uint8Array {
   const { trustDomain, era, number, issuedAt, intermediates, signingKeys } = fields
   const { standbys = [], tainted = [] } = fields
   const body: CborInput = {
@@ -142,7 +134,20 @@ export function signTrustBundle(
     ...(tainted.length > 0 && { tainted }),
     ...(standbys.length > 0 && { standbys: standbys.map((standby) => ({ ...standby })) }),
   }
-  return signCose({ payload: encodeCbor(body), externalAad: CONTEXT }, roots)
+  return encodeCbor(body)
+}
+
+/**
+ * Signs a trust bundle with both root keys: COSE_Sign with both key ids protected, so that neither
+ * signature can be dropped.
+ *
+ * @see identity: The CA and its post-quantum pair
+ */
+export function signTrustBundle(
+  fields: TrustBundleFields,
+  roots: readonly [p256: CoseSigner, mlDsa65: CoseSigner],
+): Uint8Array {
+  return signCose({ payload: encodeBundleBody(fields), externalAad: CONTEXT }, roots)
 }
 
 /**

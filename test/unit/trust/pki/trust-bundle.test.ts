@@ -111,20 +111,20 @@ describe('trust bundles', () => {
     const rootSpkis = [trust.rootP256Spki, trust.rootMlDsaSpki] as const
     const other = buildRoot(keys.create('other-root', 'ca-root', 'P-256'), context)
     assert.equal(rule(sign({ roots: [other, fields.roots[1]] }), { rootSpkis }), 'root')
-    const notSelf = buildIntermediate(p256, rootKey, context)
+    const notSelf = buildIntermediate(p256.spki, rootKey, context)
     assert.equal(rule(sign({ roots: [notSelf, fields.roots[1]] }), { rootSpkis }), 'root')
     assert.match(rule(sign({ roots: [Uint8Array.of(1), fields.roots[1]] })), /^encoding/)
   })
 
   it('are refused with an intermediate that is not one of the P-256 root for this domain', () => {
     const key = keys.require('ca-intermediate-1')
-    const foreign = buildIntermediate(key, rootKey, {
+    const foreign = buildIntermediate(key.spki, rootKey, {
       ...context,
       trustDomain: domain('x.internal'),
     })
     assert.equal(rule(sign({ intermediates: [foreign] })), 'intermediate')
     const byOther = buildIntermediate(
-      key,
+      key.spki,
       { ...rootKey, key: keys.create('rogue', 'ca-root', 'P-256') },
       context,
     )
@@ -139,7 +139,7 @@ describe('trust bundles', () => {
     const [der = new Uint8Array()] = fields.intermediates
     const { subjectKeyId: keyId = assert.fail() } = parseCertificate(der)
     const key = keys.create('ca-intermediate-taint', 'ca-intermediate', 'P-256')
-    const second = buildIntermediate(key, rootKey, { ...context, ordinal: 9 })
+    const second = buildIntermediate(key.spki, rootKey, { ...context, ordinal: 9 })
     const intermediates = [der, second]
     assert.equal(rule(sign({ intermediates, tainted: [keyId] })), 'ok')
     const read = verifyTrustBundle(sign({ intermediates, tainted: [keyId] }), { pin: trust.pin })
@@ -200,7 +200,7 @@ describe('the trust bundle that a node holds', () => {
     assert.equal(fork.rule, 'fork')
     const foreign = domain('x.internal')
     const key = keys.require('ca-intermediate-1')
-    const intermediate = buildIntermediate(key, rootKey, { ...context, trustDomain: foreign })
+    const intermediate = buildIntermediate(key.spki, rootKey, { ...context, trustDomain: foreign })
     const moved = state.apply(
       sign({ number: 2, trustDomain: foreign, intermediates: [intermediate] }),
     )

@@ -15,4 +15,11 @@ export {
   type KeyStoreUnlock,
   type KeyStoreUnlockChoice,
 } from './key-types.ts'
+export {
+  createSealedFile,
+  openSealedFile,
+  type SealedFileOptions,
+  type SealedFileReader,
+  type SealedFileWriter,
+} from './sealed-file.ts'
 export { seal, unseal } from './sealing.ts'

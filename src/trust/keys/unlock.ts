@@ -41,7 +41,7 @@ export function newStoreKey(
     return { storeKey, stored: { kind: 'file' } }
   }
   const { passphrase, derivation = isFipsMode() ? 'pbkdf2' : 'scrypt' } = unlock
-  if (passphrase.length < MIN_PASSPHRASE_BYTES) throw unlockError('passphrase too short')
+  requirePassphraseLength(passphrase)
   const salt = Uint8Array.from(random.bytes(SALT_BYTES))
   const storeKey = deriveStoreKey(passphrase, derivation, salt)
   return { storeKey, stored: { kind: 'passphrase', derivation, salt } }
@@ -67,6 +67,11 @@ export function replaceStoreKey(
 /** Removes a key file that opens nothing. */
 export function dropKeyFile(directory: string): void {
   removePrivateFile({ folder: directory, name: KEY_FILE })
+}
+
+/** Refuses a passphrase that anybody guesses. @throws KOS_KEYS_UNLOCK */
+export function requirePassphraseLength(passphrase: Secret): void {
+  if (passphrase.length < MIN_PASSPHRASE_BYTES) throw unlockError('passphrase too short')
 }
 
 function readKeyFile(directory: string): Secret | undefined {

@@ -113,8 +113,29 @@ export function createCheckpointSigner(origin: string, keys: LogKeys): Checkpoin
   })
 }
 
+/** The end of the name of a log that goes on in a later era; the first era has none. */
+const ERA = /\/era-([2-9]|[1-9][0-9]{1,3})$/
+
 /**
- * Makes the verifier of a log's checkpoints.
+ * The name of a log in an era: an authority that was restored from a backup goes on with the entries that
+ * stand in it under another name, so that its checkpoints are not taken for a rewritten history.
+ *
+ * @param name - of the log in the first era
+ * @param era - of the trust bundle, 1 to 9999
+ */
+export function logOrigin(name: string, era: number): string {
+  return era === 1 ? name : `${name}/era-${era}`
+}
+
+/** The names that a log had before this one, and this one. */
+function originsThrough(origin: string): readonly string[] {
+  const era = Number(ERA.exec(origin)?.[1] ?? 1)
+  const name = era === 1 ? origin : origin.replace(ERA, '')
+  return Array.from({ length: era }, (_, before) => logOrigin(name, before + 1))
+}
+
+/**
+ * Makes the verifier of a log's checkpoints, those of its earlier eras included.
  *
  * @param origin - name of the log
  * @param keys - its public keys
@@ -127,8 +148,15 @@ export function createCheckpointSigner(origin: string, keys: LogKeys): Checkpoin
  * ignored, as the format demands.
  */
 export function createCheckpointVerifier(origin: string, keys: LogPublicKeys): CheckpointVerifier {
-  const publicKeys = importKeys(origin, keys)
-  return (note) => verifyCheckpoint(note, origin, publicKeys)
+  const newest = importKeys(origin, keys)
+  const former = originsThrough(origin)
+  return (note) => {
+    const claimed = claimedOrigin(note)
+    const isFormer = claimed !== undefined && claimed !== origin && former.includes(claimed)
+    return isFormer
+      ? verifyCheckpoint(note, claimed, importKeys(claimed, keys))
+      : verifyCheckpoint(note, origin, newest)
+  }
 }
 
 /**

@@ -15,9 +15,11 @@ export {
   createCheckpointVerifier,
   type LogKey,
   type LogKeys,
+  logOrigin,
   type LogPublicKeys,
   type TreeHead,
 } from './checkpoint.ts'
+export { JOURNAL_BYTES, journalPath } from './journal.ts'
 export { decodeEntry, type DecodedEntry, type ForwardedEntry } from './entry.ts'
 export { type AuditErrorCode, auditErrors } from './errors.ts'
 export {

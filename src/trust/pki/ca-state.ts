@@ -12,7 +12,7 @@ export interface CaState {
   readonly pin: string
   /** The newest signed trust bundle; era, number and certificates stand in it. */
   readonly bundle: Uint8Array
-  /** Numbers of the active intermediates, in the order of the bundle. */
+  /** Numbers of the active intermediates, in the order of the bundle; {@link LOST} where there is no key. */
   readonly ordinals: readonly number[]
   /** The one that issues. */
   readonly issuing: number
@@ -24,6 +24,9 @@ export interface CaState {
   readonly pending?: Uint8Array | undefined
 }
 
+/** Stands for the number of an intermediate whose key was lost with a machine. */
+export const LOST = 0
+
 const SECRET_NAME = 'ca-state'
 const VERSION = 1
 const count = z.int().min(1)
@@ -32,7 +35,7 @@ const stateSchema = z.strictObject({
   version: z.literal(VERSION),
   pin: z.string(),
   bundle: z.instanceof(Uint8Array),
-  ordinals: z.array(count).min(1),
+  ordinals: z.array(z.int().min(0)).min(1),
   issuing: count,
   nextOrdinal: count,
   asked: count.optional(),

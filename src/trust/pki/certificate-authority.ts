@@ -21,13 +21,14 @@ import {
   type RoleKeys,
   roleSpkis,
 } from './ca-keys.ts'
-import { type CaState, loadCaState, saveCaState } from './ca-state.ts'
+import { type CaState, loadCaState, LOST, saveCaState } from './ca-state.ts'
 import { type CrlContent, issueCrl, type IssuedCrl } from './issue-crl.ts'
 import { issueLeaf, type IssuedLeaf, type LeafIssuer, type LeafRequest } from './issue-leaf.ts'
 import { encodeRootRequest, requestProblem, type RootRequest } from './root-request.ts'
 import { checkRootAnswer, type RootSigner } from './root-sign.ts'
 import {
   type Active,
+  type EraStep,
   isSameStep,
   nextState,
   otherIntermediate,
@@ -71,7 +72,7 @@ export interface CertificateAuthority {
    *   `generation`, `identity-key-hash` or `issuer-validity`
    */
   issueLeaf(request: LeafRequest): IssuedLeaf
-  /** Key identifiers of the permitted intermediates, lower-case hexadecimal. */
+  /** Key identifiers of the permitted intermediates whose keys are here, lower-case hexadecimal. */
   readonly issuers: readonly string[]
   /**
    * Signs the revocation lists of the permitted intermediates.
@@ -113,13 +114,18 @@ export interface CertificateAuthority {
    */
   setStandbys(standbys: readonly StandbyFields[]): void
   /**
-   * Opens a new era after a restore from a backup, signed by the root keys.
+   * Opens a new era, signed by the root keys. After a restore from a backup it issues by an intermediate
+   * that was made for it: the keys of the backup may be in other hands.
    *
-   * @param roots - root keys that lie elsewhere: {@link openRootFile}; absent: those of the key store
+   * @param how - what a restored authority goes on with; root keys that lie elsewhere
+   *   ({@link openRootFile}), absent: those of the key store
    * @throws KosError KOS_PKI_STATE `root-keys` when there are none, `roots: …` when they refuse
    * @see identity: Eras: restore without bricking
    */
-  openEra(roots?: RootSigner): void
+  openEra(how?: {
+    readonly restored?: EraStep | undefined
+    readonly roots?: RootSigner | undefined
+  }): void
   /** The request that waits for root keys kept elsewhere. */
   pendingRequest(): RootRequest | undefined
   /**
@@ -200,12 +206,15 @@ export function createCertificateAuthority(
     },
     issueLeaf: (request): IssuedLeaf => issueLeaf(deps, active.issuer, request),
     get issuers(): readonly string[] {
-      return active.trust.intermediates.map(({ certificate }) =>
-        toHex(keyIdentifier(certificate.spki)),
-      )
+      const { state, trust } = active
+      return trust.intermediates
+        .filter((_, at) => state.ordinals[at] !== LOST)
+        .map(({ certificate }) => toHex(keyIdentifier(certificate.spki)))
     },
     issueCrls: (content): readonly IssuedCrl[] =>
-      active.state.ordinals.map((ordinal) => issueCrl(issuerOf(keys, active, ordinal), content)),
+      active.state.ordinals
+        .filter((ordinal) => ordinal !== LOST)
+        .map((ordinal) => issueCrl(issuerOf(keys, active, ordinal), content)),
     ...rootStepsOf(deps, { active: () => active, replace }),
   }
 }
@@ -255,7 +264,13 @@ function rootStepsOf(
     taintIntermediate: () => take({ kind: 'taint' }),
     retireIntermediate: () => take({ kind: 'retire' }),
     setStandbys: (standbys) => take({ kind: 'standbys', standbys }),
-    openEra: (roots) => take({ kind: 'era' }, roots),
+    openEra: ({ restored, roots = storedRoots(deps) } = {}) => {
+      const step = { kind: 'era', restored } as const
+      const request = planStep(deps, active(), { step, by: '', last: roots.last })
+      const { state, unused } = signStep(active(), request, roots)
+      const issuing = request.intermediate?.ordinal ?? state.issuing
+      install({ state: { ...state, issuing }, unused })
+    },
     ...rootRequestsOf(deps, { active, replace }, install),
   }
 }

@@ -38,6 +38,11 @@ export interface RootRequest extends EraNumber {
   readonly issuedAt: UnixMs
   /** Another intermediate: the request of its key, and the number in its name. */
   readonly intermediate?: { readonly csr: Uint8Array; readonly ordinal: number }
+  /**
+   * Certificates that these roots permitted in a bundle that is lost here: of intermediates whose leaves
+   * count again. Only in a new era.
+   */
+  readonly readmitted: readonly Uint8Array[]
   /** Key identifiers of the intermediates that go. */
   readonly retired: readonly Uint8Array[]
   /** Key identifiers of all that are tainted from then on. */
@@ -52,8 +57,10 @@ export interface OpenedRequest {
   readonly current: TrustBundle
 }
 
-/** Intermediates that are permitted at one time. */
+/** Intermediates that are permitted at one time, but for those that a restore found. */
 export const MAX_ACTIVE = 2
+/** Intermediates that a bundle holds. */
+export const MAX_PERMITTED = 4
 /** Largest request that is read: a bundle, a certificate request and three standby signers. */
 export const MAX_ROOT_REQUEST_BYTES: number = MAX_TRUST_BUNDLE_BYTES + 32_768
 const VERSION = 1
@@ -61,7 +68,7 @@ const MAX_BY = 128
 
 const bytes = zm.instanceof(Uint8Array)
 const count = zm.int().check(zm.minimum(1))
-const keyIds = zm.array(bytes).check(zm.maxLength(MAX_ACTIVE))
+const keyIds = zm.array(bytes).check(zm.maxLength(MAX_PERMITTED))
 const requestSchema = zm.strictObject({
   version: zm.literal(VERSION),
   current: bytes,
@@ -70,6 +77,7 @@ const requestSchema = zm.strictObject({
   number: count,
   issuedAt: zm.int().check(zm.minimum(0)),
   intermediate: zm.optional(zm.strictObject({ csr: bytes, ordinal: count })),
+  readmitted: zm.optional(zm.array(bytes).check(zm.minLength(1), zm.maxLength(MAX_PERMITTED))),
   retired: keyIds,
   tainted: keyIds,
   standbys: zm.optional(standbySchema),
@@ -78,6 +86,7 @@ const requestSchema = zm.strictObject({
 /** Encodes a request with the signed bundle that it goes on from, for another machine. */
 export function encodeRootRequest(request: RootRequest, current: Uint8Array): Uint8Array {
   const { by, era, number, issuedAt, intermediate, retired, tainted, standbys } = request
+  const { readmitted } = request
   return encodeCbor({
     version: VERSION,
     current,
@@ -86,6 +95,7 @@ export function encodeRootRequest(request: RootRequest, current: Uint8Array): Ui
     number,
     issuedAt,
     ...(intermediate && { intermediate: { ...intermediate } }),
+    ...(readmitted.length > 0 && { readmitted }),
     retired,
     tainted,
     ...(standbys.length > 0 && { standbys: standbys.map((standby) => ({ ...standby })) }),
@@ -113,6 +123,7 @@ export function readRootRequest(encoded: Uint8Array, anchor: TrustAnchor): Opene
     number: body.number,
     issuedAt: unixMs(body.issuedAt),
     ...(intermediate && { intermediate }),
+    readmitted: body.readmitted ?? [],
     retired: body.retired,
     tainted: body.tainted,
     standbys: standbys.flatMap(({ principal: uri, spki, maxMs }) => {
@@ -145,8 +156,12 @@ export function requestProblem({ request, current }: OpenedRequest): Refusal | u
   const known = keyIdsOf(current)
   if (!retired.every((keyId) => known.has(toHex(keyId)))) return requestRefusal('retired')
   if (new Set(retired.map(toHex)).size !== retired.length) return requestRefusal('retired')
-  const left = known.size - retired.length + (intermediate ? 1 : 0)
-  if (left < 1 || left > MAX_ACTIVE) return requestRefusal('intermediates')
+  const { readmitted } = request
+  // What the certificates themselves are is found when the new bundle is verified.
+  if (readmitted.length > 0 && era === current.era) return requestRefusal('readmitted')
+  const left = known.size - retired.length + readmitted.length + (intermediate ? 1 : 0)
+  const most = era === current.era ? Math.max(MAX_ACTIVE, known.size) : MAX_PERMITTED
+  if (left < 1 || left > most) return requestRefusal('intermediates')
   return intermediate && !readIntermediateRequest({ request, current })
     ? requestRefusal('intermediate')
     : undefined

@@ -119,7 +119,7 @@ function fieldsOf(
     number,
     issuedAt,
     roots: [current.rootP256Certificate.der, current.rootMlDsaCertificate.der],
-    intermediates: [...kept.map(({ der }) => der), ...(made ? [made] : [])],
+    intermediates: [...kept.map(({ der }) => der), ...request.readmitted, ...(made ? [made] : [])],
     signingKeys: signingKeysOf(current),
     standbys: standbys.map(({ principal, spki, maxMs }) => ({ principal, spki, maxMs })),
     tainted,

@@ -5,11 +5,11 @@ import {
   type Random,
   unixMs,
 } from '../../foundation/base/index.ts'
-import { buildCsr } from '../../foundation/codec/index.ts'
+import { buildCsr, parseCertificate } from '../../foundation/codec/index.ts'
 import type { KeyStore } from '../keys/index.ts'
 import { intermediateName } from './ca-certificates.ts'
 import { ensureIntermediateKey, findRootKeys, intermediateKeyName } from './ca-keys.ts'
-import type { CaState } from './ca-state.ts'
+import { type CaState, LOST } from './ca-state.ts'
 import { pkiErrors } from './errors.ts'
 import type { LeafIssuer } from './issue-leaf.ts'
 import type { EraNumber } from './numbered.ts'
@@ -35,7 +35,20 @@ export type RootStep =
   /** These are all standby signers. */
   | { readonly kind: 'standbys'; readonly standbys: readonly StandbyFields[] }
   /** A new era. */
-  | { readonly kind: 'era' }
+  | { readonly kind: 'era'; readonly restored?: EraStep | undefined }
+
+/** What a restored authority goes on with. */
+export interface EraStep {
+  /** The newest bundle that anybody holds. */
+  readonly after: EraNumber
+  /**
+   * Certificates of the intermediates whose leaves count, beside the one that issues; tainted, so that all
+   * renew. At most 3. The others go.
+   */
+  readonly permitted: readonly Uint8Array[]
+  /** Whether the issuing intermediate stays, because it was made for this restore; else there is a new one. */
+  readonly isIssuerKept?: boolean
+}
 
 /** The state, read and verified. */
 export interface Active {
@@ -78,6 +91,7 @@ export function planStep(deps: Deps, active: Active, { step, by, last }: Asked):
     era: trust.era,
     number,
     issuedAt: deps.clock.wallMs(),
+    readmitted: [],
     retired: [],
     tainted: keyIdsOf(trust.intermediates.filter(({ isTainted }) => isTainted)),
     standbys: trust.standbys.map(({ principal, spki, maxMs }) => ({ principal, spki, maxMs })),
@@ -95,7 +109,32 @@ export function planStep(deps: Deps, active: Active, { step, by, last }: Asked):
     case 'standbys':
       return { ...request, standbys: step.standbys }
     case 'era':
-      return { ...request, era: Math.max(trust.era, last?.era ?? 0) + 1 }
+      return {
+        ...request,
+        era: Math.max(trust.era, step.restored?.after.era ?? 0, last?.era ?? 0) + 1,
+        number: Math.max(number, (step.restored?.after.number ?? 0) + 1),
+        ...(step.restored && afterRestore(deps, active, step.restored)),
+      }
+  }
+}
+
+function afterRestore(
+  deps: Deps,
+  { state, trust }: Active,
+  { permitted, isIssuerKept = false }: EraStep,
+): Pick<RootRequest, 'intermediate' | 'readmitted' | 'retired' | 'tainted'> {
+  const isPermitted = (der: Uint8Array): boolean => permitted.some((one) => equalBytes(one, der))
+  const isIssuing = (at: number): boolean => isIssuerKept && state.ordinals[at] === state.issuing
+  const gone = trust.intermediates.filter(
+    ({ certificate }, at) => !isPermitted(certificate.der) && !isIssuing(at),
+  )
+  const held = trust.intermediates.map(({ certificate }) => certificate.der)
+  const others = permitted.map((der) => parseCertificate(der))
+  return {
+    ...(!isIssuerKept && { intermediate: newIntermediate(deps, { state, trust }) }),
+    readmitted: permitted.filter((der) => !held.some((one) => equalBytes(one, der))),
+    retired: keyIdsOf(gone),
+    tainted: others.flatMap(({ subjectKeyId }) => (subjectKeyId ? [subjectKeyId] : [])),
   }
 }
 
@@ -104,20 +143,26 @@ function preparation(
   { state, trust }: Active,
   request: RootRequest,
 ): Pick<RootRequest, 'intermediate' | 'retired' | 'tainted'> {
-  const ordinal = state.nextOrdinal
   const ended = trust.intermediates.filter(
     ({ certificate }, at) =>
       state.ordinals[at] !== state.issuing && certificate.notAfter < request.issuedAt,
   )
   if (state.ordinals.length - ended.length > 1) throw stateError('intermediates')
-  const key = ensureIntermediateKey(deps.keys, ordinal)
-  const subject = intermediateName(trust.trustDomain, ordinal)
-  const csr = buildCsr({ subject, spki: key.spki }, key.certificateSigner())
   return {
-    intermediate: { csr, ordinal },
+    intermediate: newIntermediate(deps, { state, trust }),
     retired: keyIdsOf(ended),
     tainted: ended.length > 0 ? [] : request.tainted,
   }
+}
+
+function newIntermediate(
+  { keys }: Deps,
+  { state, trust }: Pick<Active, 'state' | 'trust'>,
+): NonNullable<RootRequest['intermediate']> {
+  const ordinal = state.nextOrdinal
+  const key = ensureIntermediateKey(keys, ordinal)
+  const subject = intermediateName(trust.trustDomain, ordinal)
+  return { csr: buildCsr({ subject, spki: key.spki }, key.certificateSigner()), ordinal }
 }
 
 /**
@@ -144,7 +189,7 @@ export function nextState(
   request: RootRequest,
   bundle: Uint8Array,
 ): SignedStep {
-  const { intermediate, retired, number } = request
+  const { intermediate, readmitted, retired, number } = request
   const isRetired = (_: number, at: number): boolean => {
     const keyId = trust.intermediates[at]?.certificate.subjectKeyId
     return keyId !== undefined && retired.some((gone) => equalBytes(gone, keyId))
@@ -154,7 +199,11 @@ export function nextState(
     state: {
       ...state,
       bundle,
-      ordinals: [...kept, ...(intermediate ? [intermediate.ordinal] : [])],
+      ordinals: [
+        ...kept,
+        ...readmitted.map(() => LOST),
+        ...(intermediate ? [intermediate.ordinal] : []),
+      ],
       nextOrdinal: Math.max(state.nextOrdinal, (intermediate?.ordinal ?? 0) + 1),
       asked: Math.max(state.asked ?? 0, number),
       pending: undefined,

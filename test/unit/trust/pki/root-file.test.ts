@@ -164,11 +164,11 @@ describe('root keys in a file', () => {
   it('open an era without being stored, above whatever they signed', () => {
     using file = openRootFile(deps, at)
     const { number } = file.last
-    ca.openEra(file)
+    ca.openEra({ roots: file })
     assert.deepEqual([ca.trust.era, ca.trust.number, file.last.number], [3, number + 1, number + 1])
     assert.ok(!ca.hasRootKeys)
     const stubborn = { last: undefined, sign: (): Refusal => ({ ...refusal }) }
-    throwsRule(() => ca.openEra(stubborn), 'KOS_PKI_STATE', 'roots: number')
+    throwsRule(() => ca.openEra({ roots: stubborn }), 'KOS_PKI_STATE', 'roots: number')
   })
 
   it('come back for a site that wants rotation by itself, and numbers go on', () => {

@@ -57,6 +57,7 @@ export {
   evidenceBinding,
   type RaiseRequest,
 } from './raise-messages.ts'
+export { keyHashOf } from './issue.ts'
 export { createRenewService, type RenewResult, type RenewService } from './renew.ts'
 export {
   createJoinRequest,

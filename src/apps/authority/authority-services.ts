@@ -22,6 +22,7 @@ import {
   type TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
 import type { AuditEvent, AuditLog } from '../../trust/audit/index.ts'
+import { recordSoon } from '../node/index.ts'
 import type { ApiTokens } from './api-tokens.ts'
 import { readAuditPage, verifyAudit } from './audit-service.ts'
 import type { AuthorityState } from './authority-state.ts'
@@ -30,6 +31,7 @@ import { createCaControl } from './ca-control.ts'
 import type { CrlPublisher } from './crl-publisher.ts'
 import type { FloorGuard } from './floor-guard.ts'
 import type { Hub } from './hub.ts'
+import { createLateOffers } from './late-offers.ts'
 import { createLocks } from './locks.ts'
 import type { AuthorityPublisher } from './publisher.ts'
 import type { AuthorityServices } from './services.ts'
@@ -86,6 +88,12 @@ export function createServices(
         parts.onCaChanged()
         parts.crls?.refresh()
       },
+    }),
+    lateOffers: createLateOffers({
+      ...deps,
+      state,
+      publisher,
+      record: (event) => recordSoon(audit, deps.log, event),
     }),
     publisher,
     refreshCrls: () => parts.crls?.refresh(),

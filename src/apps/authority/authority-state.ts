@@ -19,6 +19,7 @@ import {
   auditSegments,
   auditTables,
   createAuditLog,
+  logOrigin,
 } from '../../trust/audit/index.ts'
 import type { KeyRef, KeyStore } from '../../trust/keys/index.ts'
 import {
@@ -107,7 +108,7 @@ export async function openAuthorityState(
         store,
         keys: { ed25519: ca.signers.checkpoint, mlDsa44: ca.signers.checkpointMlDsa44 },
       },
-      { origin: auditOrigin(trustDomain, 'authority', principal.id) },
+      { origin: logOrigin(auditOrigin(trustDomain, 'authority', principal.id), ca.era) },
     )
     const registry = createRegistry(store)
     const tokenRoot = openTokenRoot(deps, keys)

@@ -1,4 +1,4 @@
-import { isRefusal } from '../../foundation/base/index.ts'
+import { isRefusal, unixMs } from '../../foundation/base/index.ts'
 import type { ProfileName } from '../../foundation/profiles/index.ts'
 import type { EvidenceAppraiser } from '../../lifecycle/enrolment/index.ts'
 import type { AdmissionLimits } from '../../network/admission/index.ts'
@@ -45,9 +45,12 @@ import { createHub, type Hub } from './hub.ts'
 import { type HttpServer, type ServerIdentity, startHttpServer } from './http-server.ts'
 import { ensureOperator, type OperatorOptions, type OperatorOutcome } from './operator.ts'
 import { type AuthorityPublisher, createPublisher } from './publisher.ts'
+import type { RecoveryOutcome } from './recovery-apply.ts'
+import { type RecoveryOptions, recoverFromMembers } from './recovery-phase.ts'
 import { createRefusalLog, type RefusalLog, type RefusedRequest } from './refusal-log.ts'
 import { createRequestNonces } from './request-nonces.ts'
 import { createRequestSignatures } from './request-signatures.ts'
+import { readRestored } from './restored-mark.ts'
 import { apiRoutes } from './routes.ts'
 import type { AuthorityServices } from './services.ts'
 import { createStandbys, type Standbys } from './standbys.ts'
@@ -73,6 +76,8 @@ export interface AuthorityOptions extends AuthorityStateOptions {
   readonly enforcementFile?: string
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
+  /** How a state folder that came from a backup asks its members. */
+  readonly recovery?: RecoveryOptions
   /** What appraises hardware evidence; absent: profiles that need it are refused. */
   readonly evidence?: EvidenceAppraiser
 }
@@ -88,6 +93,8 @@ export interface RunningAuthority {
   readonly crl: { readonly at: HostPort; readonly names: readonly string[] } | undefined
   readonly operator: OperatorOutcome
   readonly isNew: boolean
+  /** What the members of a restored authority brought; absent: it was not restored. */
+  readonly recovered: RecoveryOutcome | undefined
   /** Things the operator should know, one sentence each. */
   readonly warnings: readonly string[]
   /** Enforcement modules per profile, one line; `none`. */
@@ -97,6 +104,8 @@ export interface RunningAuthority {
 
 /** The authority meets every floor on its own listener. @see docs/profiles.md, Who may meet whom */
 const AUTHORITY_LISTENERS: readonly ProfileName[] = ['SEC-1', 'SEC-2', 'SEC-3', 'SEC-4']
+/** A folder that somebody brought back without a backup of ours. */
+const COPIED = Object.freeze({ backupAt: unixMs(0) })
 const START = 'authority.start'
 /** How far behind its own signatures the clock of an authority may be. */
 const CLOCK_SANITY_MS = 60_000
@@ -112,6 +121,8 @@ export async function startAuthority(
   deps: AuthorityStateDeps,
   options: AuthorityOptions,
 ): Promise<RunningAuthority> {
+  const mark = readRestored(options.folder) ?? (options.recovery?.isForced ? COPIED : undefined)
+  const recovered = mark && (await recoverFromMembers(deps, options, mark))
   await using stack = new AsyncDisposableStack()
   const state = await openAuthorityState(deps, options)
   stack.defer(() => closeAuthorityState(state))
@@ -179,6 +190,7 @@ export async function startAuthority(
     listeners,
     operator,
     isNew: state.isNew,
+    recovered,
     warnings: warningsOf(core, operator),
     enforcement: describeEnforcement(hub.enforcement),
     stop: () => running.disposeAsync(),

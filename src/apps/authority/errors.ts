@@ -14,6 +14,8 @@ type AuthorityErrorCode =
   | 'KOS_AUTHORITY_STANDBY'
   | 'KOS_AUTHORITY_CA'
   | 'KOS_AUTHORITY_RECOVER'
+  | 'KOS_AUTHORITY_BACKUP'
+  | 'KOS_AUTHORITY_RESTORED'
 
 /** The errors of this room. */
 export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
@@ -81,5 +83,15 @@ export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
     message: 'The standby signers cannot be changed like this.',
     hint: 'See "kosctl standby list"; the root keys sign every change.',
     retry: 'never',
+  },
+  KOS_AUTHORITY_BACKUP: {
+    message: 'The backup could not be made or read; nothing was changed.',
+    hint: 'Read the named rule: a backup goes into a new file, a restore into a folder that does not exist.',
+    retry: 'never',
+  },
+  KOS_AUTHORITY_RESTORED: {
+    message: 'The authority was restored from a backup and does not serve yet.',
+    hint: 'It waits for its members to bring what is newer than the backup, a few minutes at most; see its output.',
+    retry: 'later',
   },
 })

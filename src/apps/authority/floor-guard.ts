@@ -25,8 +25,8 @@ export interface FloorGuard {
    */
   check(peer: PeerFacts, record: PrincipalRecord): Refusal | undefined
   /**
-   * A peer proved a higher floor than the registry knows: the registry came back from an older backup.
-   * Registry and lock list take it over, durably, before anything else is done for this peer.
+   * A peer proved a higher floor than the registry knows, or a later generation: the registry came back
+   * from an older backup. Registry and lock list take it over, durably, before anything else is done for this peer.
    */
   proven(peer: PeerFacts, record: PrincipalRecord): void
   /** Remembers a floor outside the database. */
@@ -80,6 +80,13 @@ export function createFloorGuard(
     if (isLower || signed.minimums[principal.uri]) note({ ...principal, profile: floor.name })
     return isLower ? [principal.name] : []
   })
+  /** The CA certified a generation that the registry does not know: it came back from a backup. */
+  const caughtUp = ({ generation }: PeerFacts, { id, uri }: PrincipalRecord): void => {
+    state.registry.atOnce((transaction) =>
+      transaction.changePrincipal(id, { generation, generationUsed: true }),
+    )
+    deps.log.event('generation.caught-up', { peer: uri, number: generation }, 'warn')
+  }
   return {
     corrected,
     note,
@@ -92,7 +99,10 @@ export function createFloorGuard(
     },
     proven: (peer, principal): void => {
       const { floor } = peer
-      if (!refuseDowngrade(floor, profileOf(principal.profile))) return
+      if (!refuseDowngrade(floor, profileOf(principal.profile))) {
+        if (peer.generation > principal.generation) caughtUp(peer, principal)
+        return
+      }
       const generation = Math.max(peer.generation, principal.generation)
       publisher.raise((transaction) => {
         transaction.changePrincipal(principal.id, { profile: floor.name, generation })

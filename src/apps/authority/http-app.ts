@@ -34,6 +34,8 @@ export interface HttpAppDeps {
   takeRequest(key: string): Refusal | undefined
   /** Whether changes can be recorded now; without that none is made. */
   canRecord(): boolean
+  /** What every path without a row is told; absent: that there is no such route. */
+  readonly otherwise?: Refusal
   /** Told of every request that the guard or a route refused. */
   onRefused(request: RefusedRequest): void
 }
@@ -50,7 +52,10 @@ export function createApp(deps: HttpAppDeps): Hono<Env> {
   for (const route of deps.routes) {
     app.on(route.method, route.path, (context) => serve(deps, route, context))
   }
-  app.notFound((context) => answer(context, notFound()))
+  const { otherwise } = deps
+  app.notFound((context) =>
+    answer(context, otherwise ? { kind: 'refused', refusal: otherwise, status: 503 } : notFound()),
+  )
   app.onError((error, context) => {
     const code = error instanceof KosError ? String(error.code) : error.name
     // A client that leaves in the middle of its request is no failure of ours.

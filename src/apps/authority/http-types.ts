@@ -87,6 +87,7 @@ const STATUS: Partial<Record<KosErrorCode, RefusedStatus>> = {
   KOS_ENROLMENT_NAME_TAKEN: 409,
   KOS_ENROLMENT_RATE: 429,
   KOS_ENROLMENT_REQUEST: 400,
+  KOS_RECOVERY_OFFER: 400,
 }
 
 /** Turns a refusal into an answer; what has no status of its own is 403. */

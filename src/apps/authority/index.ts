@@ -28,4 +28,15 @@ export { type AlertList, alertList, type AlertView } from './api-schema-alerts.t
 export { caStatus, type CaStatus } from './api-schema-ca.ts'
 export { auditOrigin } from './audit-service.ts'
 export { type AuthorityOptions, type RunningAuthority, startAuthority } from './authority.ts'
+export { type BackupSummary } from './backup-archive.ts'
+export { type BackupOptions, createBackup, type CreatedBackup } from './backup-create.ts'
+export {
+  checkBackupPassphrase,
+  inspectBackup,
+  restoreBackup,
+  type RestoredBackup,
+  type RestoreOptions,
+} from './backup-restore.ts'
+export { type RecoveryOutcome } from './recovery-apply.ts'
+export { RECOVERY_WAIT_MS, type RecoveryProgress } from './recovery-phase.ts'
 export { authorityErrors } from './errors.ts'

@@ -80,6 +80,8 @@ export interface AuthorityPublisher extends Publisher {
   setAuthorityEntry(entry: DirectoryEntryInput): void
   /** Changes the registry and signs the lock list with a new minimum, in one durable step. */
   readonly raise: RaiseStore['raise']
+  /** Locks what another genuine list locks, too; durable on return. */
+  addLocks(list: LockList): void
   /** The oldest certificate and the weakest profile that still count, by principal URI. */
   minimums(): LockList['minimum']
 }
@@ -118,7 +120,10 @@ export function createPublisher(
   // A crash between the registry's lock and the signed one must not let a locked principal back in.
   publishLocks(withLocked(locks(), deps.registry.principals().filter(isLocked)))
   if (!series.held('directory')) refreshDirectory()
-  if (!series.held('manifest')) series.publish('manifest', firstManifest(deps.clock))
+  const manifest = series.held('manifest')
+  // A new era has the last word, also for members that hold a newer manifest of the one before.
+  if (!manifest) series.publish('manifest', firstManifest(deps.clock))
+  else if (manifest.era < deps.ca.era) series.publish('manifest', manifest.body)
   return Object.freeze({
     bundle: () => deps.ca.bundle,
     directory: () => series.bytes('directory'),
@@ -156,10 +161,27 @@ export function createPublisher(
       if (signed && series.adopt('lock-list', signed)) deps.onPublished('locks')
       return result
     },
+    addLocks: (list: LockList): void => publishLocks(unionOf(locks(), list)),
     minimums: () => locks().minimum,
     putManifest: (text: string) => putManifest(deps, series, text),
     manifestText: () => manifestText(series.require('manifest')),
   })
+}
+
+/** What either locks; of two minimums the stricter. */
+function unionOf(list: LockList, other: LockList): LockList {
+  const both: LockList = {
+    principals: [...list.principals, ...other.principals],
+    spkis: [...list.spkis, ...other.spkis],
+    serials: [...list.serials, ...other.serials],
+    endorsementKeys: [...list.endorsementKeys, ...other.endorsementKeys],
+    tokens: [...list.tokens, ...other.tokens],
+    minimum: list.minimum,
+  }
+  return Object.entries(other.minimum).reduce<LockList>(
+    (merged, [uri, minimum]) => withMinimum(merged, { uri, ...minimum }),
+    both,
+  )
 }
 
 function withUnlocked(list: LockList, { uri, identitySpki }: PrincipalRecord): LockList {

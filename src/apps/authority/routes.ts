@@ -4,10 +4,12 @@ import { alertRoutes } from './routes-alerts.ts'
 import { caRoutes } from './routes-ca.ts'
 import { enrolmentRoutes } from './routes-enrolment.ts'
 import { estRoutes } from './routes-est.ts'
+import { MAX_LATE_OFFER_BYTES } from './late-offers.ts'
 import { lockRoutes } from './routes-locks.ts'
 import { operatorRoutes } from './routes-operator.ts'
 import { pskRoutes } from './routes-psk.ts'
 import { raiseRoutes } from './routes-raise.ts'
+import { recoveryRoutes } from './routes-recovery.ts'
 import { sessionRoutes } from './routes-session.ts'
 import { standbyRoutes } from './routes-standby.ts'
 import type { AuthorityServices } from './services.ts'
@@ -25,5 +27,6 @@ export function apiRoutes(services: AuthorityServices, alerts: AlertIntake): rea
     ...pskRoutes(services),
     ...standbyRoutes(services),
     ...caRoutes(services),
+    ...recoveryRoutes(services.lateOffers, MAX_LATE_OFFER_BYTES),
   ]
 }

@@ -16,6 +16,7 @@ import type { CaControl } from './ca-control.ts'
 import type { Locks } from './locks.ts'
 import type { PskRotation } from './psk-rotation.ts'
 import type { Registry } from './registry.ts'
+import type { RecoveryPort } from './routes-recovery.ts'
 import type { SessionList } from './session-list.ts'
 import type { Standbys } from './standbys.ts'
 
@@ -67,6 +68,8 @@ export interface AuthorityServices {
   readonly locks: Locks
   readonly standbys: Standbys
   readonly ca: CaControl
+  /** Takes what members bring that were away while this authority was restored. */
+  readonly lateOffers: RecoveryPort
   /** Signs new lists for outsiders, who know no lock list, where there are any. */
   refreshCrls(): void
   readonly settings: {

@@ -2,8 +2,14 @@ import { hostname } from 'node:os'
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { parseTrustDomain } from '../../foundation/base/index.ts'
-import { type RunningAuthority, startAuthority } from '../authority/index.ts'
-import { formatHostPort, plainHost, reachableHosts } from '../node/index.ts'
+import { openRootFile, type RootFile } from '../../trust/pki/index.ts'
+import {
+  RECOVERY_WAIT_MS,
+  type RecoveryProgress,
+  type RunningAuthority,
+  startAuthority,
+} from '../authority/index.ts'
+import { byPassphrase, formatHostPort, plainHost, reachableHosts } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
 import { type CliContext, configFolder, stateFolder, withPassphraseFile } from './context.ts'
 import {
@@ -16,7 +22,7 @@ import {
 } from './daemon.ts'
 import { cliErrors } from './errors.ts'
 import { enterFips } from './fips.ts'
-import { paint, printFields } from './output.ts'
+import { paint, parseDuration, printFields, printJsonLine, relativeTime } from './output.ts'
 
 const DEFAULT_HOST = '127.0.0.1'
 
@@ -32,7 +38,9 @@ export async function runAuthority(given: CliContext, input: CommandInput): Prom
   return 0
 }
 
-function start(context: CliContext, input: CommandInput): Promise<RunningAuthority> {
+async function start(context: CliContext, input: CommandInput): Promise<RunningAuthority> {
+  // Open for the restore alone, which is over when the authority serves.
+  using roots = rootsOf(context, input)
   const listen = hostPortOption(input, 'listen', { host: DEFAULT_HOST, port: 7400 })
   const sessionListen = hostPortOption(input, 'session', { host: listen.host, port: 7402 })
   const trustDomain = parseTrustDomain(input.text('trust-domain') ?? 'kos.internal')
@@ -45,7 +53,7 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
   }
   const { clock, random, passphrases } = context
   const hosts = [listen.host, advertiseHost ?? listen.host, DEFAULT_HOST]
-  return startAuthority(
+  return await startAuthority(
     { clock, random, passphrases, log: daemonLog(context, input, 'authority') },
     {
       folder: input.text('state') ?? stateFolder(context.environment, 'authority'),
@@ -65,8 +73,46 @@ function start(context: CliContext, input: CommandInput): Promise<RunningAuthori
       ...(enforcementFile !== undefined && { enforcementFile: resolve(enforcementFile) }),
       names: namesOf(hosts),
       operator: operatorOf(context, input),
+      recovery: {
+        waitMs: waitOf(input),
+        isForced: input.flag('recover'),
+        roots,
+        onProgress: (progress) => printProgress(context, progress),
+      },
     },
   )
+}
+
+/** Root keys that lie elsewhere: only a restored authority asks for them. */
+function rootsOf(context: CliContext, input: CommandInput): RootFile | undefined {
+  const path = input.text('root-file')
+  if (path === undefined) return undefined
+  const asking = withPassphraseFile(context, input.text('root-passphrase-file'))
+  return byPassphrase(asking, path, (ask) => {
+    const { passphrase } = ask()
+    return openRootFile(context, { path, passphrase })
+  })
+}
+
+function waitOf(input: CommandInput): number {
+  const text = input.text('recovery-wait')
+  if (text === undefined) return RECOVERY_WAIT_MS
+  const waitMs = parseDuration(text)
+  if (waitMs === undefined) {
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: '--recovery-wait is a duration, such as 6m' })
+  }
+  return waitMs
+}
+
+function printProgress({ terminal, clock }: CliContext, progress: RecoveryProgress): void {
+  const { backupAt, era, expected, reported } = progress
+  if (terminal.isJson) {
+    printJsonLine(terminal, { recovering: progress })
+    return
+  }
+  const made = backupAt > 0 ? `, from a backup made ${relativeTime(backupAt, clock.wallMs())}` : ''
+  const members = `${reported} of ${expected} members have reported`
+  terminal.out(`restored   era ${era}${made}; ${members}`)
 }
 
 function operatorOf(
@@ -81,6 +127,13 @@ function operatorOf(
 function crlFields({ crl }: RunningAuthority): readonly (readonly [string, string])[] {
   if (!crl) return []
   return crl.names.map((name) => ['crl', `http://${formatHostPort(crl.at)}/crl/${name}.crl`])
+}
+
+function recoveredFields({ recovered }: RunningAuthority): readonly (readonly [string, string])[] {
+  if (!recovered) return []
+  const { adopted, renewed, locked, unknown } = recovered
+  const counts = `${adopted} adopted, ${renewed} renewed, ${locked} locked since the backup`
+  return [['members', unknown > 0 ? `${counts}; ${unknown} not known` : counts]]
 }
 
 function isHost(text: string): boolean {
@@ -110,6 +163,7 @@ function printStart(context: CliContext, running: RunningAuthority): void {
     ['authority', formatHostPort(running.api)],
     ['session', formatHostPort(running.session)],
     ['pin', running.pin],
+    ...recoveredFields(running),
     ['listeners', listenersText(running.listeners)],
     ...crlFields(running),
     ...enforcementField(running),

@@ -24,6 +24,25 @@ export const authorityCommand: CliCommand<CliContext> = {
       value: 'NAME',
       summary: 'make another admin, when nobody has a credential any more; needs the root keys',
     },
+    recover: {
+      type: 'boolean',
+      summary: 'the machine was set back to an earlier state: ask the members, in a new era',
+    },
+    'recovery-wait': {
+      type: 'string',
+      value: 'DURATION',
+      summary: 'after a restore: longest wait for members once one has reported (6m); 0s: none',
+    },
+    'root-file': {
+      type: 'string',
+      value: 'FILE',
+      summary: 'after a restore: root keys that are kept elsewhere',
+    },
+    'root-passphrase-file': {
+      type: 'string',
+      value: 'FILE',
+      summary: 'file of mode 0600 with the passphrase of the root keys',
+    },
     'trust-domain': { type: 'string', value: 'NAME', summary: 'trust domain (kos.internal)' },
   },
   examples: ['kosd authority', 'kosd authority --listen 0.0.0.0:7400 --advertise fabric.example'],

@@ -1,6 +1,7 @@
 import { agentCommands } from './commands/agent.ts'
 import { alertsCommands } from './commands/alerts.ts'
 import { auditCommands } from './commands/audit.ts'
+import { backupCommands } from './commands/backup.ts'
 import { caCommands } from './commands/ca.ts'
 import { commandsCommands } from './commands/commands.ts'
 import { completionCommands } from './commands/completion.ts'
@@ -39,6 +40,7 @@ export const KOSCTL: Program = {
     ...tokenCommands,
     ...sessionsCommands,
     ...credentialsCommands,
+    ...backupCommands,
     ...caCommands,
     ...alertsCommands,
     ...execCommands,

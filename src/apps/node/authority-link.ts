@@ -53,11 +53,11 @@ export interface AuthorityLinkDeps {
   /** Told of an object that was handed in and did not take effect. */
   onRefused(kind: ObjectKind, refusal: Refusal): void
   /**
-   * Told when no session could be had: the own clock may be the reason. Must not reject.
+   * Told when no session could be had: the own clock may be the reason, or a restore. Must not reject.
    *
-   * @returns whether the reason is gone, so that the next attempt need not wait
+   * @returns after how many milliseconds to try again, when that is known; 0: the reason is gone
    */
-  onUnreachable(refusal: Refusal): Promise<boolean>
+  onUnreachable(refusal: Refusal): Promise<number | undefined>
 }
 
 /** Keeps a session with the authority: objects in, audit entries out, again after every loss. */
@@ -113,7 +113,8 @@ class Link implements AuthorityLink {
       if (isRefusal(opened)) {
         const pauseMs = backoff.next(opened.retryAfterMs)
         this.#deps.log.event('authority.unreachable', { rule: opened.rule, retryAfterMs: pauseMs })
-        if (!(await this.#deps.onUnreachable(opened))) await this.#pause(pauseMs)
+        const waitMs = (await this.#deps.onUnreachable(opened)) ?? pauseMs
+        if (waitMs > 0) await this.#pause(waitMs)
         continue
       }
       backoff.reset()

@@ -22,6 +22,7 @@ export {
   refusalOf,
   type RequestBody,
 } from './authority-client.ts'
+export { bringNews, type Consulted, consultAuthority } from './consult.ts'
 export {
   describeEnforcement,
   enforceCalls,

@@ -48,13 +48,13 @@ import {
 } from '../../trust/policy/index.ts'
 import { formatHostPort, type HostPort, parseHostPort, reachableHosts } from './addresses.ts'
 import { type AuthorityLink, createAuthorityLink } from './authority-link.ts'
+import { consultAuthority } from './consult.ts'
 import {
   enforceCalls,
   enforceHandshake,
   type LoadedEnforcement,
   loadEnforcement,
 } from './enforcement.ts'
-import { agreeOnTime } from './enrol.ts'
 import { nodeErrors } from './errors.ts'
 import { memberFabricCommands } from './fabric-commands.ts'
 import type { FloorClock } from './floor-clock.ts'
@@ -276,7 +276,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
       authorityAddress: () => member.membership.session,
       onApplied: (kinds) => applied(deps, parts, kinds),
       onRefused: (kind, refusal) => objectRefused(deps, opened, { kind, refusal }),
-      onUnreachable: (refusal) => checkTime(deps, parts, refusal),
+      onUnreachable: () => consult(deps, parts),
     }),
   }
   return parts
@@ -383,23 +383,36 @@ function reachedAt({ advertise }: NodeOptions, { host, port }: HostPort): readon
   return reachableHosts(host).map((reached) => formatHostPort({ host: reached, port }))
 }
 
+/** How soon an authority that was restored is asked again, and as much by chance. */
+const RESTORED_POLL_MS = 8000
+
 /**
- * A session may fail because the own clock is behind what the floor knows: the authority is asked. One
- * that is ahead can only be set by whoever runs the machine.
+ * A session may fail because the own clock is behind what the floor knows, or because the authority was
+ * restored and signs by an intermediate that is not known here: it is asked. A clock that is ahead can
+ * only be set by whoever runs the machine.
  */
-async function checkTime(deps: TimedDeps, parts: NodeParts, refusal: Refusal): Promise<boolean> {
-  // Nobody is there: nothing to ask.
-  if (refusal.code === 'KOS_TRANSPORT_UNREACHABLE') return false
+async function consult(deps: TimedDeps, parts: NodeParts): Promise<number | undefined> {
   try {
-    const movedMs = await agreeOnTime(parts.member, TIME_TIMEOUT_MS)
-    if (movedMs < 1000) return false
-    deps.log.event('clock.raised', { durationMs: Math.round(movedMs) }, 'warn')
-    parts.renewal.arm()
-    return true
+    const { movedMs, isRebundled, isWaiting, refused } = await consultAuthority(
+      parts.member,
+      TIME_TIMEOUT_MS,
+    )
+    if (refused) {
+      const { code, rule } = refused
+      deps.log.event('recovery.refused', { code, rule }, 'error')
+    }
+    if (isRebundled) applied(deps, parts, ['bundle'])
+    if (movedMs >= 1000) {
+      deps.log.event('clock.raised', { durationMs: Math.round(movedMs) }, 'warn')
+      parts.renewal.arm()
+    }
+    if (isWaiting) return RESTORED_POLL_MS * (1 + deps.random.fraction())
+    return isRebundled || movedMs >= 1000 ? 0 : undefined
   } catch (error) {
     const code = nodeErrors.has(error) ? error.code : String(error)
-    deps.log.event('clock.not-compared', { code }, 'warn')
-    return false
+    const isAway = code === 'KOS_NODE_AUTHORITY_UNREACHABLE'
+    deps.log.event('clock.not-compared', { code }, isAway ? 'debug' : 'warn')
+    return undefined
   }
 }
 

@@ -35,6 +35,7 @@ const UNSIGNED_PATHS: readonly string[] = [
   '/v1/join',
   '/v1/join/psk',
   '/v1/raise',
+  '/v1/recovery',
   '/v1/renew',
   '/v1/session',
 ]

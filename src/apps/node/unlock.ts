@@ -52,6 +52,8 @@ export function openFolderKeys(deps: UnlockDeps, folder: string): KeyStore {
   )
 }
 
+type PassphraseUnlock = Extract<KeyStoreUnlock, { kind: 'passphrase' }>
+
 /**
  * Does something that may need the passphrase of a folder, again with another one while it is the wrong
  * one.
@@ -62,7 +64,7 @@ export function openFolderKeys(deps: UnlockDeps, folder: string): KeyStore {
 export function byPassphrase<T>(
   deps: UnlockDeps,
   folder: string,
-  use: (ask: () => KeyStoreUnlock) => T,
+  use: (ask: () => PassphraseUnlock) => T,
 ): T {
   let refused: unknown = nodeErrors.error('KOS_NODE_PASSPHRASE', { folder })
   for (let attempt = 1; ; attempt++) {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   createCheckpointVerifier,
+  logOrigin,
   verifyAuditFile,
   verifyConsistency,
 } from '../../../trust/audit/index.ts'
@@ -147,17 +148,20 @@ function checkReport(member: Member, report: AuditReport): Refusal | undefined {
   const [first] = ed25519
   const [second] = mlDsa44
   if (!authority || !first || !second) return refuse('KOS_AUDIT_NOTE', 'log-keys')
-  const origin = auditOrigin(bundle.trustDomain, 'authority', authority.id)
+  const origin = logOrigin(auditOrigin(bundle.trustDomain, 'authority', authority.id), bundle.era)
   const verifyNote = createCheckpointVerifier(origin, {
     ed25519: spkiOf(first.key),
     mlDsa44: spkiOf(second.key),
   })
   const newest = verifyNote(report.checkpoint)
   if (isRefusal(newest)) return newest
+  if (newest.origin !== origin) return refuse('KOS_AUDIT_NOTE', 'origin')
   const kept = readCheckpoint(member.folder)
   if (!kept || kept.size === 0) return undefined
   const before = verifyNote(kept.note)
   if (isRefusal(before)) return before
+  // Both root keys opened another era after a restore: what came after the backup is not in it.
+  if (before.origin !== newest.origin) return undefined
   const continues = verifyConsistency({
     from: before.size,
     to: newest.size,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Secret, toHex } from '../../../foundation/base/index.ts'
+import { toHex } from '../../../foundation/base/index.ts'
 import { lockStore, type StoreLock, storageErrors } from '../../../foundation/storage/index.ts'
 import {
   changeKeyStoreUnlock,
@@ -12,8 +12,8 @@ import { byPassphrase, nodeErrors, openFolderKeys } from '../../node/index.ts'
 import type { CommandInput } from '../command-line.ts'
 import { type CliContext, configFolder } from '../context.ts'
 import { cliErrors } from '../errors.ts'
+import { newPassphrase } from '../new-passphrase.ts'
 import { EXIT, paint, printFields, printJson, printTable } from '../output.ts'
-import { readPassphraseFile } from '../passphrase.ts'
 
 /** The stores whose lock says that a daemon uses the folder. */
 const DATABASES = ['authority.sqlite', 'node.sqlite']
@@ -87,13 +87,17 @@ export function passphrase(context: CliContext, input: CommandInput): number {
   change(context, { folder, kind }, () =>
     isRemoved
       ? { kind: 'file' }
-      : { kind: 'passphrase', passphrase: made.use(newPassphrase(context, input)) },
+      : { kind: 'passphrase', passphrase: made.use(newPassphrase(context, newFile(input))) },
   )
   const done = isRemoved ? 'removed' : kind === 'file' ? 'set' : 'changed'
   const { terminal } = context
   if (terminal.isJson) printJson(terminal, { folder, passphrase: done })
   else terminal.out(`${paint(terminal, 'green', `passphrase ${done}`)}  ${folder}`)
   return EXIT.ok
+}
+
+function newFile(input: CommandInput): Parameters<typeof newPassphrase>[1] {
+  return { file: input.text('new-file'), option: '--new-file' }
 }
 
 function change(
@@ -108,19 +112,6 @@ function change(
       to: next,
     }),
   )
-}
-
-function newPassphrase(context: CliContext, input: CommandInput): Secret {
-  const file = input.text('new-file')
-  if (file !== undefined) return readPassphraseFile(file)
-  const first = context.prompt?.('new passphrase: ')
-  if (!first) {
-    throw cliErrors.error('KOS_CLI_USAGE', { reason: 'no terminal to ask on: use --new-file FILE' })
-  }
-  using again = context.prompt?.('the same again: ')
-  if (again && first.equals(again)) return first
-  first[Symbol.dispose]()
-  throw cliErrors.error('KOS_CLI_USAGE', { reason: 'the two passphrases differ' })
 }
 
 function folderOf(

@@ -1,0 +1,122 @@
+import { Secret, silentLog } from '../../../foundation/base/index.ts'
+import {
+  type BackupSummary,
+  checkBackupPassphrase,
+  createBackup,
+  inspectBackup,
+  restoreBackup,
+} from '../../authority/index.ts'
+import { byPassphrase } from '../../node/index.ts'
+import type { CommandInput } from '../command-line.ts'
+import { type CliContext, stateFolder, withPassphraseFile } from '../context.ts'
+import { newPassphrase } from '../new-passphrase.ts'
+import { EXIT, paint, printFields, printJson, relativeTime } from '../output.ts'
+
+/** `kosctl backup create` */
+export async function create(context: CliContext, input: CommandInput): Promise<number> {
+  const file = fileOf(input)
+  const folder = folderOf(context, input)
+  using passphrase = newPassphrase(context, {
+    file: input.text('passphrase-file'),
+    option: '--passphrase-file',
+  })
+  const { bytes, ...summary } = await createBackup(context, { folder, file, passphrase })
+  if (input.flag('json')) {
+    printJson(context.terminal, { file, bytes, ...summary })
+    return EXIT.ok
+  }
+  done(context, 'backed up', folder)
+  printFields(context.terminal, [
+    ['file', file],
+    ['size', sizeText(bytes)],
+    ...fieldsOf(context, summary),
+  ])
+  return EXIT.ok
+}
+
+/** `kosctl backup show` */
+export function show(context: CliContext, input: CommandInput): number {
+  const file = fileOf(input)
+  using passphrase = passphraseOf(context, input)
+  const summary = inspectBackup({ file, passphrase })
+  if (input.flag('json')) printJson(context.terminal, { file, ...summary })
+  else printFields(context.terminal, [['file', file], ...fieldsOf(context, summary)])
+  return EXIT.ok
+}
+
+/** `kosctl backup restore` */
+export async function restore(context: CliContext, input: CommandInput): Promise<number> {
+  const file = fileOf(input)
+  const folder = folderOf(context, input)
+  using passphrase = passphraseOf(context, input)
+  const restored = await restoreBackup({ ...context, log: silentLog }, { file, folder, passphrase })
+  const { terminal } = context
+  if (input.flag('json')) {
+    printJson(terminal, { file, folder, ...restored })
+    return EXIT.ok
+  }
+  done(context, 'restored', folder)
+  printFields(terminal, [
+    ...fieldsOf(context, restored),
+    ['audit log', `${restored.verifiedEntries} entries, verified`],
+    ['root keys', restored.hasRootKeys ? 'in the backup' : 'offline: the next start needs them'],
+  ])
+  terminal.out(`next  ${nextStart(restored, input.text('state'))}`)
+  return EXIT.ok
+}
+
+function nextStart(
+  { hasRootKeys, trustDomain }: { readonly hasRootKeys: boolean; readonly trustDomain: string },
+  state: string | undefined,
+): string {
+  return [
+    'kosd authority',
+    ...(state === undefined ? [] : [`--state ${state}`]),
+    ...(trustDomain === 'kos.internal' ? [] : [`--trust-domain ${trustDomain}`]),
+    ...(hasRootKeys ? [] : ['--root-file FILE']),
+  ].join(' ')
+}
+
+/** The passphrase that opens a backup; asked for again while it is wrong, as that of a key store is. */
+function passphraseOf(context: CliContext, input: CommandInput): Secret {
+  const file = fileOf(input)
+  const asking = withPassphraseFile(context, input.text('passphrase-file'))
+  return byPassphrase(asking, file, (ask) => {
+    const { passphrase } = ask()
+    checkBackupPassphrase({ file, passphrase })
+    return passphrase.use((bytes) => Secret.copy(bytes))
+  })
+}
+
+function fileOf({ positionals }: CommandInput): string {
+  return positionals[0] ?? ''
+}
+
+function folderOf({ environment }: CliContext, input: CommandInput): string {
+  return input.text('state') ?? stateFolder(environment, 'authority')
+}
+
+function done({ terminal }: CliContext, what: string, folder: string): void {
+  terminal.out(`${paint(terminal, 'green', what)}  ${folder}`)
+}
+
+function fieldsOf(
+  { clock }: CliContext,
+  summary: BackupSummary,
+): readonly (readonly [string, string])[] {
+  const counts = (record: Readonly<Record<string, string | number>>): string =>
+    Object.entries(record)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ')
+  return [
+    ['made', relativeTime(summary.createdAt, clock.wallMs())],
+    ['trust domain', summary.trustDomain],
+    ['principals', counts(summary.principals)],
+    ['objects', counts(summary.objects)],
+  ]
+}
+
+function sizeText(bytes: number): string {
+  if (bytes < 1_000_000) return `${Math.ceil(bytes / 1000)} kB`
+  return `${(bytes / 1_000_000).toFixed(1)} MB`
+}

@@ -11,6 +11,7 @@ import {
 import { cborToPlain, codecErrors, decodeCbor, encodeCbor } from '../../foundation/codec/index.ts'
 import {
   createSealedFile,
+  keysErrors,
   openSealedFile,
   type SealedFileReader,
   type SealedFileWriter,
@@ -129,25 +130,45 @@ export interface BackupSink {
   }
 }
 
-/** Opens a backup. @throws {@link KosError} KOS_KEYS_UNLOCK, KOS_KEYS_CORRUPT */
+/** Opens a backup. @throws {@link KosError} KOS_KEYS_UNLOCK, KOS_AUTHORITY_BACKUP `no-backup` */
 export function openBackup(from: {
   readonly descriptor: number
   readonly passphrase: Secret
 }): SealedFileReader {
-  return openSealedFile({ ...from, kind: KIND })
+  return legible(() => openSealedFile({ ...from, kind: KIND }))
+}
+
+/** What a damaged key store is told is of no use here. */
+const DAMAGE: Readonly<Record<string, string>> = {
+  'file: kind': 'no-backup',
+  'file: truncated': 'truncated',
+}
+
+function legible<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (!keysErrors.has(cause) || cause.code !== 'KOS_KEYS_CORRUPT') throw cause
+    const rule = DAMAGE[String(cause.details['rule'])] ?? 'damaged'
+    throw authorityErrors.error('KOS_AUTHORITY_BACKUP', { rule }, cause)
+  }
 }
 
 /**
  * Reads a backup to its end.
  *
  * @returns what it says of itself; counts from then on, since now it is known to be whole
- * @throws {@link KosError} KOS_KEYS_UNLOCK, KOS_KEYS_CORRUPT, KOS_AUTHORITY_BACKUP `format`
+ * @throws {@link KosError} KOS_KEYS_UNLOCK, KOS_AUTHORITY_BACKUP `no-backup`, `truncated`, `damaged`, `format`
  */
 export function readBackup(
   from: { readonly descriptor: number; readonly passphrase: Secret },
   sink: BackupSink | undefined,
 ): BackupSummary {
   const sealed = openBackup(from)
+  return legible(() => readFiles(sealed, sink))
+}
+
+function readFiles(sealed: SealedFileReader, sink: BackupSink | undefined): BackupSummary {
   const summary = readHead(sealed, summarySchema)
   if (!summary) throw formatError()
   for (let head = readHead(sealed, fileSchema); head; head = readHead(sealed, fileSchema)) {

@@ -41,7 +41,7 @@ export interface RestoredBackup extends BackupSummary {
 /**
  * Checks a passphrase against a backup, and nothing else.
  *
- * @throws {@link KosError} KOS_KEYS_UNLOCK when it does not fit, KOS_KEYS_CORRUPT when the file is no backup
+ * @throws {@link KosError} KOS_KEYS_UNLOCK when it does not fit, KOS_AUTHORITY_BACKUP `no-backup`
  */
 export function checkBackupPassphrase(from: Pick<RestoreOptions, 'file' | 'passphrase'>): void {
   const descriptor = openSync(from.file, 'r')
@@ -55,7 +55,8 @@ export function checkBackupPassphrase(from: Pick<RestoreOptions, 'file' | 'passp
 /**
  * What a backup says of itself; every byte of it is read and verified.
  *
- * @throws {@link KosError} KOS_KEYS_UNLOCK for a wrong passphrase, KOS_KEYS_CORRUPT, KOS_AUTHORITY_BACKUP `format`
+ * @throws {@link KosError} KOS_KEYS_UNLOCK for a wrong passphrase, KOS_AUTHORITY_BACKUP `no-backup`, `truncated`,
+ *   `damaged`, `format`
  */
 export function inspectBackup(from: Pick<RestoreOptions, 'file' | 'passphrase'>): BackupSummary {
   const descriptor = openSync(from.file, 'r')

@@ -86,7 +86,7 @@ export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
   },
   KOS_AUTHORITY_BACKUP: {
     message: 'The backup could not be made or read; nothing was changed.',
-    hint: 'Read the named rule: a backup goes into a new file, a restore into a folder that does not exist.',
+    hint: 'A backup goes into a new file, a restore into a folder that does not exist; take another backup when this one is damaged.',
     retry: 'never',
   },
   KOS_AUTHORITY_RESTORED: {

@@ -5,6 +5,7 @@ import {
   type Random,
   refuse,
   type Refusal,
+  toHex,
 } from '../../foundation/base/index.ts'
 import {
   createRecoveryCollector,
@@ -14,7 +15,7 @@ import {
   type RecoveredState,
   type RecoveryOffer,
 } from '../../lifecycle/recovery/index.ts'
-import { compareNumbered, verifyNumbered } from '../../trust/pki/index.ts'
+import { compareNumbered, type LockList, verifyNumbered } from '../../trust/pki/index.ts'
 import type { AuditEvent } from '../../trust/audit/index.ts'
 import type { AuthorityState } from './authority-state.ts'
 import type { AuthorityPublisher } from './publisher.ts'
@@ -23,13 +24,14 @@ import {
   directoryOf,
   FORMER_DIRECTORY,
   FORMER_LOCKS,
+  lockListed,
   lockListOf,
   takeOver,
 } from './recovery-apply.ts'
 import type { RecoveryPort } from './routes-recovery.ts'
 
-/** Largest offer of a member that comes late: a bundle, a lock list and a claim. */
-export const MAX_LATE_OFFER_BYTES: number = 9 * 1024 * 1024
+/** Largest offer of a member that comes late: a bundle, a lock list, a directory and a claim. */
+export const MAX_LATE_OFFER_BYTES: number = 16 * 1024 * 1024
 const OBJECT_LIMITS = { maxBytes: 32 * 1024 * 1024, maxItems: 4 * 1024 * 1024 }
 
 interface LateDeps {
@@ -42,9 +44,9 @@ interface LateDeps {
 }
 
 /**
- * Takes what members bring that were away while their authority was restored: locks that nobody else
- * knew, and the proof of certificates that the backup does not know. What they hold of directory and
- * manifest is history by then.
+ * Takes what members bring that were away while their authority was restored: locks and names that nobody
+ * else knew, and the proof of certificates that the backup does not know. What a manifest said is history
+ * by then.
  */
 export function createLateOffers(deps: LateDeps): RecoveryPort {
   const { state, publisher } = deps
@@ -53,7 +55,7 @@ export function createLateOffers(deps: LateDeps): RecoveryPort {
     const now = { era, number }
     return {
       bundle: now,
-      directory: LATEST,
+      directory: placeOf(state, FORMER_DIRECTORY) ?? LATEST,
       manifest: LATEST,
       'lock-list': placeOf(state, FORMER_LOCKS) ?? LATEST,
     }
@@ -66,10 +68,13 @@ export function createLateOffers(deps: LateDeps): RecoveryPort {
       if (isRefusal(taken)) return taken
       const { former, member } = taken
       const locks = lockListOf(former)
-      const found = former.objects.get('lock-list')
-      if (found && isNews(state, found)) {
-        keep(state, found)
-        publisher.addLocks(locks)
+      // What was known of and is not locked now was unlocked since.
+      const news = withoutKnown(locks, taken.merged)
+      keepNewer(state, former, 'directory')
+      if (keepNewer(state, former, 'lock-list')) {
+        // The list first: after a crash in between they are locked all the same.
+        publisher.addLocks(news)
+        lockListed(state, news)
         record(deps, 'locks.recover', state.principal.uri)
       }
       if (!member) return undefined
@@ -84,36 +89,57 @@ export function createLateOffers(deps: LateDeps): RecoveryPort {
   }
 }
 
+/** Where the newest of the eras before is kept. */
+const FORMER = { directory: FORMER_DIRECTORY, 'lock-list': FORMER_LOCKS } as const
 /** Nobody holds anything later. */
 const LATEST = Object.freeze({ era: Number.MAX_SAFE_INTEGER, number: 1 })
 
 interface Judged {
   readonly former: RecoveredState
   readonly member: ProvenMember | undefined
+  /** The lock list that was merged already. */
+  readonly merged: LockList
 }
 
 /** The offer as of the era before: what was merged then is what it is compared with. */
 function judge(deps: LateDeps, offer: RecoveryOffer, exporter: Uint8Array): Judged | Refusal {
   const { ca, registry } = deps.state
   const bundle = { signed: ca.bundle, object: ca.trust }
-  const objects = new Map<RecoveredKind, Recovered>()
-  for (const [kind, stored] of [
-    ['directory', FORMER_DIRECTORY],
-    ['lock-list', FORMER_LOCKS],
-  ] as const) {
-    const bytes = registry.signedObject(stored)?.bytes
+  const known = new Map<RecoveredKind, Recovered>()
+  for (const kind of ['directory', 'lock-list'] as const) {
+    const bytes = registry.signedObject(FORMER[kind])?.bytes
     const verifiers = ca.trust.signingKeys[kind === 'directory' ? 'directory' : 'lock']
     const object = bytes && verifyNumbered(kind, bytes, { ...OBJECT_LIMITS, verifiers })
-    if (bytes && object && !isRefusal(object)) objects.set(kind, { signed: bytes, object })
+    if (bytes && object && !isRefusal(object)) known.set(kind, { signed: bytes, object })
   }
-  const former = createRecoveryCollector({ bundle, objects })
-  const { 'lock-list': locks } = offer.objects
-  const narrowed = { ...offer, objects: { 'lock-list': locks } }
+  const merged = lockListOf({ objects: known })
+  const former = createRecoveryCollector({ bundle, objects: known })
+  const { manifest: _, ...objects } = offer.objects
+  const narrowed = { ...offer, objects }
   const taken = former.take(narrowed, { exporter, nowMs: deps.clock.wallMs() })
   if (isRefusal(taken)) return taken
-  // A list of this era is either the one in force or one that was replaced: it must lock nobody again.
-  const isOfNow = (former.objects.get('lock-list')?.object.era ?? 0) >= ca.era
-  return isOfNow ? refuse('KOS_RECOVERY_OFFER', 'lock-list: era') : { ...taken, former }
+  // One of this era is either in force or was replaced: what it locked must not be locked again.
+  const isOfNow = [...former.objects.values()].some(({ object }) => object.era >= ca.era)
+  return isOfNow ? refuse('KOS_RECOVERY_OFFER', 'era') : { ...taken, former, merged }
+}
+
+function withoutKnown(list: LockList, known: LockList): LockList {
+  const other = (texts: readonly string[], of: readonly string[]): readonly string[] => {
+    const before = new Set(of)
+    return texts.filter((text) => !before.has(text))
+  }
+  const otherKeys = (keys: readonly Uint8Array[], of: readonly Uint8Array[]): Uint8Array[] => {
+    const before = new Set(of.map(toHex))
+    return keys.filter((key) => !before.has(toHex(key)))
+  }
+  return {
+    principals: other(list.principals, known.principals),
+    spkis: otherKeys(list.spkis, known.spkis),
+    serials: other(list.serials, known.serials),
+    endorsementKeys: otherKeys(list.endorsementKeys, known.endorsementKeys),
+    tokens: other(list.tokens, known.tokens),
+    minimum: list.minimum,
+  }
 }
 
 function placeOf(
@@ -124,14 +150,18 @@ function placeOf(
   return stored && { era: stored.era, number: stored.number }
 }
 
-function isNews(state: AuthorityState, { object }: Recovered): boolean {
-  const known = placeOf(state, FORMER_LOCKS)
-  return !known || compareNumbered(object, known) > 0
-}
-
-function keep({ registry }: AuthorityState, { signed, object }: Recovered): void {
-  const { era, number } = object
-  registry.putSignedObject({ kind: FORMER_LOCKS, era, number, bytes: signed })
+/** Keeps an object of before that is newer than the one that was merged; whether it is. */
+function keepNewer(
+  state: AuthorityState,
+  { objects }: Pick<RecoveredState, 'objects'>,
+  kind: keyof typeof FORMER,
+): boolean {
+  const found = objects.get(kind)
+  const known = placeOf(state, FORMER[kind])
+  if (!found || (known && compareNumbered(found.object, known) <= 0)) return false
+  const { era, number } = found.object
+  state.registry.putSignedObject({ kind: FORMER[kind], era, number, bytes: found.signed })
+  return true
 }
 
 function record(deps: LateDeps, action: string, target: string): void {

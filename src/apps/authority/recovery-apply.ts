@@ -150,14 +150,25 @@ function follow(
 }
 
 /** An operator's locks as the newest list has them; a quarantine stays. */
-function lock({ registry }: AuthorityState, { principals }: LockList): readonly PrincipalRecord[] {
-  const listed = new Set(principals)
-  const known = registry.principals()
-  const locked = known.filter(({ uri, state }) => state === 'active' && listed.has(uri))
-  for (const { id } of locked) change(registry, id, { state: 'locked' })
-  for (const { id, uri, state } of known) {
-    if (state === 'locked' && !listed.has(uri)) change(registry, id, { state: 'active' })
+function lock(state: AuthorityState, locks: LockList): readonly PrincipalRecord[] {
+  const { registry } = state
+  const listed = new Set(locks.principals)
+  for (const { id, uri, state: now } of registry.principals()) {
+    if (now === 'locked' && !listed.has(uri)) change(registry, id, { state: 'active' })
   }
+  return lockListed(state, locks)
+}
+
+/** Locks in the registry what a list locks, and says whom it was new for. */
+export function lockListed(
+  { registry }: Pick<AuthorityState, 'registry'>,
+  { principals }: LockList,
+): readonly PrincipalRecord[] {
+  const listed = new Set(principals)
+  const locked = registry
+    .principals()
+    .filter(({ uri, state }) => state === 'active' && listed.has(uri))
+  for (const { id } of locked) change(registry, id, { state: 'locked' })
   return locked
 }
 

@@ -94,7 +94,7 @@ const TABLE: readonly Row[] = [
   row('POST /v1/ca/taint', 'admin', ['admin']),
   { ...row('POST /v1/ca/revoke', 'admin', ['admin']), maxBytes: KIB, body: '{}' },
   row('GET /v1/recovery', 'public', KNOCKERS),
-  { ...row('POST /v1/recovery', 'proof', KNOCKERS), maxBytes: 9 * KIB * KIB, body: 'x' },
+  { ...row('POST /v1/recovery', 'proof', KNOCKERS), maxBytes: 16 * KIB * KIB, body: 'x' },
 ]
 
 function est(name: string, guard: string): Row {

@@ -45,6 +45,7 @@ import { createHub, type Hub } from './hub.ts'
 import { type HttpServer, type ServerIdentity, startHttpServer } from './http-server.ts'
 import { ensureOperator, type OperatorOptions, type OperatorOutcome } from './operator.ts'
 import { type AuthorityPublisher, createPublisher } from './publisher.ts'
+import { readLastBackup } from './last-backup.ts'
 import type { RecoveryOutcome } from './recovery-apply.ts'
 import { type RecoveryOptions, recoverFromMembers } from './recovery-phase.ts'
 import { createRefusalLog, type RefusalLog, type RefusedRequest } from './refusal-log.ts'
@@ -171,6 +172,7 @@ export async function startAuthority(
       hub.admission.flush()
       refusals.flush()
     },
+    noteBackup: backupRecorder(deps, state),
     leaf: () => core.certificate.leaf,
     refreshCrls: () => crl?.lists.refresh(),
     renewCertificate: () => own.renew(),
@@ -209,6 +211,18 @@ function ownCertificate(core: Core, http: HttpServer): { renew(): void; onCaChan
       renew()
       core.hub.notify(['bundle'])
     },
+  }
+}
+
+/** A backup is made by another process: it is recorded when its note is another one. */
+function backupRecorder(deps: AuthorityStateDeps, state: AuthorityState): () => void {
+  let known = readLastBackup(state.folder)?.at
+  return () => {
+    const last = readLastBackup(state.folder)
+    if (!last || last.at === known) return
+    known = last.at
+    const event = { ...systemEvent(state, 'authority.backup'), detail: { ...last } }
+    recordSoon(state.audit, deps.log, event)
   }
 }
 

@@ -17,13 +17,11 @@ import {
 } from '../../foundation/base/index.ts'
 import { readJournalFile, snapshotDatabase, syncFolder } from '../../foundation/storage/index.ts'
 import { JOURNAL_BYTES, journalPath } from '../../trust/audit/index.ts'
-import { writePrivate } from '../node/index.ts'
 import { type BackupFile, type BackupSummary, writeBackup } from './backup-archive.ts'
 import { authorityErrors } from './errors.ts'
+import { writeLastBackup } from './last-backup.ts'
 
 const DATABASE = 'authority.sqlite'
-/** In the state folder: when the newest backup was made. */
-export const LAST_BACKUP = 'last-backup.json'
 
 /** Which authority is backed up, and where to. */
 export interface BackupOptions {
@@ -73,8 +71,7 @@ export async function createBackup(
     renameSync(partial, file)
     syncFolder(file)
     const { createdAt } = created
-    const last = { at: createdAt, bytes: created.bytes }
-    writePrivate(join(folder, LAST_BACKUP), Buffer.from(JSON.stringify(last)))
+    writeLastBackup(folder, { at: createdAt, bytes: created.bytes })
     return created
   } finally {
     clean()

@@ -3,6 +3,7 @@ import { probeFips } from '../../trust/keys/index.ts'
 import { describeEnforcement } from '../node/index.ts'
 import type { CheckView } from './api-schema.ts'
 import type { AuthorityState } from './authority-state.ts'
+import { readLastBackup } from './last-backup.ts'
 import type { Hub } from './hub.ts'
 import type { Standbys } from './standbys.ts'
 
@@ -47,6 +48,7 @@ export function authorityChecks(
       detail: ca.intermediateDue ? 'past half of its life' : 'in the first half of its life',
     },
     standbyCheck(standbys),
+    backupCheck(clock, state.folder),
     {
       name: 'members',
       state: connected === running.length ? 'ok' : 'warning',
@@ -61,6 +63,21 @@ export function authorityChecks(
           : `ended: ${ended.map(({ name }) => name).join(', ')}`,
     },
   ]
+}
+
+/** A backup that is older than this is one that nobody would like to need. */
+const BACKUP_MS = 7 * 24 * 60 * 60 * 1000
+
+function backupCheck(clock: Clock, folder: string): CheckView {
+  const last = readLastBackup(folder)
+  const create = 'kosctl backup create FILE'
+  if (!last) return { name: 'backup', state: 'warning', detail: `none was made: ${create}` }
+  const ageMs = clock.wallMs() - last.at
+  const hours = Math.floor(ageMs / 3_600_000)
+  const age = hours < 48 ? `${hours} h ago` : `${Math.floor(hours / 24)} d ago`
+  const isOld = ageMs > BACKUP_MS
+  const detail = isOld ? `the newest was made ${age}: ${create}` : `made ${age}`
+  return { name: 'backup', state: isOld ? 'warning' : 'ok', detail }
 }
 
 /** What keeps SEC-3 and SEC-4 alive while this authority is away; none is a choice, not a fault. */

@@ -16,6 +16,8 @@ const MIN_RENEWAL_MS = 1000
 export interface TimedWork {
   resignLocks(): void
   flushRefusals(): void
+  /** Looks whether somebody made a backup. */
+  noteBackup(): void
   renewCertificate(): void
   /** Takes the steps of the rotation of the intermediate CA that are due. */
   rotate(): void
@@ -59,7 +61,10 @@ export function startTimers(
   every(
     'refusals',
     () => REFUSALS_MS,
-    () => work.flushRefusals(),
+    () => {
+      work.noteBackup()
+      work.flushRefusals()
+    },
   )
   every(
     'rotation',

@@ -87,6 +87,7 @@ test('timers repeat, survive failures, and end', () => {
         throw new Error('disk')
       },
       flushRefusals: () => void done.push('refusals'),
+      noteBackup: () => undefined,
       renewCertificate: () => void done.push('certificate'),
       refreshCrls: () => undefined,
       rotate: () => void done.push('rotate'),

@@ -9,6 +9,7 @@ type KeysErrorCode =
   | 'KOS_KEYS_NAME'
   | 'KOS_KEYS_NOT_FOUND'
   | 'KOS_KEYS_PURPOSE'
+  | 'KOS_KEYS_SEALED'
   | 'KOS_KEYS_UNLOCK'
   | 'KOS_KEYS_WRITE'
 
@@ -52,6 +53,11 @@ export const keysErrors: ErrorTable<KeysErrorCode> = defineErrors({
   KOS_KEYS_PURPOSE: {
     message: 'The key may not be used for this purpose.',
     hint: 'Use the key that was made for it.',
+    retry: 'never',
+  },
+  KOS_KEYS_SEALED: {
+    message: 'A sealed value does not open.',
+    hint: 'Seal it anew in the folder and at the place where it is used.',
     retry: 'never',
   },
   KOS_KEYS_UNLOCK: {

@@ -22,4 +22,11 @@ export {
   type SealedFileReader,
   type SealedFileWriter,
 } from './sealed-file.ts'
+export {
+  isSealedText,
+  MAX_SEALED_VALUE_BYTES,
+  openValueKeys,
+  sealedKeyId,
+  type ValueKeys,
+} from './sealed-values.ts'
 export { seal, unseal } from './sealing.ts'

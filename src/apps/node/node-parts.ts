@@ -5,6 +5,7 @@ import type { Enforcement } from '../../foundation/pipeline/index.ts'
 import { openStore, type Store, storageErrors } from '../../foundation/storage/index.ts'
 import {
   type Catalog,
+  type CommandSecrets,
   createBuiltins,
   DEFAULT_PROGRAMS,
   policyExplainCommand,
@@ -115,6 +116,8 @@ export interface NodeOptions {
   readonly enforcementFile?: string
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
+  /** Secrets that command files may hand to their programs; none by default. */
+  readonly secrets?: CommandSecrets
   /** Offers itself as a standby signer, and vouches for the lock list once an operator permits it. */
   readonly standby?: boolean
 }
@@ -339,6 +342,7 @@ function nodeCatalog(
       ],
       stateFolder: options.folder,
       commandsFolder: options.commandsFolder,
+      secrets: options.secrets,
       quota: profileOf(member.membership.profile).quota,
       target: member.membership.principal.uri,
     },

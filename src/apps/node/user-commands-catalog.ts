@@ -11,6 +11,7 @@ import type { ExecutionQuota } from '../../foundation/profiles/index.ts'
 import {
   type Catalog,
   type Command,
+  type CommandSecrets,
   createLiveCatalog,
   describingCommands,
   type ProgramRunner,
@@ -42,6 +43,8 @@ export interface NodeCatalogOptions {
   readonly stateFolder: string
   readonly commandsFolder: string | undefined
   readonly quota: ExecutionQuota | undefined
+  /** What command files may hand to their programs; absent: nothing. */
+  readonly secrets?: CommandSecrets | undefined
   /** The node's own principal, for the record. */
   readonly target: string
 }
@@ -84,16 +87,20 @@ export function createNodeCatalog(deps: NodeCatalogDeps, options: NodeCatalogOpt
         quota: quota ?? NOTHING,
         nodeProgram: nodeProgram(),
         userId,
+        secrets: options.secrets,
       },
     },
     {
       folder,
+      secrets: options.secrets ?? NO_SECRETS,
       reserved: new Set(fixed.map(({ name }) => name)),
       secretFolders: secretFoldersOf([stateFolder]),
     },
   )
   return { catalog, userCommands }
 }
+
+const NO_SECRETS: Pick<CommandSecrets, 'has'> = { has: () => false }
 
 const NOTHING: ExecutionQuota = Object.freeze({
   cpuCores: 0,

@@ -9,6 +9,7 @@ import {
 } from '../../foundation/base/index.ts'
 import {
   type Command,
+  type CommandSecrets,
   createUserCommand,
   type FileProblem,
   MAX_COMMAND_FILE_BYTES,
@@ -55,6 +56,8 @@ export interface UserCommandsOptions {
   readonly reserved: ReadonlySet<string>
   /** Folders that no command may read. */
   readonly secretFolders: readonly string[]
+  /** Secrets that the node has; absent: names of secrets are not checked. */
+  readonly secrets?: Pick<CommandSecrets, 'has'>
 }
 
 /** The commands that a node has from files. */
@@ -197,7 +200,7 @@ class FolderOfCommands implements UserCommands {
   }
 
   #read(file: string): Accepted | string {
-    const { folder, reserved, secretFolders } = this.#options
+    const { folder, reserved, secretFolders, secrets } = this.#options
     const path = join(folder, file)
     const { userId } = this.#deps.command
     if (!FILE_NAME.test(file)) return 'is not named after a command: NAME.json'
@@ -206,7 +209,13 @@ class FolderOfCommands implements UserCommands {
       const shape = shapeOf(path)
       const text = readCommandFile(path, userId)
       if (text instanceof Error) return text.message
-      const reading = readUserCommand(text, { folder, userId, reserved, secretFolders })
+      const reading = readUserCommand(text, {
+        folder,
+        userId,
+        reserved,
+        secretFolders,
+        secrets,
+      })
       if (!reading.definition) return reasonOf(reading.problems)
       const { definition } = reading
       const { name, run } = definition.file

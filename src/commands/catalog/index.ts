@@ -60,4 +60,5 @@ export {
 } from './user-file.ts'
 export { commandFileJsonSchema, USER_LIMITS } from './user-format.ts'
 export type { FileProblem } from './user-schema.ts'
+export type { CommandSecrets } from './user-secrets.ts'
 export { trustProblem } from './user-trust.ts'

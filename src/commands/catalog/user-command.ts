@@ -5,6 +5,14 @@ import type { ProgramLimits, ProgramResult, ProgramRun, ProgramRunner } from './
 import { templateOf, type UserDefinition } from './user-file.ts'
 import type { ModuleSource, ProgramSource, UserLimits } from './user-format.ts'
 import { moduleArguments, moduleInput, moduleNeeds } from './user-module.ts'
+import {
+  type CommandSecrets,
+  fillEnvironment,
+  guardStream,
+  holdsBytes,
+  holdsText,
+  type RunEnvironment,
+} from './user-secrets.ts'
 import { fillTemplate } from './user-template.ts'
 import { trustProblem } from './user-trust.ts'
 
@@ -17,6 +25,8 @@ export interface UserCommandDeps {
   readonly nodeProgram: string
   /** User of the daemon. */
   readonly userId: number
+  /** What command files may hand to their programs; absent: nothing. */
+  readonly secrets?: CommandSecrets | undefined
 }
 
 type Values = Readonly<Record<string, unknown>>
@@ -88,13 +98,13 @@ async function runUser(
   const spoken = speak(user, context, args)
   if (isRefusal(spoken)) return spoken
   const { run } = definition.file
+  const filled = fillEnvironment(run.environment, deps.secrets)
+  if (isRefusal(filled)) return filled
   context.note?.({ program: 'module' in run ? run.module : run.program, sandbox: 'bubblewrap' })
-  const result = await deps.programs.run({
-    ...spoken,
-    environment: ENVIRONMENT,
+  const result = await runProgram(deps, context, {
+    ...filled,
+    spoken,
     limits: limitsOf(definition, deps.quota, context),
-    signal: context.signal,
-    onStdout: context.emit,
   })
   if (isRefusal(result)) return result
   context.note?.({
@@ -103,7 +113,36 @@ async function runUser(
     ...(result.exitCode !== null && { exitCode: result.exitCode }),
     ...(result.signal !== null && { signal: result.signal }),
   })
-  return endRefusal(result, run.stderr) ?? readOutput(definition, result)
+  const { hidden } = filled
+  if (holdsBytes(result.stdout, hidden)) return SECRET_TOLD
+  if (run.stderr === 'result' && holdsBytes(result.stderr, hidden)) return SECRET_TOLD
+  const value = endRefusal(result, run.stderr) ?? readOutput(definition, result)
+  // In JSON a secret can be written with escapes.
+  return holdsText(value, hidden) ? SECRET_TOLD : value
+}
+
+/** A program that repeats a secret is stopped or its result withheld, whoever asked. */
+const SECRET_TOLD: Refusal = refuse('KOS_CATALOG_PROGRAM', 'program/secret-in-output', {
+  remedy: 'Mend the program on the device: its output repeats a secret of its environment.',
+})
+
+async function runProgram(
+  { programs }: UserCommandDeps,
+  { signal, emit }: CommandContext,
+  run: RunEnvironment & { readonly spoken: Spoken; readonly limits: ProgramLimits },
+): Promise<ProgramResult | Refusal> {
+  const { spoken, limits, hidden } = run
+  const environment = { ...run.environment, ...ENVIRONMENT }
+  const guarded = emit && hidden.length > 0 ? guardStream(emit, hidden) : undefined
+  const onStdout = guarded ? guarded.emit : emit
+  try {
+    const result = await programs.run({ ...spoken, environment, limits, signal, onStdout })
+    await guarded?.end()
+    return result
+  } catch (error) {
+    if (guarded?.isStopped) return SECRET_TOLD
+    throw error
+  }
 }
 
 function speak(

@@ -10,6 +10,7 @@ import {
   type ProgramSource,
 } from './user-format.ts'
 import { escapePointer, type FileProblem, readObjectSchema, SCHEMA_BOUNDS } from './user-schema.ts'
+import type { CommandSecrets } from './user-secrets.ts'
 import { checkTemplate, type Template } from './user-template.ts'
 import { trustProblem } from './user-trust.ts'
 
@@ -32,6 +33,8 @@ export interface FileChecks {
   readonly reserved: ReadonlySet<string>
   /** Folders that no command may read, and nothing that contains them: the state of daemons. */
   readonly secretFolders: readonly string[]
+  /** Secrets that the device has; absent: names of secrets are not checked. */
+  readonly secrets?: Pick<CommandSecrets, 'has'> | undefined
 }
 
 /** A command of a file, with everything it needs to run. */
@@ -68,6 +71,7 @@ export function readUserCommand(text: string, checks: FileChecks): UserReading {
   if (checks.reserved.has(file.name)) {
     problems.push({ pointer: '/name', problem: 'is the name of a built-in command' })
   }
+  checkSecrets(file, checks, problems)
   let moduleText: string | undefined
   // What follows rests on the schemas.
   if (problems.length === 0) {
@@ -280,6 +284,18 @@ function checkExamples(
       problems.push({ pointer, problem: 'does not fit the schema of the result' })
     }
   })
+}
+
+function checkSecrets(
+  { run: { environment } }: CommandFile,
+  { secrets }: FileChecks,
+  problems: FileProblem[],
+): void {
+  for (const [variable, value] of Object.entries(environment)) {
+    if (typeof value === 'string' || !secrets || secrets.has(value.secret)) continue
+    const problem = `is not in the configuration: kosctl config set secrets.${value.secret}`
+    problems.push({ pointer: `/run/environment/${variable}/secret`, problem })
+  }
 }
 
 function readModule(path: string, checks: FileChecks, problems: FileProblem[]): string | undefined {

@@ -28,9 +28,14 @@ export interface UserLimits {
   readonly processes: number
 }
 
-/** Whether a caller is told what a run wrote to standard error. */
+/** Variables of a program: texts, and secrets of the device by their names. */
+export type UserEnvironment = Readonly<Record<string, string | { readonly secret: string }>>
+
+/** What programs and modules have in common. */
 interface Told {
+  /** Whether a caller is told what a run wrote to standard error. */
   readonly stderr: 'hidden' | 'result'
+  readonly environment: UserEnvironment
 }
 
 /** A program and how it is spoken to. */
@@ -147,6 +152,22 @@ const streams = z
   .boolean()
   .default(false)
   .describe('Standard output is sent as it comes, to callers that ask for a stream')
+/** Who chooses the program chooses what it loads; a variable must not do it behind the sandbox's back. */
+const FIXED_VARIABLE = /^(?:PATH|HOME|LANG|LD_.*|NODE_.*)$/
+const variable = z
+  .string()
+  .regex(/^[A-Z_][A-Z0-9_]{0,63}$/, 'must be a name such as API_KEY')
+  .refine((text) => !FIXED_VARIABLE.test(text), {
+    message: 'must not be PATH, HOME, LANG, or begin with LD_ or NODE_',
+  })
+const environment = z
+  .record(
+    variable,
+    z.union([word, z.strictObject({ secret: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/) })]),
+  )
+  .refine((variables) => Object.keys(variables).length <= 32, { message: 'must be at most 32' })
+  .default({})
+  .describe('Variables: texts, or {"secret": NAME} for a secret of the configuration of the node')
 const program = z.strictObject({
   program: absolutePath.describe('Absolute path of an executable file; never a shell line'),
   arguments: z
@@ -166,6 +187,7 @@ const program = z.strictObject({
     .describe('Files and folders that it may read besides /usr'),
   input: z.enum(['json', 'none']).default('none').describe('What standard input carries'),
   output: z.enum(['json', 'text']).default('text').describe('How standard output is read'),
+  environment,
   stderr,
 })
 const module = z.strictObject({
@@ -174,6 +196,7 @@ const module = z.strictObject({
     .max(128)
     .regex(/^\.\/[A-Za-z0-9][A-Za-z0-9._-]*\.mjs$/, 'must be ./NAME.mjs, beside this file')
     .describe('A file beside this one: ./NAME.mjs, which exports run(arguments, context)'),
+  environment,
   stderr,
 })
 

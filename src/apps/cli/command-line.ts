@@ -16,6 +16,8 @@ export interface CommandInput {
   text(name: string): string | undefined
   texts(name: string): readonly string[]
   flag(name: string): boolean
+  /** Whether the command line itself names an option, `--no-NAME` included. */
+  isGiven(name: string): boolean
 }
 
 /** A command of the command line as data. */
@@ -87,6 +89,7 @@ export function parseInput<Context>(
       return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
     },
     flag: (name) => values[name] === true,
+    isGiven: (name) => values[name] !== undefined,
   }
 }
 
@@ -103,7 +106,7 @@ function parse<Context>(
   )
   try {
     const args = words(command, rest)
-    return parseArgs({ args, options, allowPositionals: true, strict: true })
+    return parseArgs({ args, options, allowPositionals: true, allowNegative: true, strict: true })
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'options'
     throw cliErrors.error('KOS_CLI_USAGE', { reason, usage })

@@ -26,6 +26,10 @@ export interface CliEnvironment {
   readonly passphraseFile?: string | undefined
   /** Where the agent listens instead of below the configuration folder; empty: no agent is asked. */
   readonly agent?: string | undefined
+  /** Editor of the user, with its arguments. */
+  readonly editor?: string | undefined
+  /** Folder in memory that belongs to the user alone. */
+  readonly runtime?: string | undefined
 }
 
 /** The world that a program runs in; handed in so that tests have one of their own. */
@@ -110,6 +114,8 @@ function readEnvironment(): CliEnvironment {
     passphraseFile: passphraseFile(env),
     isRoot: process.getuid?.() === 0,
     agent: env['KOS_AGENT'],
+    editor: env['VISUAL'] ?? env['EDITOR'],
+    runtime: env['XDG_RUNTIME_DIR'],
     user: env['SUDO_USER'] ?? env['USER'] ?? env['LOGNAME'] ?? 'operator',
   })
 }

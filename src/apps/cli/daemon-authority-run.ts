@@ -11,7 +11,7 @@ import {
 } from '../authority/index.ts'
 import { byPassphrase, formatHostPort, plainHost, reachableHosts } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
-import { type CliContext, configFolder, stateFolder, withPassphraseFile } from './context.ts'
+import { type CliContext, configFolder, withPassphraseFile } from './context.ts'
 import {
   daemonLog,
   enforcementField,
@@ -20,6 +20,7 @@ import {
   listenersText,
   serveUntilSignal,
 } from './daemon.ts'
+import { configuredInput } from './daemon-config.ts'
 import { cliErrors } from './errors.ts'
 import { enterFips } from './fips.ts'
 import { paint, parseDuration, printFields, printJsonLine, relativeTime } from './output.ts'
@@ -27,10 +28,13 @@ import { paint, parseDuration, printFields, printJsonLine, relativeTime } from '
 const DEFAULT_HOST = '127.0.0.1'
 
 /** `kosd authority`: until it is told to stop. */
-export async function runAuthority(given: CliContext, input: CommandInput): Promise<number> {
+export async function runAuthority(given: CliContext, words: CommandInput): Promise<number> {
+  const { input, folder, openSecrets } = await configuredInput(given, words, 'authority')
   enterFips(input)
   const context = withPassphraseFile(given, input.text('passphrase-file'))
-  const running = await start(context, input)
+  // Nothing of an authority uses them yet: a wrong one is refused all the same.
+  openSecrets(context)[Symbol.dispose]()
+  const running = await start(context, input, folder)
   await serveUntilSignal(context, {
     announce: () => printStart(context, running),
     stop: () => running.stop(),
@@ -38,7 +42,11 @@ export async function runAuthority(given: CliContext, input: CommandInput): Prom
   return 0
 }
 
-async function start(context: CliContext, input: CommandInput): Promise<RunningAuthority> {
+async function start(
+  context: CliContext,
+  input: CommandInput,
+  folder: string,
+): Promise<RunningAuthority> {
   // Open for the restore alone, which is over when the authority serves.
   using roots = rootsOf(context, input)
   const listen = hostPortOption(input, 'listen', { host: DEFAULT_HOST, port: 7400 })
@@ -56,7 +64,7 @@ async function start(context: CliContext, input: CommandInput): Promise<RunningA
   return await startAuthority(
     { clock, random, passphrases, log: daemonLog(context, input, 'authority') },
     {
-      folder: input.text('state') ?? stateFolder(context.environment, 'authority'),
+      folder,
       trustDomain,
       listen,
       sessionListen,

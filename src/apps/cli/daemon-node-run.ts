@@ -15,7 +15,7 @@ import {
   startNode,
 } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
-import { type CliContext, stateFolder, withPassphraseFile } from './context.ts'
+import { type CliContext, withPassphraseFile } from './context.ts'
 import {
   daemonLog,
   enforcementField,
@@ -24,6 +24,7 @@ import {
   listenersText,
   serveUntilSignal,
 } from './daemon.ts'
+import { configuredInput } from './daemon-config.ts'
 import { cliErrors } from './errors.ts'
 import { enterFips } from './fips.ts'
 import { raiseIfAsked } from './daemon-raise-run.ts'
@@ -34,18 +35,20 @@ import { EXIT, paint, printFields, printRefusal } from './output.ts'
 const MAX_LINE_BYTES = 1024
 
 /** `kosd node`: until it is told to stop. */
-export async function runNode(given: CliContext, input: CommandInput): Promise<number> {
+export async function runNode(given: CliContext, words: CommandInput): Promise<number> {
+  const { input, folder, openSecrets } = await configuredInput(given, words, 'node')
   enterFips(input)
   const context = withPassphraseFile(given, input.text('passphrase-file'))
-  const folder = input.text('state') ?? stateFolder(context.environment, 'node')
-  const options = nodeOptions(input, folder)
+  using secrets = openSecrets(context)
+  const options = { ...nodeOptions(input, folder), secrets }
   const joined = await joinIfAsked(context, input, options)
   if (joined === 'unjoined') return runUnmanaged(context, input, folder)
   if (joined !== EXIT.ok) return joined
   const raised = await raiseIfAsked(context, input, folder)
   if (raised !== EXIT.ok) return raised
   for (const name of ['authority', 'pin']) {
-    if (input.text(name) === undefined) continue
+    // The same configuration may say where alerts went before.
+    if (!words.isGiven(name)) continue
     throw cliErrors.error('KOS_CLI_USAGE', { reason: `--${name}: this node has joined already` })
   }
   const log = daemonLog(context, input, 'node')

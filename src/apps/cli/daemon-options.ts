@@ -3,6 +3,11 @@ import type { OptionSpecification } from './command-line.ts'
 /** Options that both daemons have. */
 export const DAEMON_OPTIONS: Readonly<Record<string, OptionSpecification>> = {
   state: { type: 'string', value: 'FOLDER', summary: 'state folder' },
+  config: {
+    type: 'string',
+    value: 'FILE',
+    summary: 'configuration (config.yaml in the state folder, if it is there); options win over it',
+  },
   listeners: {
     type: 'string',
     value: 'PROFILES',

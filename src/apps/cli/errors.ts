@@ -6,6 +6,10 @@ type CliErrorCode =
   | 'KOS_CLI_FILE'
   | 'KOS_CLI_INTERRUPTED'
   | 'KOS_CLI_PASSPHRASE_FILE'
+  | 'KOS_CLI_CONFIG'
+  | 'KOS_CLI_CONFIG_PLAIN'
+  | 'KOS_CLI_CONFIG_TEXT'
+  | 'KOS_CLI_EDITOR'
   | 'KOS_CLI_FIPS'
   | 'KOS_CLI_ANSWER'
   | 'KOS_CLI_NO_SESSION'
@@ -40,6 +44,26 @@ export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
   KOS_CLI_PASSPHRASE_FILE: {
     message: 'The file of the passphrase cannot be used.',
     hint: 'It is a file of one line that nobody else can reach: chmod 600 FILE.',
+    retry: 'never',
+  },
+  KOS_CLI_CONFIG: {
+    message: 'The configuration is refused, so nothing was started or changed.',
+    hint: 'Correct it at the place that is named; "kosctl config check" shows all that is wrong.',
+    retry: 'never',
+  },
+  KOS_CLI_CONFIG_PLAIN: {
+    message: 'A secret stands in the configuration in the clear, so nothing was started.',
+    hint: 'Seal it with the command that is named, and change it if others could read the file.',
+    retry: 'never',
+  },
+  KOS_CLI_CONFIG_TEXT: {
+    message: 'The configuration is written in a way that this command cannot change; it did not.',
+    hint: 'Use "kosctl config edit", or write the value on a line of its own: NAME: VALUE.',
+    retry: 'never',
+  },
+  KOS_CLI_EDITOR: {
+    message: 'The editor did not end well, so nothing was changed.',
+    hint: 'Name an editor in VISUAL or EDITOR, one that ends when the file is closed.',
     retry: 'never',
   },
   KOS_CLI_FIPS: {

@@ -5,6 +5,7 @@ import { backupCommands } from './commands/backup.ts'
 import { caCommands } from './commands/ca.ts'
 import { commandsCommands } from './commands/commands.ts'
 import { completionCommands } from './commands/completion.ts'
+import { configCommands } from './commands/config.ts'
 import { credentialsCommands } from './commands/credentials.ts'
 import { devicesCommands } from './commands/devices.ts'
 import { doctorCommands } from './commands/doctor.ts'
@@ -41,6 +42,7 @@ export const KOSCTL: Program = {
     ...sessionsCommands,
     ...credentialsCommands,
     ...backupCommands,
+    ...configCommands,
     ...caCommands,
     ...alertsCommands,
     ...execCommands,

@@ -1,22 +1,20 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { toHex } from '../../../foundation/base/index.ts'
-import { lockStore, type StoreLock, storageErrors } from '../../../foundation/storage/index.ts'
 import {
   changeKeyStoreUnlock,
   type KeyStore,
   type KeyStoreUnlock,
   keyStoreUnlockKind,
 } from '../../../trust/keys/index.ts'
-import { byPassphrase, nodeErrors, openFolderKeys } from '../../node/index.ts'
+import { byPassphrase, openFolderKeys } from '../../node/index.ts'
 import type { CommandInput } from '../command-line.ts'
 import { type CliContext, configFolder } from '../context.ts'
 import { cliErrors } from '../errors.ts'
+import { lockFolder } from '../folder-lock.ts'
 import { newPassphrase } from '../new-passphrase.ts'
 import { EXIT, paint, printFields, printJson, printTable } from '../output.ts'
 
-/** The stores whose lock says that a daemon uses the folder. */
-const DATABASES = ['authority.sqlite', 'node.sqlite']
 /** Digits of a key id that are shown in a table. */
 const SHOWN_DIGITS = 16
 
@@ -123,24 +121,4 @@ function folderOf(
   const kind = existsSync(directory) ? keyStoreUnlockKind(directory) : undefined
   if (kind === undefined) throw cliErrors.error('KOS_CLI_CREDENTIAL', { folder })
   return { folder, kind }
-}
-
-/** A daemon that runs on the folder would lose its keys at its next write. */
-function lockFolder(folder: string): Disposable {
-  const locks: StoreLock[] = []
-  try {
-    for (const name of DATABASES) {
-      const path = join(folder, name)
-      if (existsSync(path)) locks.push(lockStore(path))
-    }
-  } catch (cause) {
-    for (const lock of locks) lock.close()
-    const isInUse = storageErrors.has(cause) && cause.code === 'KOS_STORAGE_LOCKED'
-    throw isInUse ? nodeErrors.error('KOS_NODE_IN_USE', { folder }, cause) : cause
-  }
-  return {
-    [Symbol.dispose]: () => {
-      for (const lock of locks) lock.close()
-    },
-  }
 }

@@ -1,0 +1,138 @@
+/** YAML as a configuration has it: what is refused, where, and what a change leaves alone. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { changeValues, type NewValue, valueAt } from '../../../../src/apps/cli/config/text.ts'
+import {
+  MAX_CONFIG_BYTES,
+  plainOf,
+  readYaml,
+  shownName,
+} from '../../../../src/apps/cli/config/yaml.ts'
+
+const LF = '\n'
+
+describe('refused, with its place', () => {
+  const refused: readonly (readonly [text: string, place: string, problem: RegExp])[] = [
+    ['a: 1\nb: 2\na: 3', '3:1', /"a" is there twice/],
+    ['a: &x 1', '1:4', /anchors/],
+    ['a: 1\nb: *x', '2:4', /aliases/],
+    ['a: !!str x', '1:4', /tags/],
+    ['a: !!js/function "x"', '1:4', /tags/],
+    ['%YAML 1.1\n---\na: 1', '1:1', /directives/],
+    ['? a\n: 1', '1:1', /explicit keys/],
+    ['? [a]\n: 1', '1:1', /explicit keys/],
+    ['[a]: 1', '1:1', /a name is no text/],
+    ['a:\t1', '1:3', /a tab/],
+    ['a:\n\tb: 1', '2:1', /a tab/],
+    ['a: 1\n---\nb: 1', '2:1', /a second document/],
+    ['a: "x', '1:6', /not closed/],
+    ['a: {b: 1', '1:9', /bracket is not closed/],
+    ['a: b: c', '1:4', /a second ":"/],
+    ['a:\n  b: 1\n c: 2', '3:1', /not indented/],
+    ['a: @x', '1:4', /not YAML/],
+    ['a: .nan', '1:4', /number/],
+    ['a: -.inf', '1:4', /number/],
+    ['a: 1e999', '1:4', /number/],
+    ['a: 12345678901234567890', '1:4', /number/],
+    ['- a', '1:1', /is a map/],
+    ['a', '1:1', /is a map/],
+    ['a: "\u0000"', '1:5', /control character/],
+    ['a: x\u202ey', '1:5', /control character/],
+    ['a: \ud800', '1:4', /control character/],
+    ['a: 1\rb: 2', '1:5', /control character/],
+    ['a: x\ufeff', '1:5', /control character/],
+    [`a: ${'['.repeat(20)}`, '1:12', /nested too deeply/],
+    [Array.from({ length: 10 }, (_, n) => `${' '.repeat(n)}a:`).join(LF), '10:10', /too deeply/],
+    ['- '.repeat(4000), '1:17', /nested too deeply/],
+    ['a:\n'.repeat(9000), '2048:3', /too long/],
+    [`# ${'x'.repeat(MAX_CONFIG_BYTES)}`, '1:1', /larger than/],
+  ]
+  for (const [text, place, problem] of refused) {
+    test(JSON.stringify(text.slice(0, 40)), () => {
+      const { root, problems } = readYaml(text)
+      assert.equal(root, undefined)
+      const [first] = problems
+      assert.ok(first)
+      assert.match(first.problem, problem)
+      assert.equal(`${first.line}:${first.column}`, place)
+    })
+  }
+})
+
+test('what is accepted means one thing', () => {
+  const text =
+    '\ufeff---\n"__proto__": {constructor: yes}\n<<: 0x1F\nn: -1.5\nt: [true, ~, "q"]\ne:\n1: one\n'
+  const { root, problems } = readYaml(text)
+  assert.deepEqual(problems, [])
+  assert.ok(root)
+  assert.deepEqual(Object.entries(plainOf(root) as object), [
+    ['1', 'one'],
+    ['__proto__', Object.assign(Object.create(null) as object, { constructor: 'yes' })],
+    ['<<', 31],
+    ['n', -1.5],
+    ['t', [true, null, 'q']],
+    ['e', null],
+  ])
+  assert.deepEqual(valueAt(root, ['t']), [true, null, 'q'])
+  assert.equal(valueAt(root, ['t', 'x']), undefined)
+  for (const empty of ['', '# nothing\n', '---\n', '~\n']) {
+    assert.deepEqual(readYaml(empty), { root: undefined, problems: [] })
+  }
+})
+
+test('names of the file are repeated only when they are harmless', () => {
+  assert.equal(shownName('listen'), '"listen"')
+  assert.equal(shownName('a b'), 'this name')
+})
+
+const PEM = '-----BEGIN KEY-----\nabc def\n-----END KEY-----\n'
+
+describe('a change leaves the rest alone', () => {
+  const changes: readonly (readonly [before: string, path: string, NewValue, after: string])[] = [
+    ['', 'a', 'x', 'a: x\n'],
+    ['# c', 'a.b', 'x', '# c\na:\n  b: x\n'],
+    ['a: 1 # c\nb:  2\n', 'a', 'true', 'a: "true" # c\nb:  2\n'],
+    ['a: 1 # c\n\n# d\n', 'b', true, 'a: 1 # c\nb: true\n\n# d\n'],
+    ['a: # c\n\nz: 1\n', 'a.b', 'x', 'a: # c\n  b: x\n\nz: 1\n'],
+    ['a:\nz: 1', 'a', PEM, `a: |\n  ${PEM.trim().replaceAll(LF, '\n  ')}\nz: 1`],
+    ['s:\n  a: "p" # k\n', 's.a', PEM, `s:\n  a: ${JSON.stringify(PEM)} # k\n`],
+    ['s:\n  a: p\n', 's.a', 'x\ny', 's:\n  a: |-\n    x\n    y\n'],
+    [
+      's:\n    x: "y"   # n\n\n    q: |  # c\n      hi\n      there\n\n# end\nz: 1\n',
+      's.q',
+      'k:v',
+      's:\n    x: "y"   # n\n\n    q: k:v  # c\n\n# end\nz: 1\n',
+    ],
+    ['s:\n  q: |\n    hi\n\n# e\n', 's.n', 1, 's:\n  q: |\n    hi\n  n: 1\n\n# e\n'],
+    ['a: >-\n  x\n  y\nb: 1', 'a', 'z', 'a: z\nb: 1'],
+    ['a: "x\n  y"\nb: 1', 'a', 'no', 'a: no\nb: 1'],
+    ['s: {}\n', 's.a', 'x', 's: { a: x }\n'],
+    ['s: {b: 1} # c\n', 's.a', ['x', 'y: z'], 's: {b: 1, a: [x, "y: z"]} # c\n'],
+    ['{a: 1, s: {}}', 's.q.r', 'v', '{a: 1, s: { q: { r: v } }}'],
+    ['l:\n- a\n- b\nz: 1', 'l', ['SEC-2'], 'l: [SEC-2]\nz: 1'],
+    ['a:\r\n  b: 1\r\nc: 2\r\n', 'a.d', 'x', 'a:\r\n  b: 1\r\n  d: x\nc: 2\r\n'],
+    ['---\na: 1\n...\n', 'b', '2', '---\na: 1\nb: "2"\n...\n'],
+    ['a: x\n', 'a', '\u2028\u0085\u202e é', 'a: "\\u2028\\u0085\\u202e é"\n'],
+    ['a: 1', 'b.c.d', '1e3', 'a: 1\nb:\n  c:\n    d: "1e3"\n'],
+  ]
+  for (const [before, path, value, after] of changes) {
+    test(`${JSON.stringify(before.slice(0, 24))} ${path}`, () => {
+      assert.equal(changeValues(before, [{ path: path.split('.'), value }]), after)
+      // Once more it changes nothing.
+      assert.equal(changeValues(after, [{ path: path.split('.'), value }]), after)
+    })
+  }
+
+  test('what cannot be changed so is said, and not tried', () => {
+    const hard: readonly (readonly [text: string, path: string])[] = [
+      ['a: null\n', 'a.b'],
+      ['a: text\n', 'a.b'],
+      ['a: "x\n', 'b'],
+    ]
+    for (const [text, path] of hard) {
+      assert.throws(() => changeValues(text, [{ path: path.split('.'), value: 'x' }]), {
+        code: 'KOS_CLI_CONFIG_TEXT',
+      })
+    }
+  })
+})

@@ -22,7 +22,7 @@ for (const role of ['node', 'authority'] as const) {
       read(),
       /^listen: 127\.0\.0\.1:0\nsecrets:\n {2}weather: kos-sealed:v1:\S+ # key\n$/,
     )
-    assert.equal((await start()).code, 0)
+    assert.equal((await config(['check'])).code, 0)
   })
 }
 

@@ -9,11 +9,10 @@ import { cliErrors } from '../../src/apps/cli/errors.ts'
 import { fuzz } from '../kit/fuzz.ts'
 
 /** Pieces that mean something to YAML, next to one another in every order. */
-const piece = fc.constantFrom(
-  ...['a', 'b', 'listen', 'secrets', ':', ': ', ' ', '  ', '\n', '\n  ', '\n- ', '- ', '[', ']'],
-  ...['{', '}', ',', '"', "'", '|', '>', '|-', '#', ' # c', '&x', '*x', '!!str', '%', '---\n'],
-  ...['...\n', '? ', '<<', '\t', '\r\n', '~', 'true', '1e3', '0x1', '.nan', '\\', 'é', '\u2028'],
-)
+const MARKS =
+  ': |  |- |[|]|{|}|,|"|\'|>|#| # c|&x|*x|!!str|%|? |<<|\t|~|true|1e3|0x1|.nan|\\|é|\u2028'
+const LINES = ['\n', '\n  ', '\n- ', '\r\n', '---\n', '...\n', '|', '|-']
+const piece = fc.constantFrom('a', 'b', 'listen', 'secrets', ':', ...LINES, ...MARKS.split('|'))
 const texts = fc.oneof(
   { weight: 4, arbitrary: fc.array(piece, { maxLength: 24 }).map((pieces) => pieces.join('')) },
   fc.string({ unit: 'binary', maxLength: 40 }),

@@ -26,14 +26,14 @@ export interface ConfigFolder {
   readonly path: string
   /** Folder above, of the state folders of both daemons. */
   readonly state: string
-  read(): string
-  write(text: string, mode?: number): void
+  readonly read: () => string
+  readonly write: (text: string, mode?: number) => void
   /** Runs `kosctl config …` on the folder. */
-  config(args: readonly string[], changes?: RunChanges): Promise<Ran>
+  readonly config: (args: readonly string[], changes?: RunChanges) => Promise<Ran>
   /** Seals a secret. */
-  seal(name: string, value: string): Promise<void>
+  readonly seal: (name: string, value: string) => Promise<void>
   /** Starts the daemon of the folder; it stops at once when it starts at all. */
-  start(...args: readonly string[]): Promise<Ran>
+  readonly start: (...args: readonly string[]) => Promise<Ran>
 }
 
 /** Makes a state folder without keys; it is gone after the test. */

@@ -22,7 +22,7 @@ export interface DaemonInput {
    *
    * @throws {@link KosError} KOS_CLI_CONFIG when one does not open, and what opening the keys throws
    */
-  openSecrets(context: CliContext): OpenSecrets
+  readonly openSecrets: (context: CliContext) => OpenSecrets
 }
 
 const NO_SECRETS: OpenSecrets = {

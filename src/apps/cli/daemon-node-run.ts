@@ -42,7 +42,7 @@ export async function runNode(given: CliContext, words: CommandInput): Promise<n
   using secrets = openSecrets(context)
   const options = { ...nodeOptions(input, folder), secrets }
   const joined = await joinIfAsked(context, input, options)
-  if (joined === 'unjoined') return runUnmanaged(context, input, folder)
+  if (joined === 'unjoined') return await runUnmanaged(context, input, folder)
   if (joined !== EXIT.ok) return joined
   const raised = await raiseIfAsked(context, input, folder)
   if (raised !== EXIT.ok) return raised

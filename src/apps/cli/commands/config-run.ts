@@ -82,7 +82,7 @@ function flatten(value: unknown, path: readonly string[]): readonly (readonly [s
 
 function shown(value: unknown): string {
   if (Array.isArray(value)) return value.map(String).join(',')
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 /** Whatever stands at the place of a secret is none of the reader's business. */

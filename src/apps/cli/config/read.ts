@@ -118,10 +118,10 @@ function simple(name: string): string {
 /** Letters to change, add or leave out. @see Levenshtein distance */
 function distance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index)
-  for (const [index, letter] of [...one].entries()) {
+  for (let index = 0; index < one.length; index += 1) {
     const next = [index + 1]
-    for (const [at, known] of [...other].entries()) {
-      const replaced = (row[at] ?? 0) + (letter === known ? 0 : 1)
+    for (let at = 0; at < other.length; at += 1) {
+      const replaced = (row[at] ?? 0) + (one.charAt(index) === other.charAt(at) ? 0 : 1)
       next.push(Math.min(replaced, (row[at + 1] ?? 0) + 1, (next[at] ?? 0) + 1))
     }
     row = next
@@ -137,18 +137,10 @@ const KINDS: Readonly<Record<string, string>> = {
 }
 
 function sentenceOf(issue: z.core.$ZodIssue): string {
-  switch (issue.code) {
-    case 'invalid_type':
-      return `must be ${KINDS[issue.expected] ?? issue.expected}`
-    case 'invalid_value':
-      return `must be one of ${issue.values.map(String).join(', ')}`
-    case 'too_big':
-      return issue.origin === 'string' ? 'is too long' : 'has too many parts'
-    case 'too_small':
-      return 'must not be empty'
-    case 'invalid_key':
-      return issue.issues[0]?.message ?? 'is no name'
-    default:
-      return issue.message
-  }
+  if (issue.code === 'invalid_type') return `must be ${KINDS[issue.expected] ?? issue.expected}`
+  if (issue.code === 'invalid_value') return `must be one of ${issue.values.map(String).join(', ')}`
+  if (issue.code === 'too_big') return 'is too long'
+  if (issue.code === 'too_small') return 'must not be empty'
+  if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? 'is no name'
+  return issue.message
 }

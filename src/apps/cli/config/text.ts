@@ -60,7 +60,9 @@ function changeOne(
   const map = parent ? parent.value : root
   if (map === undefined) return `${wholeLines(text)}${linesOf(rest, value, '')}`
   if (map.kind === 'map') {
-    return map.isFlow ? insertInFlow(text, map, rest, value) : insertBehind(text, map, rest, value)
+    return map.isFlow
+      ? insertInFlow(text, map, { rest, value })
+      : insertBehind(text, map, { rest, value })
   }
   const isEmpty = parent !== undefined && map.span[0] === map.span[1]
   if (!isEmpty) return undefined
@@ -83,13 +85,14 @@ function replaceValue(text: string, entry: YamlEntry, value: NewValue): string {
   return splice(text, [behind, start + body.trimEnd().length], ` ${written}${comment}`)
 }
 
+/** Names that are not there yet, and the value behind them. */
+interface Insertion {
+  readonly rest: readonly string[]
+  readonly value: NewValue
+}
+
 /** Behind the last entry of a map of lines. */
-function insertBehind(
-  text: string,
-  map: YamlMap,
-  rest: readonly string[],
-  value: NewValue,
-): string | undefined {
+function insertBehind(text: string, map: YamlMap, { rest, value }: Insertion): string | undefined {
   const [first] = map.entries
   const last = map.entries.at(-1)
   if (!first || !last) return undefined
@@ -98,12 +101,7 @@ function insertBehind(
   return insertLines(text, at, linesOf(rest, value, indentOf(text, first)))
 }
 
-function insertInFlow(
-  text: string,
-  map: YamlMap,
-  rest: readonly string[],
-  value: NewValue,
-): string {
+function insertInFlow(text: string, map: YamlMap, { rest, value }: Insertion): string {
   const inner = rest
     .slice(1)
     .reduceRight((written, name) => `{ ${name}: ${written} }`, scalarText(value, true))

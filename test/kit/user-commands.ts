@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test'
 import { profileOf } from '../../src/foundation/profiles/index.ts'
 import {
   type Command,
+  type CommandSecrets,
   createUserCommand,
   type FileProblem,
   type ProgramResult,
@@ -80,7 +81,12 @@ export function userCommand(
 /** The command of a module with the given text, which takes and gives `{ value }`. */
 export function moduleCommand(
   text: string,
-  at: { readonly folder: string; readonly programs: ProgramRunner; readonly changes?: Json },
+  at: {
+    readonly folder: string
+    readonly programs: ProgramRunner
+    readonly changes?: Json
+    readonly secrets?: CommandSecrets
+  },
 ): Command {
   writeFileSync(join(at.folder, 'module.mjs'), text, { mode: 0o600 })
   const any = objectSchema({ value: { type: 'string' } })
@@ -93,7 +99,7 @@ export function moduleCommand(
     run: { module: './module.mjs' },
     ...at.changes,
   })
-  return userCommand(file, at.programs, { folder: at.folder })
+  return userCommand(file, at.programs, { folder: at.folder, secrets: at.secrets })
 }
 
 /** A runner that keeps what it is asked to run and answers as it is told. */

@@ -21,7 +21,7 @@ import {
   createAuditLog,
   logOrigin,
 } from '../../trust/audit/index.ts'
-import type { KeyRef, KeyStore } from '../../trust/keys/index.ts'
+import { ensureValueKey, type KeyRef, type KeyStore } from '../../trust/keys/index.ts'
 import {
   type CertificateAuthority,
   createCertificateAuthority,
@@ -99,6 +99,7 @@ export async function openAuthorityState(
   try {
     const keys = openFolderKeys(deps, folder)
     const isNew = keys.list().length === 0
+    ensureValueKey(deps, keys)
     const ca = createCertificateAuthority({ ...deps, keys }, { trustDomain })
     const identity = keys.get('identity') ?? keys.create('identity', 'identity', 'P-256')
     const principal = authorityPrincipal(trustDomain, identity)

@@ -41,6 +41,7 @@ import {
   createAuditLog,
   createCallRecorder,
 } from '../../trust/audit/index.ts'
+import { ensureValueKey } from '../../trust/keys/index.ts'
 import {
   createAuthorisePort,
   createManifestVerifier,
@@ -175,6 +176,7 @@ export async function openParts(deps: NodeDeps, options: NodeOptions): Promise<N
       },
     })
     if (!member) throw nodeErrors.error('KOS_NODE_NOT_JOINED')
+    ensureValueKey(deps, member.keys)
     const timed = { ...deps, clock: member.clock }
     const engine = policy.start(member)
     const audit = await createAuditLog(

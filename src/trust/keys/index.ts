@@ -23,6 +23,7 @@ export {
   type SealedFileWriter,
 } from './sealed-file.ts'
 export {
+  ensureValueKey,
   isSealedText,
   MAX_SEALED_VALUE_BYTES,
   openValueKeys,

@@ -122,6 +122,17 @@ export function openValueKeys(deps: { readonly random: Random }, store: KeyStore
   }
 }
 
+/**
+ * Sees to it that a store has a key for values of files, so that they can be sealed while a daemon that
+ * keeps the store open runs: sealing only reads it then.
+ *
+ * @throws what {@link ValueKeys.addKey} throws
+ */
+export function ensureValueKey(deps: { readonly random: Random }, store: KeyStore): void {
+  const keys = openValueKeys(deps, store)
+  if (keys.current === undefined) keys.addKey()
+}
+
 /** Key id → name of the secret, oldest first. */
 function idsOf(store: KeyStore): ReadonlyMap<string, string> {
   const names = numbered(store).map(({ name }) => name)

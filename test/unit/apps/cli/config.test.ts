@@ -304,3 +304,31 @@ test('which folder is meant is said where it is not clear', async (context) => {
   assert.match((await config(['set', 'standby', 'true', ...unknown])).err, /is a setting of kosd/)
   assert.ok(!existsSync(`${path}.tmp`))
 })
+
+test('a daemon takes its settings from it, and the command line wins', async (context) => {
+  const { write, start, folder } = createConfigFolder(context)
+  const pin = 'A'.repeat(43)
+  write(`authority: 192.0.2.1:7400\npin: ${pin}\nlogLevel: debug\nfips: false\n`)
+  assert.match((await start()).out, /alerts +to 192\.0\.2\.1:7400\n/)
+  const other = await start('--authority', '192.0.2.9:1', '--log-level', 'error')
+  assert.match(other.out, /alerts +to 192\.0\.2\.9:1\n/)
+  // What happens once, and where, is said on the command line alone.
+  for (const once of [
+    'join: x',
+    'raise: x',
+    'alert: [x]',
+    'state: /x',
+    'json: true',
+    'config: /x',
+  ]) {
+    write(once)
+    assert.match((await start()).err, /is not known here/)
+  }
+  write('fipsConfig: openssl.cnf\n')
+  assert.match((await start()).err, /--fips-config needs --fips/)
+  write('fips: true\n')
+  assert.equal((await start('--no-fips')).code, 0)
+  write('standby: true\n')
+  assert.equal((await start('--config', join(folder, 'config.yaml'))).code, 0)
+  assert.match((await start('--config', join(folder, 'none.yaml'))).err, /there is no such file/)
+})

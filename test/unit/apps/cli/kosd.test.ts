@@ -1,6 +1,6 @@
 /** `kosd` as it is started: an authority, a node that joins it, and everything that can be wrong. */
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { main as kosdMain } from '../../../../src/apps/cli/kosd.ts'
@@ -14,6 +14,7 @@ import {
 } from '../../../kit/fabric.ts'
 import { createJumpClock } from '../../../kit/jump-clock.ts'
 import { temporaryFolder } from '../../../kit/temporary.ts'
+import { commandFile } from '../../../kit/user-commands.ts'
 
 /** Folders and clock of one machine. */
 interface Machine {
@@ -80,6 +81,11 @@ const AUTHORITY = ['authority', '--listen', '127.0.0.1:0', '--session', '127.0.0
 
 test('authority and node in a few lines', async (context) => {
   const { start, kosctl, folder } = machine(context)
+  const state = (...path: readonly string[]): string => join(folder, 'state', ...path)
+  mkdirSync(state('authority'), { recursive: true, mode: 0o700 })
+  // The address is nobody's here: the command line wins.
+  const configuration = 'listen: 192.0.2.1:7400\ncrl: 127.0.0.1:0\ntrustDomain: kos.internal\n'
+  writeFileSync(state('authority/config.yaml'), configuration, { mode: 0o600 })
   const authority = start(AUTHORITY)
   await authority.printed('next ')
   const { out, err } = authority.terminal.printed
@@ -95,6 +101,25 @@ test('authority and node in a few lines', async (context) => {
     /^joined {2}spiffe:\/\/kos.internal\/device\/kdev-\w+\nnode {7}camera-1\nid {9}kdev-\w+\nprofile {4}kOS-SEC-2\naddress {4}127\.0\.0\.1:\d+\nlisteners {2}SEC-2 \S+, SEC-3 127\.0\.0\.1:\d+\n$/,
   )
   await eventually(async () => (await kosctl('exec', 'camera-1', 'calc', '1+2')).out === '3\n')
+  // While it runs: what is set counts from the next start on.
+  writeFileSync(state('value'), 'correct horse\n', { mode: 0o600 })
+  const own = ['--state', state('node')]
+  for (const setting of [
+    ['listen', '127.0.0.1:0'],
+    ['share', 'shared'],
+    ['authority', '127.0.0.1:1'],
+    ['pin', 'A'.repeat(43)],
+    ['secrets.weather', '--value-file', state('value')],
+  ]) {
+    const set = await kosctl('config', 'set', ...setting, ...own)
+    assert.equal(set.code, 0, set.err)
+  }
+  for (const secret of ['weather', 'maps']) {
+    const run = { program: '/usr/bin/printenv', environment: { API_KEY: { secret } } }
+    const file = commandFile({ name: `show.${secret}`, run, positional: [] })
+    const path = state('node/commands', `show.${secret}.json`)
+    writeFileSync(path, JSON.stringify(file), { mode: 0o600 })
+  }
 
   // A second one on the same folders is refused in one sentence.
   const twice = start(['node', '--listen', '127.0.0.1:0'])
@@ -110,9 +135,27 @@ test('authority and node in a few lines', async (context) => {
   assert.equal(await node.stop(), 0)
   assert.match(node.terminal.printed.out, /stopped\n$/)
   // Later starts need no line, and do not mind one that is used up.
-  const again = start(['node', '--join', '-', '--listen', '127.0.0.1:0'], line)
+  const again = start(['node', '--join', '-'], line)
   await again.printed('address ')
   assert.ok(!again.terminal.printed.out.includes('joined'))
+  assert.ok(existsSync(state('node/shared')), 'paths are relative to the folder of the file')
+  let offered = { code: 1, out: '' }
+  await eventually(async () => {
+    offered = await kosctl('commands', 'list', 'camera-1', '--json')
+    return offered.code === 0
+  })
+  const { commands, refused } = JSON.parse(offered.out) as {
+    readonly commands: readonly { readonly name: string }[]
+    readonly refused: readonly { readonly reason: string }[]
+  }
+  assert.ok(
+    commands.some(({ name }) => name === 'show.weather'),
+    JSON.stringify(refused),
+  )
+  assert.deepEqual(
+    refused.map(({ reason }) => reason),
+    ['/run/environment/API_KEY/secret is not in the configuration: kosctl config set secrets.maps'],
+  )
   assert.equal(await again.stop(), 0)
   assert.equal(await authority.stop(), 0)
   assert.deepEqual(node.terminal.printed.err, '')

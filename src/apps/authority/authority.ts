@@ -3,6 +3,7 @@ import type { ProfileName } from '../../foundation/profiles/index.ts'
 import type { EvidenceAppraiser } from '../../lifecycle/enrolment/index.ts'
 import type { AdmissionLimits } from '../../network/admission/index.ts'
 import {
+  configurationEvent,
   describeEnforcement,
   disagreementRecorder,
   enforcementEvent,
@@ -75,6 +76,8 @@ export interface AuthorityOptions extends AuthorityStateOptions {
   readonly operator: Pick<OperatorOptions, 'folder' | 'name' | 'isRecovery'>
   /** File of enforcement modules; none by default. */
   readonly enforcementFile?: string
+  /** SHA-256 of the file that these options come from, in hexadecimal, for the record; none by default. */
+  readonly configuration?: string | undefined
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
   /** How a state folder that came from a backup asks its members. */
@@ -129,7 +132,7 @@ export async function startAuthority(
   stack.defer(() => closeAuthorityState(state))
   const core = createCore(deps, options, state)
   const { hub, publisher } = core
-  await recordStart(deps, core)
+  await recordStart(deps, core, options)
   stack.defer(async () => {
     await state.audit.append(systemEvent(state, 'authority.stop')).catch(() => undefined)
   })
@@ -227,12 +230,18 @@ function backupRecorder(deps: AuthorityStateDeps, state: AuthorityState): () => 
 }
 
 /** Before anything is served: the next start looks for intents behind this record. */
-async function recordStart(deps: AuthorityStateDeps, { state, hub }: Core): Promise<void> {
+async function recordStart(
+  deps: AuthorityStateDeps,
+  { state, hub }: Core,
+  { configuration }: AuthorityOptions,
+): Promise<void> {
   const interrupted = await recordInterrupted(state.audit, START)
   if (interrupted > 0) deps.log.event('calls.interrupted', { count: interrupted }, 'warn')
   await state.audit.append(systemEvent(state, START))
   const modules = enforcementEvent(hub.enforcement, state.principal.uri)
   if (modules) await state.audit.append(modules)
+  const loaded = configurationEvent(configuration, state.principal.uri)
+  if (loaded) await state.audit.append(loaded)
 }
 
 /** Opens the session listeners and puts them into the directory; as they are told to members. */

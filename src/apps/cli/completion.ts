@@ -2,6 +2,7 @@ import { BUILTIN_WORDS } from './builtin-words.ts'
 import type { CliCommand, OptionSpecification } from './command-line.ts'
 import { findCommand } from './command-line.ts'
 import type { CliContext } from './context.ts'
+import { SETTING_NAMES } from './setting-names.ts'
 
 /** A word that can stand at the cursor. */
 export interface Candidate {
@@ -121,6 +122,8 @@ function placeOf(word: string): Place {
       return 'peer'
     case 'COMMAND':
       return 'remote-command'
+    case 'SETTING':
+      return SETTING_NAMES
     case 'FILE':
     case 'FOLDER':
     case 'PATH':

@@ -20,7 +20,7 @@ import {
   listenersText,
   serveUntilSignal,
 } from './daemon.ts'
-import { configuredInput } from './daemon-config.ts'
+import { configuredInput, type DaemonInput } from './daemon-config.ts'
 import { cliErrors } from './errors.ts'
 import { enterFips } from './fips.ts'
 import { paint, parseDuration, printFields, printJsonLine, relativeTime } from './output.ts'
@@ -29,12 +29,13 @@ const DEFAULT_HOST = '127.0.0.1'
 
 /** `kosd authority`: until it is told to stop. */
 export async function runAuthority(given: CliContext, words: CommandInput): Promise<number> {
-  const { input, folder, openSecrets } = await configuredInput(given, words, 'authority')
+  const configured = await configuredInput(given, words, 'authority')
+  const { input, openSecrets } = configured
   enterFips(input)
   const context = withPassphraseFile(given, input.text('passphrase-file'))
   // Nothing of an authority uses them yet: a wrong one is refused all the same.
   openSecrets(context)[Symbol.dispose]()
-  const running = await start(context, input, folder)
+  const running = await start(context, configured)
   await serveUntilSignal(context, {
     announce: () => printStart(context, running),
     stop: () => running.stop(),
@@ -44,8 +45,7 @@ export async function runAuthority(given: CliContext, words: CommandInput): Prom
 
 async function start(
   context: CliContext,
-  input: CommandInput,
-  folder: string,
+  { input, folder, configuration }: DaemonInput,
 ): Promise<RunningAuthority> {
   // Open for the restore alone, which is over when the authority serves.
   using roots = rootsOf(context, input)
@@ -65,6 +65,7 @@ async function start(
     { clock, random, passphrases, log: daemonLog(context, input, 'authority') },
     {
       folder,
+      configuration,
       trustDomain,
       listen,
       sessionListen,

@@ -15,8 +15,8 @@ export interface DaemonInput {
   readonly input: CommandInput
   /** State folder. */
   readonly folder: string
-  /** The configuration that counts; `undefined`: there is none. */
-  readonly configFile: string | undefined
+  /** SHA-256 of the configuration in hexadecimal; `undefined`: there is none. */
+  readonly configuration: string | undefined
   /**
    * Opens the secrets of the configuration.
    *
@@ -47,7 +47,7 @@ export async function configuredInput(
   const named = input.text('config')
   const usual = join(folder, CONFIG_FILE)
   const isThere = named !== undefined || lstatSync(usual, { throwIfNoEntry: false }) !== undefined
-  if (!isThere) return { input, folder, configFile: undefined, openSecrets: () => NO_SECRETS }
+  if (!isThere) return { input, folder, configuration: undefined, openSecrets: () => NO_SECRETS }
   const { loadConfiguration } = await import('./config/load.ts')
   return loadConfiguration(input, { role, folder, path: named ?? usual })
 }

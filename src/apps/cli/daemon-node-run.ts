@@ -36,11 +36,12 @@ const MAX_LINE_BYTES = 1024
 
 /** `kosd node`: until it is told to stop. */
 export async function runNode(given: CliContext, words: CommandInput): Promise<number> {
-  const { input, folder, openSecrets } = await configuredInput(given, words, 'node')
+  const configured = await configuredInput(given, words, 'node')
+  const { input, folder, openSecrets, configuration } = configured
   enterFips(input)
   const context = withPassphraseFile(given, input.text('passphrase-file'))
   using secrets = openSecrets(context)
-  const options = { ...nodeOptions(input, folder), secrets }
+  const options = { ...nodeOptions(input, folder), secrets, configuration }
   const joined = await joinIfAsked(context, input, options)
   if (joined === 'unjoined') return await runUnmanaged(context, input, folder)
   if (joined !== EXIT.ok) return joined

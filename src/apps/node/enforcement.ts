@@ -72,6 +72,21 @@ export function enforcementEvent(
   }
 }
 
+/**
+ * The record of the configuration that a daemon started with: what it was told is part of its evidence.
+ *
+ * @param sha256 - of the file, in hexadecimal; absent: there is none
+ * @param uri - of the own principal
+ */
+export function configurationEvent(
+  sha256: string | undefined,
+  uri: string,
+): AuditEvent | undefined {
+  if (sha256 === undefined) return undefined
+  const action = 'configuration.load'
+  return { type: 'system', actor: uri, target: uri, action, outcome: 'ok', detail: { sha256 } }
+}
+
 /** Decides over a peer between AUTH and READY. */
 export type EnforceHandshake = (connection: ConnectionFacts, peer: PeerFacts) => Refusal | undefined
 

@@ -24,6 +24,7 @@ export {
 } from './authority-client.ts'
 export { bringNews, type Consulted, consultAuthority } from './consult.ts'
 export {
+  configurationEvent,
   describeEnforcement,
   enforceCalls,
   enforceHandshake,

@@ -117,6 +117,8 @@ export interface NodeOptions {
   readonly enforcementFile?: string
   /** Bounds of the gate; the protocol's by default. */
   readonly admission?: Partial<AdmissionLimits>
+  /** SHA-256 of the file that these options come from, in hexadecimal, for the record; none by default. */
+  readonly configuration?: string | undefined
   /** Secrets that command files may hand to their programs; none by default. */
   readonly secrets?: CommandSecrets
   /** Offers itself as a standby signer, and vouches for the lock list once an operator permits it. */

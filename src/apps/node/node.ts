@@ -5,7 +5,7 @@ import type { AuditLog } from '../../trust/audit/index.ts'
 import { formatHostPort, type HostPort } from './addresses.ts'
 import type { AuthorityLink } from './authority-link.ts'
 import { agreeOnTime, renewMembership } from './enrol.ts'
-import { describeEnforcement, enforcementEvent } from './enforcement.ts'
+import { configurationEvent, describeEnforcement, enforcementEvent } from './enforcement.ts'
 import { nodeErrors } from './errors.ts'
 import { recordInterrupted } from './interrupted.ts'
 import { type OpenListeners, openListeners } from './listeners.ts'
@@ -151,6 +151,8 @@ async function serve(parts: NodeParts, options: NodeOptions): Promise<OpenListen
   await audit.append(systemEvent(member, START))
   const modules = enforcementEvent(parts.enforcement, member.membership.principal.uri)
   if (modules) await audit.append(modules)
+  const loaded = configurationEvent(options.configuration, member.membership.principal.uri)
+  if (loaded) await audit.append(loaded)
   try {
     return await listen(parts, options)
   } catch (error) {

@@ -7,12 +7,12 @@ import { type ConfigReading, type ConfigSecret, readConfiguration } from '../con
 import { rotate } from '../config/rotate.ts'
 import { isSecretPath, SECRET_NAME } from '../config/schema.ts'
 import { openSecret, plainProblem, unopened, withNewValueKeys } from '../config/secrets.ts'
-import { changeValues, type NewValue, type Replacement } from '../config/text.ts'
+import { changeValues, type NewValue, removeValue, type Replacement } from '../config/text.ts'
 import { findEntry, readYaml, plainOf } from '../config/yaml.ts'
 import type { CliContext } from '../context.ts'
 import { cliErrors } from '../errors.ts'
 import { lockFolder } from '../folder-lock.ts'
-import { EXIT, paint, printJson } from '../output.ts'
+import { EXIT, paint, printable, printJson } from '../output.ts'
 import { readSecretFile, secretOfInput } from '../secret-input.ts'
 
 const COUNTS = 'kosd takes it into use at its next start'
@@ -38,6 +38,24 @@ export function set(context: CliContext, input: CommandInput): number {
     target,
     reading.secrets.filter(({ name }) => name !== path[1]),
   )
+  return EXIT.ok
+}
+
+/** `kosctl config unset` */
+export function unset(context: CliContext, input: CommandInput): number {
+  const target = existingTarget(context, input)
+  const { root } = readYaml(target.text)
+  const [setting = ''] = input.positionals
+  const path = setting.split('.')
+  const { terminal } = context
+  if (!findEntry(root, path)) {
+    terminal.err(`${paint(terminal, 'yellow', 'not set')}  ${printable(setting)}`)
+    return EXIT.failed
+  }
+  // It may be what is wrong with the file.
+  storeConfig(context, target, removeValue(target.text, path))
+  if (terminal.isJson) printJson(terminal, { unset: setting, file: target.path })
+  else terminal.out(`${paint(terminal, 'green', 'unset')}  ${setting} in ${target.path}: ${COUNTS}`)
   return EXIT.ok
 }
 

@@ -50,6 +50,17 @@ const set: CliCommand<CliContext> = {
   run: async (context, input) => (await import('./config-set.ts')).set(context, input),
 }
 
+const unset: CliCommand<CliContext> = {
+  path: ['config', 'unset'],
+  summary: 'take one setting or secret out',
+  usage: `SETTING ${PLACE_USAGE}`,
+  minPositionals: 1,
+  maxPositionals: 1,
+  options: { ...PLACE, ...JSON_OPTION },
+  examples: ['kosctl config unset secrets.weather'],
+  run: async (context, input) => (await import('./config-set.ts')).unset(context, input),
+}
+
 const edit: CliCommand<CliContext> = {
   path: ['config', 'edit'],
   summary: 'edit the configuration with its secrets open; they are sealed again afterwards',
@@ -109,6 +120,7 @@ const schema: CliCommand<CliContext> = {
 export const configCommands: readonly CliCommand<CliContext>[] = [
   get,
   set,
+  unset,
   edit,
   encrypt,
   rotateKey,

@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path'
-import { isRefusal, Secret } from '../../../foundation/base/index.ts'
+import { isRefusal, Secret, sha256, toHex, utf8 } from '../../../foundation/base/index.ts'
 import type { CommandInput } from '../command-line.ts'
 import type { CliContext } from '../context.ts'
 import type { DaemonInput, OpenSecrets } from '../daemon-config.ts'
@@ -42,7 +42,7 @@ export function loadConfiguration(input: CommandInput, place: ConfigPlace): Daem
   return {
     input: configured(input, settings, dirname(path)),
     folder: place.folder,
-    configFile: path,
+    configuration: toHex(sha256(utf8(file.text))),
     openSecrets: (context) => openAll(context, { ...place, path }, secrets),
   }
 }

@@ -41,6 +41,44 @@ export function changeValues(text: string, replacements: readonly Replacement[])
   return changed
 }
 
+/**
+ * Takes a value out of the text of a configuration with the lines that are its own, and with it the maps
+ * that it leaves empty.
+ *
+ * @param path - of a value that is there
+ * @throws {@link KosError} KOS_CLI_CONFIG_TEXT where the text is written in a way that this cannot change
+ */
+export function removeValue(text: string, path: readonly string[]): string {
+  const { root } = readYaml(text)
+  const parent = path.length === 1 ? root : findEntry(root, path.slice(0, -1))?.value
+  const isLast = parent?.kind === 'map' && parent.entries.length === 1 && path.length > 1
+  if (isLast) return removeValue(text, path.slice(0, -1))
+  const entry = findEntry(root, path)
+  const changed = entry && parent?.kind === 'map' && !parent.isFlow ? without(text, entry) : text
+  const left = plainText(changed)
+  const meant = root && withoutValue(plainOf(root), path)
+  const isEmpty = left === undefined && isDeepStrictEqual(meant, Object.create(null))
+  if (isEmpty || isDeepStrictEqual(left, meant)) return changed
+  throw cliErrors.error('KOS_CLI_CONFIG_TEXT', { path: path.join('.') })
+}
+
+function without(text: string, entry: YamlEntry): string {
+  const start = text.lastIndexOf('\n', entry.nameSpan[0] - 1) + 1
+  const end = endOf(entry)
+  const behind = text.charAt(end - 1) === '\n' ? end : endOfLine(text, end)
+  return splice(text, [start, behind], '')
+}
+
+function withoutValue(plain: unknown, path: readonly string[]): unknown {
+  const [name = '', ...rest] = path
+  const left: Record<string, unknown> = Object.create(null) as Record<string, unknown>
+  for (const [key, child] of Object.entries(isRecord(plain) ? plain : {})) {
+    if (key !== name) left[key] = child
+    else if (rest.length > 0) left[key] = withoutValue(child, rest)
+  }
+  return left
+}
+
 function plainText(text: string): unknown {
   const { root } = readYaml(text)
   return root && plainOf(root)

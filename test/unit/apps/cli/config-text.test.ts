@@ -1,7 +1,12 @@
 /** YAML as a configuration has it: what is refused, where, and what a change leaves alone. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { changeValues, type NewValue, valueAt } from '../../../../src/apps/cli/config/text.ts'
+import {
+  changeValues,
+  type NewValue,
+  removeValue,
+  valueAt,
+} from '../../../../src/apps/cli/config/text.ts'
 import {
   MAX_CONFIG_BYTES,
   plainOf,
@@ -133,6 +138,32 @@ describe('a change leaves the rest alone', () => {
       assert.throws(() => changeValues(text, [{ path: path.split('.'), value: 'x' }]), {
         code: 'KOS_CLI_CONFIG_TEXT',
       })
+    }
+  })
+})
+
+describe('what is taken out takes its lines along', () => {
+  const removals: readonly (readonly [before: string, path: string, after: string])[] = [
+    ['a: 1 # c\n\n# d\nb: 2\n', 'a', '\n# d\nb: 2\n'],
+    ['a: 1\nb: |\n  x\n  y\n\nc: 2', 'b', 'a: 1\n\nc: 2'],
+    ['a: 1\ns:\n  x: 1\n  y: 2 # z\nb: 2', 's.y', 'a: 1\ns:\n  x: 1\nb: 2'],
+    ['# h\na:\n  b:\n    c: 1\n', 'a.b.c', '# h\n'],
+    ['a: 1\nl:\n- x\n- y\nb: 2\n', 'l', 'a: 1\nb: 2\n'],
+    ['a:\nb: { c: 1 }\n', 'b.c', 'a:\n'],
+    ['a:', 'a', ''],
+  ]
+  for (const [before, path, after] of removals) {
+    test(`${JSON.stringify(before)} ${path}`, () => {
+      assert.equal(removeValue(before, path.split('.')), after)
+    })
+  }
+
+  test('where lines are shared it is not tried', () => {
+    for (const [text, path] of [
+      ['{ a: 1, b: 2 }', 'a'],
+      ['s: { a: 1, b: 2 }', 's.a'],
+    ] as const) {
+      assert.throws(() => removeValue(text, path.split('.')), { code: 'KOS_CLI_CONFIG_TEXT' })
     }
   })
 })

@@ -12,7 +12,11 @@ import {
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { lockStore } from '../../../../src/foundation/storage/index.ts'
+import { settingNames } from '../../../../src/apps/cli/config/schema.ts'
+import { main as kosctlMain } from '../../../../src/apps/cli/main.ts'
+import { SETTING_NAMES } from '../../../../src/apps/cli/setting-names.ts'
 import { createConfigFolder } from '../../../kit/config.ts'
+import { captureTerminal, testWorld } from '../../../kit/fabric.ts'
 import { temporaryFolder } from '../../../kit/temporary.ts'
 
 const SEALED = /kos-sealed:v1:[0-9a-f]{16}:[\w-]+/g
@@ -67,6 +71,20 @@ test('settings and secrets are set, shown, sealed and rotated; the rest of the f
   assert.match((await config(['rotate-key'])).out, /^sealed anew {2}2 in /)
   assert.equal((await config(['get', 'secrets.maps', '--reveal'])).out, 'plain-and-open')
   assert.equal((await config(['get', 'secrets.weather', '--reveal'])).out, 'correct horse')
+  assert.match((await config(['unset', 'standby'])).out, /^unset {2}standby in /)
+  const unset = await config(['unset', 'secrets.maps', '--json'])
+  assert.deepEqual(JSON.parse(unset.out), { unset: 'secrets.maps', file: path })
+  assert.match(read(), new RegExp(`\n {2}weather: ${SEALED.source}\n\n\n# the end\n$`))
+  assert.deepEqual((await config(['unset', 'standby'])).err, 'not set  standby\n')
+})
+
+test('names of settings are completed', async () => {
+  const names = new Set([...settingNames('authority'), ...settingNames('node')])
+  const completed = [...names].map((name) => (name === 'secrets' ? 'secrets.' : name))
+  assert.deepEqual(SETTING_NAMES, completed.toSorted())
+  const terminal = captureTerminal()
+  await kosctlMain(['__complete', 'config', 'set', 'li'], terminal, testWorld({}))
+  assert.match(terminal.printed.out, /listen\b[^]*listeners/)
 })
 
 test('what is shown of secrets without --reveal is their key', async (context) => {

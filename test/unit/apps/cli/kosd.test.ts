@@ -114,12 +114,6 @@ test('authority and node in a few lines', async (context) => {
     const set = await kosctl('config', 'set', ...setting, ...own)
     assert.equal(set.code, 0, set.err)
   }
-  for (const secret of ['weather', 'maps']) {
-    const run = { program: '/usr/bin/printenv', environment: { API_KEY: { secret } } }
-    const file = commandFile({ name: `show.${secret}`, run, positional: [] })
-    const path = state('node/commands', `show.${secret}.json`)
-    writeFileSync(path, JSON.stringify(file), { mode: 0o600 })
-  }
 
   // A second one on the same folders is refused in one sentence.
   const twice = start(['node', '--listen', '127.0.0.1:0'])
@@ -134,11 +128,19 @@ test('authority and node in a few lines', async (context) => {
 
   assert.equal(await node.stop(), 0)
   assert.match(node.terminal.printed.out, /stopped\n$/)
+  for (const secret of ['weather', 'maps']) {
+    const run = { program: '/usr/bin/printenv', environment: { API_KEY: { secret } } }
+    const file = commandFile({ name: `show.${secret}`, run, positional: [] })
+    const path = state('node/commands', `show.${secret}.json`)
+    writeFileSync(path, JSON.stringify(file), { mode: 0o600 })
+  }
   // Later starts need no line, and do not mind one that is used up.
   const again = start(['node', '--join', '-'], line)
   await again.printed('address ')
   assert.ok(!again.terminal.printed.out.includes('joined'))
   assert.ok(existsSync(state('node/shared')), 'paths are relative to the folder of the file')
+  const { out: log } = await kosctl('audit', 'tail', '--json')
+  assert.match(log, /"configuration\.load"/)
   let offered = { code: 1, out: '' }
   await eventually(async () => {
     offered = await kosctl('commands', 'list', 'camera-1', '--json')

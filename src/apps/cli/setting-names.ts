@@ -1,0 +1,23 @@
+/** Names of all settings, for completion: what checks them takes longer to load. A test compares. */
+export const SETTING_NAMES: readonly string[] = [
+  'advertise',
+  'authority',
+  'commands',
+  'crl',
+  'enforcement',
+  'fips',
+  'fipsConfig',
+  'joinFile',
+  'listen',
+  'listeners',
+  'logLevel',
+  'passphraseFile',
+  'pin',
+  'programs',
+  'psk',
+  'secrets.',
+  'session',
+  'share',
+  'standby',
+  'trustDomain',
+]

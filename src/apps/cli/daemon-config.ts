@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { CommandSecrets } from '../../commands/catalog/index.ts'
 import type { CommandInput } from './command-line.ts'
 import { type CliContext, stateFolder } from './context.ts'
@@ -43,7 +43,7 @@ export async function configuredInput(
   input: CommandInput,
   role: 'authority' | 'node',
 ): Promise<DaemonInput> {
-  const folder = input.text('state') ?? stateFolder(context.environment, role)
+  const folder = resolve(input.text('state') ?? stateFolder(context.environment, role))
   const named = input.text('config')
   const usual = join(folder, CONFIG_FILE)
   const isThere = named !== undefined || lstatSync(usual, { throwIfNoEntry: false }) !== undefined

@@ -105,7 +105,9 @@ function hidden(value: unknown): string {
 export function check(context: CliContext, input: CommandInput): number {
   const target = existingTarget(context, input)
   const reading = readConfiguration(target.text, target.role)
-  const problems = [...reading.problems, ...secretProblems(context, target, reading)]
+  const problems = [...reading.problems, ...secretProblems(context, target, reading)].toSorted(
+    (a, b) => a.line - b.line,
+  )
   const { terminal } = context
   const isValid = problems.length === 0
   if (terminal.isJson) printJson(terminal, { file: target.path, valid: isValid, problems })

@@ -36,7 +36,7 @@ export function loadConfiguration(input: CommandInput, place: ConfigPlace): Daem
     throw cliErrors.error('KOS_CLI_CONFIG_PLAIN', {
       at: `${path}:${plain.line}:${plain.column}`,
       secret: `secrets.${plain.name}`,
-      seal: sealingCommand({ folder: resolve(place.folder), path }),
+      seal: sealingCommand({ ...place, path }),
     })
   }
   return {

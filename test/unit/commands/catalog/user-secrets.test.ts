@@ -88,8 +88,13 @@ describe('a stream', () => {
       run: async ({ onStdout }: ProgramRun) => {
         for (const piece of pieces) await onStdout?.(Buffer.from(piece))
         return {
-          ...{ exitCode: 0, signal: null, reason: 'exit' as const, truncated: false },
-          ...{ stdout: new Uint8Array(), stderr: new Uint8Array(), durationMs: 1 },
+          exitCode: 0,
+          signal: null,
+          reason: 'exit' as const,
+          truncated: false,
+          stdout: new Uint8Array(),
+          stderr: new Uint8Array(),
+          durationMs: 1,
         }
       },
     }
@@ -120,7 +125,7 @@ describe('a stream', () => {
       const cut = [`abx${SECRET.slice(0, at)}`, SECRET.slice(at), 'never']
       assert.deepEqual(await streamed(cut), { sent: 'abx', rule: 'program/secret-in-output' })
     }
-    assert.deepEqual(await streamed([...`ab${SECRET}`]), {
+    assert.deepEqual(await streamed(`ab${SECRET}`.split('')), {
       sent: 'ab',
       rule: 'program/secret-in-output',
     })

@@ -116,13 +116,11 @@ test('what is shown of secrets without --reveal is their key', async (context) =
   const { sealed } = (await json('secrets.weather')) as { sealed: boolean }
   assert.equal(sealed, true)
   assert.ok(!JSON.stringify(await json()).includes('line'))
-  write(`${read()}  plain: in the open\n  number: 7\n  map: { a: 8 }\n`)
+  write(`${read()}  plain: in the open\n  number: 71 72\n  map: { a: 81 82 }\n`)
   for (const args of [[], ['secrets'], ['secrets.plain'], ['secrets.map.a']]) {
     const { out } = await config(['get', ...args])
-    assert.ok(
-      out.includes('(not sealed)') && !/open|7|8\n/.test(out.replaceAll(/key \w+/g, '')),
-      out,
-    )
+    assert.match(out, /\(not sealed\)/)
+    assert.doesNotMatch(out, /in the open|71 72|81 82/)
   }
   const missing = await config(['get', 'standby'])
   assert.deepEqual([missing.code, missing.err], [1, 'not set  standby\n'])

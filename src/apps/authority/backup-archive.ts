@@ -30,6 +30,7 @@ export const BACKUP_FILES = [
   'keys/keystore.cbor',
   'keys/keystore.key',
   'floors.bin',
+  'config.yaml',
 ] as const
 export type BackupFile = (typeof BACKUP_FILES)[number]
 

@@ -94,7 +94,12 @@ function write(
     if (from.journal) backup.addBytes('authority.sqlite.audit-journal', from.journal)
     backup.addFile(DATABASE, from.copy)
     // Written as a whole each time: what is read is one version or the next.
-    const others: readonly BackupFile[] = ['keys/keystore.cbor', 'keys/keystore.key', 'floors.bin']
+    const others: readonly BackupFile[] = [
+      'keys/keystore.cbor',
+      'keys/keystore.key',
+      'floors.bin',
+      'config.yaml',
+    ]
     for (const name of others) {
       const path = join(folder, name)
       if (existsSync(path)) backup.addBytes(name, readFileSync(path))

@@ -7,6 +7,7 @@ import {
   fsyncSync,
   lstatSync,
   openSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -100,6 +101,7 @@ export function writeConfigFile(
   const target = before ? realpathSync(path) : path
   const folder = dirname(target)
   const temporary = join(folder, `.${basename(target)}.${toHex(random.bytes(8))}.tmp`)
+  removeStale(folder, basename(target))
   try {
     writeLike(temporary, text, { like: before ? target : folder, isNew: before === undefined })
     const now = statSync(target, { bigint: true, throwIfNoEntry: false })
@@ -116,6 +118,15 @@ export function writeConfigFile(
     fsyncSync(descriptor)
   } finally {
     closeSync(descriptor)
+  }
+}
+
+/** What a crash in the middle of a write left behind: secrets may stand in it in the clear. */
+function removeStale(folder: string, name: string): void {
+  for (const other of readdirSync(folder)) {
+    const isStale =
+      other.startsWith(`.${name}.`) && /^\.[0-9a-f]{16}\.tmp$/.test(other.slice(name.length + 1))
+    if (isStale) removeQuietly(join(folder, other))
   }
 }
 

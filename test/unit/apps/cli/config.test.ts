@@ -177,7 +177,7 @@ describe('what cannot be meant is refused, and nothing is changed', () => {
   })
 
   test('a file that is wrong already, missing, or changed meanwhile', async (context) => {
-    const { config, write, read, path } = createConfigFolder(context)
+    const { config, write, read, path, folder } = createConfigFolder(context)
     for (const args of [['get'], ['check'], ['encrypt'], ['rotate-key']]) {
       assert.match((await config(args)).err, /there is no such file/)
     }
@@ -196,9 +196,12 @@ describe('what cannot be meant is refused, and nothing is changed', () => {
     const { valid, problems } = JSON.parse(out) as { valid: boolean; problems: { line: number }[] }
     assert.deepEqual([valid, problems[0]?.line], [false, 1])
     write('share: /srv\n')
+    const stale = join(folder, '.config.yaml.0123456789abcdef.tmp')
+    writeFileSync(stale, 'secrets: { left: behind }')
     const edited = await config(['edit'], { editor: `echo 'share: /mnt' >'${path}'; echo '#' >>` })
     assert.match(edited.err, /somebody else changed the file meanwhile/)
     assert.equal(read(), 'share: /mnt\n')
+    assert.ok(!existsSync(stale))
   })
 })
 

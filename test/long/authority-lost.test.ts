@@ -15,7 +15,7 @@ const NAMES = Array.from({ length: BEFORE + AFTER }, (_, at) => `node-${at + 1}`
 
 test('join 20 nodes, rotate, lose the authority, restore elsewhere', async (context) => {
   const place = new Place(context)
-  const authority = await place.startAuthority()
+  const authority = await place.startAuthority('--devices-per-address', '64')
   const nodes: Daemon[] = []
   for (const name of NAMES.slice(0, BEFORE)) {
     nodes.push(await place.startNode(name, { line: await place.joinLine(name) }))
@@ -46,7 +46,7 @@ test('join 20 nodes, rotate, lose the authority, restore elsewhere', async (cont
   const elsewhere = join(place.folder, 'another machine')
   const restored = await place.done('backup', 'restore', file, '--state', elsewhere, ...by)
   assert.match(restored, /entries, verified/)
-  const again = place.launchAuthority('--state', elsewhere)
+  const again = place.launchAuthority('--state', elsewhere, '--devices-per-address', '64')
   await again.printed(/^restored +era 2, from a backup made .*; \d+ of \d+ members have reported$/m)
   await again.printed(/^members +3 adopted, \d+ renewed, 1 locked since the backup$/m)
   await place.connected(...others)

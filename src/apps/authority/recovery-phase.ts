@@ -155,9 +155,13 @@ async function collect(
   const { state, collector, waitMs } = collecting
   const { promise, resolve } = Promise.withResolvers<void>()
   let cancel: CancelTimer | undefined
+  let told = ''
   const looked = (): void => {
     const progress = progressOf(collecting)
-    collecting.onProgress(progress)
+    const news = `${progress.reported} of ${progress.expected}`
+    // The same member comes again while the others are waited for.
+    if (news !== told) collecting.onProgress(progress)
+    told = news
     if (progress.reported >= progress.expected) resolve()
     else if (progress.reported > 0) cancel ??= deps.clock.after(waitMs, resolve)
   }

@@ -28,6 +28,7 @@ import {
 import { pskSchema } from '../../src/apps/authority/psk-registry.ts'
 import { createPskVault } from '../../src/apps/authority/psk-vault.ts'
 import type { AuthorityTables } from '../../src/apps/authority/schema.ts'
+import { batchSchema } from '../../src/apps/authority/token-registry.ts'
 import {
   type CreatedToken,
   createEstEnrolService,
@@ -104,6 +105,7 @@ export function openEnrolment(place: EnrolmentPlace): TestEnrolment {
         { version: 3, ...floorSchema },
         { version: 4, ...pskSchema },
         { version: 5, ...originSchema },
+        { version: 6, ...batchSchema },
       ],
     },
   )

@@ -43,6 +43,7 @@ import {
 import { pskSchema } from './psk-registry.ts'
 import { createPskVault } from './psk-vault.ts'
 import type { AuthorityTables } from './schema.ts'
+import { batchSchema } from './token-registry.ts'
 
 /** The authority's own name in the directory. */
 export const AUTHORITY_NAME = 'authority'
@@ -151,6 +152,7 @@ function openAuthorityStore(
         { version: 7, ...floorSchema },
         { version: 8, ...pskSchema },
         { version: 9, ...originSchema },
+        { version: 10, ...batchSchema },
       ],
       ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
     })

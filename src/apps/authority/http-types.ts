@@ -30,7 +30,7 @@ export interface RouteCall {
 
 /** What a route answers. */
 export type RouteAnswer =
-  | { readonly kind: 'json'; readonly value: unknown; readonly status?: 200 | 201 }
+  | { readonly kind: 'json'; readonly value: unknown; readonly status?: JsonStatus }
   | { readonly kind: 'cbor'; readonly bytes: Uint8Array }
   | {
       readonly kind: 'text'
@@ -46,6 +46,9 @@ export type RouteAnswer =
       readonly recorded?: Refusal
       readonly headers?: Readonly<Record<string, string>>
     }
+
+/** HTTP status of a JSON answer; 409: a refusal with more to say than its rule. */
+type JsonStatus = 200 | 201 | 409
 
 /** HTTP status of a refusal. */
 export type RefusedStatus = 400 | 401 | 403 | 404 | 409 | 411 | 413 | 415 | 429 | 501 | 503
@@ -67,7 +70,7 @@ export interface Route {
 }
 
 /** A JSON answer. */
-export function json(value: unknown, status: 200 | 201 = 200): RouteAnswer {
+export function json(value: unknown, status: JsonStatus = 200): RouteAnswer {
   return { kind: 'json', value, status }
 }
 

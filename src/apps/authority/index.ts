@@ -9,8 +9,6 @@ export {
   auditReport,
   checkList,
   type CheckView,
-  type EstAccess,
-  estTokenCreated,
   fabricObjects,
   principalList,
   type PrincipalPatch,
@@ -20,12 +18,23 @@ export {
   type SessionView,
   standbyList,
   type StandbyView,
-  tokenCreated,
-  tokenList,
-  type TokenView,
 } from './api-schema.ts'
 export { type AlertList, alertList, type AlertView } from './api-schema-alerts.ts'
 export { caStatus, type CaStatus } from './api-schema-ca.ts'
+export {
+  batchCreated,
+  type BatchCreated,
+  batchRefused,
+  type BatchRefused,
+  type BatchRow,
+  type EstAccess,
+  estTokenCreated,
+  tokenCreated,
+  tokenDetail,
+  type TokenDetail,
+  tokenList,
+  type TokenView,
+} from './api-schema-tokens.ts'
 export { auditOrigin } from './audit-service.ts'
 export { type AuthorityOptions, type RunningAuthority, startAuthority } from './authority.ts'
 export { type BackupSummary } from './backup-archive.ts'

@@ -15,7 +15,6 @@ import type {
   PrincipalChange,
   PrincipalRecord,
   PskRecord,
-  TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
 import { authorityErrors } from './errors.ts'
 import { pskSteps } from './psk-registry.ts'
@@ -25,8 +24,6 @@ import {
   toKeyUse,
   toPrincipalRecord,
   toPrincipalRow,
-  toTokenRecord,
-  toTokenRow,
 } from './rows.ts'
 import {
   AUTHORITY_SCHEMA,
@@ -35,8 +32,8 @@ import {
   ORIGIN_SCHEMA,
   type PrincipalRow,
   SIGNED_REQUEST_SCHEMA,
-  type TokenRow,
 } from './schema.ts'
+import { type TokenLists, tokenLists, tokenSteps } from './token-registry.ts'
 
 /** Changes to a principal beyond those that enrolment makes. */
 export type RegistryChange = PrincipalChange &
@@ -62,7 +59,7 @@ export interface HeldCertificate {
 }
 
 /** The authority's registry: principals, their keys, tokens, certificates, signed objects. */
-export interface Registry extends EnrolmentStore {
+export interface Registry extends EnrolmentStore, TokenLists {
   /** All principals that were not removed, by name. */
   principals(): PrincipalRecord[]
   /** A principal by its id, also a removed one. */
@@ -71,10 +68,6 @@ export interface Registry extends EnrolmentStore {
   principalNamed(name: string): PrincipalRecord | undefined
   /** The newest certificates of all principals that may come back, as far as they are in time. */
   certificatesInForce(nowMs: UnixMs): readonly HeldCertificate[]
-  /** All tokens, the oldest first. */
-  tokens(): TokenRecord[]
-  /** Revokes an open token; `false` when there is none. Durable when it resolves. */
-  revokeToken(id: string): Promise<boolean>
   /**
    * Changes a principal; durable when it resolves.
    *
@@ -178,12 +171,7 @@ export function createRegistry(store: RegistryStore): Registry {
             .where('certificate.not_after', '>', nowMs),
         )
         .map(({ name, der }) => ({ name, der: Buffer.from(der) })),
-    tokens: (): TokenRecord[] =>
-      store
-        .rows(db.selectFrom('token').selectAll().orderBy('created_at').orderBy('id'))
-        .map(toTokenRecord),
-    revokeToken: (id: string): Promise<boolean> =>
-      store.group.enqueue(() => changeOpenToken(store, id, { state: 'revoked' })),
+    ...tokenLists(store),
     change: (id: string, change: RegistryChange): Promise<void> =>
       store.group.enqueue(() => changePrincipal(store, id, change)),
     psk: (handle: string): PskRecord | undefined => transaction.psk(handle),
@@ -197,48 +185,6 @@ export function createRegistry(store: RegistryStore): Registry {
 }
 
 type Steps<Name extends keyof EnrolmentTransaction> = Pick<EnrolmentTransaction, Name>
-
-function tokenSteps(
-  store: RegistryStore,
-): Steps<'token' | 'openTokenNamed' | 'insertToken' | 'spendToken'> {
-  const { db } = store
-  return {
-    token: (id) =>
-      store.rows(db.selectFrom('token').selectAll().where('id', '=', id)).map(toTokenRecord)[0],
-    openTokenNamed: (name) =>
-      store
-        .rows(
-          db
-            .selectFrom('token')
-            .selectAll()
-            .where('name', '=', name)
-            .where('state', '=', 'open')
-            .orderBy('expires_at', 'desc')
-            .limit(1),
-        )
-        .map(toTokenRecord)[0],
-    insertToken: (record) => {
-      store.rows(db.insertInto('token').values(toTokenRow(record)))
-    },
-    spendToken: (id, spent) =>
-      changeOpenToken(store, id, {
-        state: 'spent',
-        spent_tls_key_hash: spent.tlsKeyHash,
-        principal_id: spent.principalId,
-      }),
-  }
-}
-
-/** One statement decides and changes: no token is spent and revoked, or spent twice. */
-function changeOpenToken(store: RegistryStore, id: string, change: Partial<TokenRow>): boolean {
-  const changed = store.db
-    .updateTable('token')
-    .set(change)
-    .where('id', '=', id)
-    .where('state', '=', 'open')
-    .returning('id')
-  return store.rows(changed).length === 1
-}
 
 function principalSteps(
   store: RegistryStore,

@@ -107,7 +107,13 @@ export async function recordJoined(
     target: grant.uri,
     action,
     outcome: 'ok',
-    detail: { name: grant.name, profile: grant.profile, token: token.id, repeated },
+    detail: {
+      name: grant.name,
+      profile: grant.profile,
+      token: token.id,
+      ...(token.batch !== undefined && { batch: token.batch }),
+      repeated,
+    },
   })
 }
 

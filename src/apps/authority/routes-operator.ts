@@ -8,27 +8,12 @@ import {
   validate,
   type z,
 } from '../../foundation/base/index.ts'
-import { pemEncode } from '../../foundation/codec/index.ts'
-import {
-  type CreatedToken,
-  estPassword,
-  formatJoinLine,
-  type PrincipalRecord,
-} from '../../lifecycle/enrolment/index.ts'
-import { parseHostPort } from '../node/index.ts'
-import {
-  type EstAccess,
-  manifestUpload,
-  type PrincipalPatch,
-  principalPatch,
-  type TokenRequest,
-  tokenRequest,
-} from './api-schema.ts'
+import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import { manifestUpload, type PrincipalPatch, principalPatch } from './api-schema.ts'
 import { AUTHORITY_NAME } from './authority-state.ts'
-import { EST_PATH } from './est-http.ts'
 import { json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
 import type { AuthorityServices } from './services.ts'
-import { principalViewOf, tokenViewOf } from './views.ts'
+import { principalViewOf } from './views.ts'
 
 const SMALL_BODY = 16 * 1024
 /** A manifest of 8 MiB whose quotes are escaped. */
@@ -37,12 +22,7 @@ const MAX_AUDIT_PAGE = 1000
 
 /** Routes of operators and members: what `kosctl` needs, and nothing else. */
 export function operatorRoutes(services: AuthorityServices): readonly Route[] {
-  return [
-    ...principalRoutes(services),
-    ...tokenRoutes(services),
-    ...policyRoutes(services),
-    ...auditRoutes(services),
-  ]
+  return [...principalRoutes(services), ...policyRoutes(services), ...auditRoutes(services)]
 }
 
 function principalRoutes(services: AuthorityServices): readonly Route[] {
@@ -83,35 +63,6 @@ function principalRoutes(services: AuthorityServices): readonly Route[] {
           locks: base64(services.publisher.locks()),
           manifest: base64(services.publisher.manifest()),
         }),
-    },
-  ]
-}
-
-function tokenRoutes(services: AuthorityServices): readonly Route[] {
-  return [
-    {
-      method: 'POST',
-      path: '/v1/tokens',
-      guard: 'operator',
-      maxBytes: SMALL_BODY,
-      handle: (call) => createToken(services, call),
-    },
-    {
-      method: 'GET',
-      path: '/v1/tokens',
-      guard: 'viewer',
-      maxBytes: 0,
-      handle: () => {
-        const now = services.clock.wallMs()
-        return json({ tokens: services.registry.tokens().map((token) => tokenViewOf(token, now)) })
-      },
-    },
-    {
-      method: 'DELETE',
-      path: '/v1/tokens/:id',
-      guard: 'operator',
-      maxBytes: 0,
-      handle: (call) => revokeToken(services, call),
     },
   ]
 }
@@ -188,68 +139,6 @@ function auditRoutes(services: AuthorityServices): readonly Route[] {
   ]
 }
 
-async function createToken(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
-  const request = parseBody<TokenRequest>(tokenRequest, call.body)
-  if (isRefusal(request)) return refused(request)
-  const unfit = nameProblem(request.name)
-  if (unfit) return refused(unfit)
-  const { name, profile, origin = 'join' } = request
-  const owner = call.caller?.uri ?? '-'
-  const change = {
-    action: 'token.create',
-    target: name.toWellFormed(),
-    detail: { profile, origin },
-  }
-  const created = await recorded(services, { call, change }, () =>
-    services.tokens.create({ ...request, owner }),
-  )
-  if (isRefusal(created)) return refused(created)
-  return origin === 'est' ? estAnswer(services, created) : tokenAnswer(services, created)
-}
-
-/** Where EST is, whom to trust, and the secret, shown once. */
-function estAnswer(services: AuthorityServices, created: CreatedToken): RouteAnswer {
-  const { record } = created
-  using secret = created.secret
-  const [root = new Uint8Array()] = services.caCertificates()
-  const est: EstAccess = {
-    url: `https://${services.settings.advertised}${EST_PATH}`,
-    user: record.id,
-    password: estPassword(secret),
-    rootPem: pemEncode('CERTIFICATE', root),
-  }
-  return json({ est, token: tokenViewOf(record, services.clock.wallMs()) }, 201)
-}
-
-/** The line that a device is given: where to go, whom to trust, and the secret, shown once. */
-export function tokenAnswer(services: AuthorityServices, created: CreatedToken): RouteAnswer {
-  const { record } = created
-  using secret = created.secret
-  const at = parseHostPort(services.settings.advertised)
-  const { pin } = services.settings
-  const tokenId = record.id
-  const joinLine = formatJoinLine({
-    host: at?.host ?? '',
-    port: at?.port ?? 0,
-    pin,
-    tokenId,
-    secret,
-  })
-  return json({ joinLine, token: tokenViewOf(record, services.clock.wallMs()) }, 201)
-}
-
-async function revokeToken(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
-  const target = call.parameters['id'] ?? ''
-  const token = services.registry.tokens().find(({ id }) => id === target)
-  const unknown = refuse('KOS_AUTHORITY_NOT_FOUND', 'token/open')
-  if (!token) return refused(unknown)
-  const change = { action: 'token.revoke', target }
-  const done = await recorded(services, { call, change }, async () =>
-    (await services.registry.revokeToken(target)) ? { revoked: true } : unknown,
-  )
-  return isRefusal(done) ? refused(done) : json(done)
-}
-
 async function changePrincipal(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
   const principal = named(services, call)
   if (isRefusal(principal)) return refused(principal)
@@ -272,7 +161,7 @@ async function changePrincipal(services: AuthorityServices, call: RouteCall): Pr
 }
 
 /** The directory refuses a name that two principals have, and so every node would. */
-function nameProblem(name: string): Refusal | undefined {
+export function reservedName(name: string): Refusal | undefined {
   if (name !== AUTHORITY_NAME) return undefined
   return refuse('KOS_ENROLMENT_NAME_TAKEN', 'name/authority', {
     remedy: 'Choose another name: this one is the authority’s.',
@@ -290,7 +179,7 @@ function renameProblem(
   }
   // A name that reads as an id could be taken for another device.
   if (parseDeviceId(name) !== undefined) return refuse('KOS_AUTHORITY_REQUEST', 'name/id')
-  return nameProblem(name)
+  return reservedName(name)
 }
 
 function mergeLabels(
@@ -329,19 +218,24 @@ export function parseBody<T>(schema: z.ZodType<T>, body: Uint8Array): T | Refusa
 }
 
 /** What an operator is about to do. */
-export interface Change {
+export interface Change<T = unknown> {
   readonly action: string
   readonly target: string
-  readonly detail?: Readonly<Record<string, string | number | boolean>>
+  readonly detail?: AuditDetail
+  /** What is known of it only once it is done. */
+  readonly detailOf?: (done: T) => AuditDetail
 }
+
+type AuditDetail = Readonly<Record<string, string | number | boolean>>
 
 /** Makes a change between two durable records: that it begins, and how it ended. */
 export async function recorded<T>(
   services: AuthorityServices,
-  of: { readonly call: RouteCall; readonly change: Change },
+  of: { readonly call: RouteCall; readonly change: Change<Exclude<Awaited<T>, Refusal>> },
   work: () => T | Promise<T>,
 ): Promise<T> {
-  const event = { type: 'admin', actor: of.call.caller?.uri ?? '-', ...of.change } as const
+  const { detailOf, ...change } = of.change
+  const event = { type: 'admin', actor: of.call.caller?.uri ?? '-', ...change } as const
   await services.record({ ...event, outcome: 'intent' })
   let done: T
   try {
@@ -354,7 +248,9 @@ export async function recorded<T>(
   if (isRefusal(done)) {
     await services.record({ ...event, outcome: 'refused', code: done.code, rule: done.rule })
   } else {
-    await services.record({ ...event, outcome: 'ok' })
+    const found = detailOf?.(done as Exclude<Awaited<T>, Refusal>)
+    const detail = (change.detail ?? found) && { ...change.detail, ...found }
+    await services.record({ ...event, outcome: 'ok', ...(detail && { detail }) })
   }
   return done
 }

@@ -3,7 +3,8 @@ import { PROFILE_NAMES, profileOf, type ProfileName } from '../../foundation/pro
 import { decodeRaiseRequest, MAX_ENROLMENT_BYTES } from '../../lifecycle/enrolment/index.ts'
 import { cbor, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
 import { grantAnswer } from './routes-enrolment.ts'
-import { named, parseBody, recorded, tokenAnswer } from './routes-operator.ts'
+import { named, parseBody, recorded } from './routes-operator.ts'
+import { tokenAnswer } from './routes-tokens.ts'
 import type { AuthorityServices } from './services.ts'
 
 const SMALL_BODY = 1024

@@ -12,6 +12,7 @@ import { raiseRoutes } from './routes-raise.ts'
 import { recoveryRoutes } from './routes-recovery.ts'
 import { sessionRoutes } from './routes-session.ts'
 import { standbyRoutes } from './routes-standby.ts'
+import { tokenRoutes } from './routes-tokens.ts'
 import type { AuthorityServices } from './services.ts'
 
 /** The whole HTTP API: what is not here is answered with 404. */
@@ -22,6 +23,7 @@ export function apiRoutes(services: AuthorityServices, alerts: AlertIntake): rea
     ...alertRoutes(alerts),
     ...sessionRoutes(services),
     ...operatorRoutes(services),
+    ...tokenRoutes(services),
     ...raiseRoutes(services),
     ...lockRoutes(services),
     ...pskRoutes(services),

@@ -17,10 +17,11 @@ import type {
   KeyUse,
   PrincipalRecord,
   TokenRecord,
+  TokenUse,
 } from '../../lifecycle/enrolment/index.ts'
 import type { ListenerAddresses } from '../../trust/pki/index.ts'
 import { authorityErrors } from './errors.ts'
-import type { CertificateRow, KeyUseRow, PrincipalRow, TokenRow } from './schema.ts'
+import type { CertificateRow, KeyUseRow, PrincipalRow, TokenRow, TokenUseRow } from './schema.ts'
 
 /** Longest JSON text in a column, in bytes. */
 const MAX_JSON_BYTES = 1024 * 1024
@@ -107,7 +108,18 @@ export function toTokenRecord(row: TokenRow): TokenRecord {
     principalId: row.principal_id ?? undefined,
     ...(row.raises !== null && { raises: row.raises }),
     ...originOf(row),
+    ...(row.batch !== null && { batch: row.batch }),
+    ...(row.groups !== null && { groups: parseStored(texts, row.groups) }),
+    ...(row.labels !== null && { labels: parseStored(labels, row.labels) }),
+    ...(row.max_uses !== null && {
+      uses: { max: row.max_uses, used: row.used, next: row.next_number },
+    }),
   }
+}
+
+/** Reads a stored use of a token. */
+export function toTokenUse(row: TokenUseRow): TokenUse {
+  return { keyHash: row.key_hash, principalId: row.principal_id, usedAt: unixMs(row.used_at) }
 }
 
 /** Writes a token as a row. */
@@ -125,6 +137,12 @@ export function toTokenRow(record: TokenRecord): TokenRow {
     principal_id: record.principalId ?? null,
     raises: record.raises ?? null,
     origin: record.origin ?? null,
+    batch: record.batch ?? null,
+    groups: record.groups ? JSON.stringify(record.groups) : null,
+    labels: record.labels ? JSON.stringify(record.labels) : null,
+    max_uses: record.uses?.max ?? null,
+    used: record.uses?.used ?? 0,
+    next_number: record.uses?.next ?? 1,
   }
 }
 

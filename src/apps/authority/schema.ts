@@ -42,6 +42,23 @@ export interface TokenRow {
   raises: string | null
   /** `est`: good for that alone; `null`: for `kosd`. */
   origin: string | null
+  /** What it was created with; `null`: alone. */
+  batch: string | null
+  /** JSON; `null`: none. */
+  groups: string | null
+  labels: string | null
+  /** How many devices it is for; `null`: one. */
+  max_uses: number | null
+  used: number
+  next_number: number
+}
+
+/** A use of a token for several devices. */
+export interface TokenUseRow {
+  token_id: string
+  key_hash: string
+  principal_id: string
+  used_at: number
 }
 
 export interface CertificateRow {
@@ -106,6 +123,7 @@ export interface AuthorityTables {
   request_nonce: RequestNonceRow
   principal: PrincipalRow
   token: TokenRow
+  token_use: TokenUseRow
   certificate: CertificateRow
   key_use: KeyUseRow
   signed_object: SignedObjectRow
@@ -152,6 +170,21 @@ export const LISTENERS_SCHEMA: readonly string[] = Object.freeze([
 export const ORIGIN_SCHEMA: readonly string[] = Object.freeze([
   `ALTER TABLE principal ADD COLUMN origin TEXT`,
   `ALTER TABLE token ADD COLUMN origin TEXT`,
+])
+
+/** Tokens of one batch, what their devices come in with, and tokens for several devices. */
+export const BATCH_SCHEMA: readonly string[] = Object.freeze([
+  `ALTER TABLE token ADD COLUMN batch TEXT`,
+  `ALTER TABLE token ADD COLUMN groups TEXT`,
+  `ALTER TABLE token ADD COLUMN labels TEXT`,
+  `ALTER TABLE token ADD COLUMN max_uses INTEGER`,
+  `ALTER TABLE token ADD COLUMN used INTEGER NOT NULL DEFAULT 0`,
+  `ALTER TABLE token ADD COLUMN next_number INTEGER NOT NULL DEFAULT 1`,
+  `CREATE INDEX token_batch ON token (batch) WHERE batch IS NOT NULL`,
+  `CREATE TABLE token_use (
+    token_id TEXT NOT NULL, key_hash TEXT NOT NULL, principal_id TEXT NOT NULL,
+    used_at INTEGER NOT NULL, PRIMARY KEY (token_id, key_hash)
+  ) STRICT`,
 ])
 
 /** Tables of signed requests, as SQL statements. */

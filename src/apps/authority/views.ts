@@ -1,6 +1,7 @@
 import { sha256, toHex } from '../../foundation/base/index.ts'
 import type { PrincipalRecord, TokenRecord } from '../../lifecycle/enrolment/index.ts'
-import type { PrincipalView, TokenView } from './api-schema.ts'
+import type { PrincipalView } from './api-schema.ts'
+import type { TokenView } from './api-schema-tokens.ts'
 
 /** A principal as the API shows it. */
 export function principalViewOf(record: PrincipalRecord, isConnected: boolean): PrincipalView {
@@ -41,5 +42,8 @@ export function tokenViewOf(record: TokenRecord, nowMs: number): TokenView {
     state: hasEnded ? 'expired' : record.state,
     expiresAt: record.expiresAt,
     origin: record.origin ?? 'join',
+    createdAt: record.createdAt,
+    ...(record.batch !== undefined && { batch: record.batch }),
+    ...(record.uses && { uses: { max: record.uses.max, used: record.uses.used } }),
   }
 }

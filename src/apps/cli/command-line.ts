@@ -116,9 +116,17 @@ function parse<Context>(
 function words<Context>(command: CliCommand<Context>, rest: readonly string[]): string[] {
   if (command.isHidden) return ['--', ...rest]
   if (!command.takesHyphens || rest.includes('--')) return [...rest]
-  const isOption = (word: string): boolean =>
-    word.startsWith('--') && Object.hasOwn(command.options, word.slice(2))
-  return [...rest.filter(isOption), '--', ...rest.filter((word) => !isOption(word))]
+  const options: string[] = []
+  const others: string[] = []
+  for (let at = 0; at < rest.length; at++) {
+    const word = rest[at] ?? ''
+    const option = word.startsWith('--') ? command.options[word.slice(2)] : undefined
+    const value = option?.type === 'string' ? rest[++at] : undefined
+    if (!option) others.push(word)
+    // In one word: a value may begin with a hyphen, too.
+    else options.push(value === undefined ? word : `${word}=${value}`)
+  }
+  return [...options, '--', ...others]
 }
 
 /** The usage line of a command. */

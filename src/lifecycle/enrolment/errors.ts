@@ -15,6 +15,7 @@ type EnrolmentErrorCode =
   | 'KOS_ENROLMENT_COPY'
   | 'KOS_ENROLMENT_CSR'
   | 'KOS_ENROLMENT_RATE'
+  | 'KOS_ENROLMENT_BATCH'
 
 /** The errors of this room. */
 export const enrolmentErrors: ErrorTable<EnrolmentErrorCode> = defineErrors({
@@ -87,5 +88,10 @@ export const enrolmentErrors: ErrorTable<EnrolmentErrorCode> = defineErrors({
     message: 'The certificate was renewed too often.',
     hint: 'Renew at half of its life, and try again later.',
     retry: 'later',
+  },
+  KOS_ENROLMENT_BATCH: {
+    message: 'The devices of the list cannot all be brought in, so no join token was created.',
+    hint: 'Correct the rows that are named, and send the whole list again.',
+    retry: 'never',
   },
 })

@@ -41,6 +41,7 @@ export type {
   PrincipalRecord,
   PskRecord,
   TokenRecord,
+  TokenUse,
 } from './records.ts'
 export { createPskKeyService, isPskDead, type NextPsk, type PskKeyService } from './psk-keys.ts'
 export {
@@ -66,8 +67,12 @@ export {
   type RequestKeys,
 } from './requests.ts'
 export {
+  type BatchRefusal,
+  type CreatedBatch,
   type CreatedToken,
   createTokenService,
+  MAX_BATCH_TOKEN_LIFE_MS,
+  MAX_BATCH_TOKENS,
   MAX_TOKEN_LIFE_MS,
   type TokenService,
   type TokenSpecification,

@@ -18,6 +18,7 @@ import { keyHashOf } from './issue.ts'
 import { intend, type JoinDeps, namePrincipal, newPrincipal } from './join.ts'
 import type { PskGrant, PskJoinRequest } from './messages.ts'
 import type { EnrolmentTransaction, PrincipalRecord, PskRecord, TokenRecord } from './records.ts'
+import { consumeToken, tokenForDevice } from './token-uses.ts'
 import { nameProblem, ownerProblem, tokenRefused } from './tokens.ts'
 
 const EXPORTER_BYTES = 32
@@ -101,8 +102,9 @@ export function pskJoinAuthenticator(
 }
 
 function statementOf(request: Omit<PskJoinRequest, 'authenticator'>): Uint8Array {
-  const { tokenId, nonce, mac, logSpkis } = request
-  return encodeCbor({ tokenId, nonce, mac, logSpkis: [...logSpkis] })
+  const { tokenId, nonce, mac, logSpkis, name } = request
+  const said = name === undefined ? {} : { name }
+  return encodeCbor({ tokenId, nonce, mac, logSpkis: [...logSpkis], ...said })
 }
 
 function knowsSecret(
@@ -117,14 +119,24 @@ function knowsSecret(
 }
 
 function decide(deps: PskJoinDeps, join: PskJoinCase): PskJoinResult {
-  const token = join.transaction.token(join.request.tokenId)
+  const { transaction, request, requestHash } = join
+  const token = transaction.token(request.tokenId)
   if (!token || token.raises !== undefined || token.origin !== undefined) {
     return tokenRefused('unknown')
   }
+  const use = token.uses && transaction.tokenUse(token.id, requestHash)
+  const before = use && transaction.principal(use.principalId)
+  // Whoever is in may ask again, whatever became of the line meanwhile.
+  if (before) return sameAgain(deps, join, { token, principal: before })
   if (token.state === 'revoked') return tokenRefused('revoked')
-  if (token.state === 'spent') return spentBefore(deps, join, token)
-  if (token.expiresAt <= deps.clock.wallMs()) return tokenRefused('expired')
-  return admissionProblem(join, token) ?? admit(deps, join, token)
+  if (token.state === 'spent') {
+    return token.uses ? tokenRefused('spent') : spentBefore(deps, join, token)
+  }
+  const nowMs = deps.clock.wallMs()
+  if (token.expiresAt <= nowMs) return tokenRefused('expired')
+  const own = tokenForDevice(transaction, token, { wanted: request.name, nowMs })
+  if (isRefusal(own)) return own
+  return admissionProblem(join, own) ?? admit(deps, join, own)
 }
 
 /** The same request again, or somebody else with the line. */
@@ -132,19 +144,33 @@ function spentBefore(deps: PskJoinDeps, join: PskJoinCase, token: TokenRecord): 
   const { transaction, requestHash } = join
   const principal = token.principalId && transaction.principal(token.principalId)
   if (!principal) return tokenRefused('spent')
-  const key = transaction.pskOf(principal.id).find(({ generation }) => generation === 1)
-  const isUsed = !key || key.firstUsedAt !== undefined || principal.generation > 1
-  if (token.spentTlsKeyHash === requestHash) {
-    if (principal.state !== 'active') return refuse('KOS_ENROLMENT_LOCKED', 'principal/state')
-    // Whoever has used the key holds it: it is not told twice.
-    return isUsed
-      ? tokenRefused('spent')
-      : { grant: grantOf(deps, principal, key), repeated: true, token }
-  }
+  if (token.spentTlsKeyHash === requestHash) return sameAgain(deps, join, { token, principal })
+  const { key, isUsed } = firstKeyOf(transaction, principal)
   const isOld = token.expiresAt <= deps.clock.wallMs()
   if (!key || isOld || !isUsed || principal.state !== 'active') return tokenRefused('spent')
   transaction.changePrincipal(principal.id, { state: 'quarantined' })
   return { ...refuse('KOS_ENROLMENT_COPY', 'token/other-request'), copyOf: principal.id }
+}
+
+/** Whoever has used the key holds it: it is not told twice. */
+function sameAgain(
+  deps: PskJoinDeps,
+  { transaction }: PskJoinCase,
+  { token, principal }: { readonly token: TokenRecord; readonly principal: PrincipalRecord },
+): PskJoinResult {
+  if (principal.state !== 'active') return refuse('KOS_ENROLMENT_LOCKED', 'principal/state')
+  const { key, isUsed } = firstKeyOf(transaction, principal)
+  return isUsed || !key
+    ? tokenRefused('spent')
+    : { grant: grantOf(deps, principal, key), repeated: true, token }
+}
+
+function firstKeyOf(
+  transaction: EnrolmentTransaction,
+  { id, generation }: PrincipalRecord,
+): { readonly key: PskRecord | undefined; readonly isUsed: boolean } {
+  const key = transaction.pskOf(id).find((one) => one.generation === 1)
+  return { key, isUsed: !key || key.firstUsedAt !== undefined || generation > 1 }
 }
 
 function admissionProblem(join: PskJoinCase, token: TokenRecord): Refusal | undefined {
@@ -175,9 +201,9 @@ function admit(deps: PskJoinDeps, join: PskJoinCase, token: TokenRecord): PskJoi
   const uuid = deps.random.uuidv7()
   const named = namePrincipal(join.trustDomain, token, { mac: request.mac, uuid, identitySpki })
   if (!named) return refuse('KOS_ENROLMENT_REQUEST', 'token/name')
-  const spent = { tlsKeyHash: requestHash, principalId: named.id }
-  if (!transaction.spendToken(token.id, spent)) return tokenRefused('spent')
   const now = deps.clock.wallMs()
+  const use = { keyHash: requestHash, principalId: named.id, usedAt: now }
+  if (!consumeToken(transaction, token, use)) return tokenRefused('spent')
   const principal = newPrincipal(token, named, {
     mac: toHex(request.mac),
     uuid,

@@ -27,7 +27,9 @@ import type {
   EnrolmentTransaction,
   PrincipalRecord,
   TokenRecord,
+  TokenUse,
 } from './records.ts'
+import { consumeToken, tokenForDevice } from './token-uses.ts'
 import { nameProblem, ownerProblem, tokenRefused, type TokenService } from './tokens.ts'
 
 /**
@@ -127,15 +129,24 @@ interface JoinCase {
 }
 
 function decide(deps: JoinDeps, join: JoinCase): JoinResult {
-  const token = join.transaction.token(join.request.tokenId)
+  const { transaction, request, tlsSpki } = join
+  const token = transaction.token(request.tokenId)
   // A token that raises a profile brings nobody in, and one of EST nobody with an identity key.
   if (!token || token.raises !== undefined || token.origin !== undefined) {
     return tokenRefused('unknown')
   }
+  const use = token.uses && transaction.tokenUse(token.id, keyHashOf(tlsSpki))
+  // Whoever is in may ask again, whatever became of the line meanwhile.
+  if (use) return usedBefore(deps, join, { token, use })
   if (token.state === 'revoked') return tokenRefused('revoked')
-  if (token.state === 'spent') return spentBefore(deps, join, token)
-  if (token.expiresAt <= deps.clock.wallMs()) return tokenRefused('expired')
-  return admissionProblem(join, token) ?? admit(deps, join, token)
+  if (token.state === 'spent') {
+    return token.uses ? tokenRefused('spent') : spentBefore(deps, join, token)
+  }
+  const nowMs = deps.clock.wallMs()
+  if (token.expiresAt <= nowMs) return tokenRefused('expired')
+  const own = tokenForDevice(transaction, token, { wanted: request.name, nowMs })
+  if (isRefusal(own)) return own
+  return admissionProblem(join, own) ?? admit(deps, join, own)
 }
 
 /** Idempotence by (token, public keys): the same request again, or somebody else with the line. */
@@ -147,7 +158,28 @@ function spentBefore(deps: JoinDeps, join: JoinCase, token: TokenRecord): JoinRe
     token.spentTlsKeyHash === keyHashOf(tlsSpki) &&
     equalBytes(principal.identitySpki, request.identitySpki)
   if (!isSame) return otherKey(deps, { transaction, token, principal })
+  return joinedBefore(deps, join, { token, principal })
+}
+
+/** The same of a token for several devices, where another key is another device. */
+function usedBefore(
+  deps: JoinDeps,
+  join: JoinCase,
+  { token, use }: { readonly token: TokenRecord; readonly use: TokenUse },
+): JoinResult {
+  const { transaction, request } = join
+  const principal = transaction.principal(use.principalId)
+  const isSame = principal && equalBytes(principal.identitySpki, request.identitySpki)
+  return isSame ? joinedBefore(deps, join, { token, principal }) : tokenRefused('spent')
+}
+
+function joinedBefore(
+  deps: JoinDeps,
+  join: JoinCase,
+  { token, principal }: { readonly token: TokenRecord; readonly principal: PrincipalRecord },
+): JoinResult {
   if (principal.state !== 'active') return refuse('KOS_ENROLMENT_LOCKED', 'principal/state')
+  const { transaction, tlsSpki } = join
   const certificate = transaction.certificate(principal.id, 1, keyHashOf(tlsSpki))
   if (!certificate) return tokenRefused('spent')
   const grant = repeat(deps, join, { principal, certificate })
@@ -233,8 +265,9 @@ function admit(deps: JoinDeps, join: JoinCase, token: TokenRecord): JoinResult {
     generation: 1,
     lifeMs: undefined,
   })
-  const spent = { tlsKeyHash: certificate.tlsKeyHash, principalId: named.id }
-  if (!transaction.spendToken(token.id, spent)) return tokenRefused('spent')
+  const usedAt = deps.clock.wallMs()
+  const use = { keyHash: certificate.tlsKeyHash, principalId: named.id, usedAt }
+  if (!consumeToken(transaction, token, use)) return tokenRefused('spent')
   const principal = newPrincipal(token, named, {
     mac: toHex(request.mac),
     uuid,
@@ -242,7 +275,7 @@ function admit(deps: JoinDeps, join: JoinCase, token: TokenRecord): JoinResult {
     kemSpki: request.kemSpki,
     logSpkis: request.logSpkis,
     addresses: request.addresses,
-    createdAt: deps.clock.wallMs(),
+    createdAt: usedAt,
     certificateNotBefore: certificate.notBefore,
     certificateNotAfter: certificate.notAfter,
   })
@@ -283,7 +316,7 @@ export function newPrincipal(
   { id, uri }: Principal,
   facts: JoinedFacts,
 ): PrincipalRecord {
-  const { kind, name, profile, owner } = token
+  const { kind, name, profile, owner, groups = [], labels = {} } = token
   return {
     id,
     uri,
@@ -296,8 +329,8 @@ export function newPrincipal(
     generation: 1,
     generationUsed: false,
     roles: [],
-    groups: [],
-    labels: {},
+    groups,
+    labels,
     lastSeenAt: facts.createdAt,
   }
 }

@@ -39,6 +39,8 @@ export interface JoinRequest {
   readonly logSpkis: readonly Uint8Array[]
   /** host:port under which peers reach the device, at most 8. */
   readonly addresses: readonly string[]
+  /** What it would like to be called; only a token for several devices listens to that. */
+  readonly name?: string
 }
 
 /** What a principal sends to renew its certificate. */
@@ -64,6 +66,8 @@ export interface PskJoinRequest {
   readonly mac: Uint8Array
   /** Checkpoint keys of the device's own log: Ed25519, then ML-DSA-44. */
   readonly logSpkis: readonly Uint8Array[]
+  /** As in {@link JoinRequest}. */
+  readonly name?: string
   /** HMAC-SHA256(secret, exporter ‖ every other field). */
   readonly authenticator: Uint8Array
 }
@@ -105,6 +109,7 @@ const address = z
   .max(MAX_HOST_PORT)
   .refine((text) => splitHostPort(text) !== undefined)
 const addresses = z.array(address).max(8)
+const wantedName = z.string().min(1).max(63).exactOptional()
 
 const joinSchema: z.ZodType<JoinRequest> = z.strictObject({
   tokenId: z.string().max(22).refine(isTokenId),
@@ -116,6 +121,7 @@ const joinSchema: z.ZodType<JoinRequest> = z.strictObject({
   kemSpki: spki,
   logSpkis: z.array(spki).length(2),
   addresses,
+  name: wantedName,
 })
 
 const pskJoinSchema: z.ZodType<PskJoinRequest> = z.strictObject({
@@ -123,6 +129,7 @@ const pskJoinSchema: z.ZodType<PskJoinRequest> = z.strictObject({
   nonce: bytes(32, 32),
   mac: bytes(6, 6),
   logSpkis: z.array(spki).length(2),
+  name: wantedName,
   authenticator: bytes(32, 32),
 })
 

@@ -95,8 +95,9 @@ export function verifyRenewProofs(
 }
 
 function joinBinding(statement: JoinStatement, exporter: Uint8Array): Uint8Array {
-  const { tokenId, csr, identitySpki, mac, kemSpki, logSpkis, addresses } = statement
-  const signed = { tokenId, csr, identitySpki, mac, kemSpki, logSpkis, addresses }
+  const { tokenId, csr, identitySpki, mac, kemSpki, logSpkis, addresses, name } = statement
+  const said = name === undefined ? {} : { name }
+  const signed = { tokenId, csr, identitySpki, mac, kemSpki, logSpkis, addresses, ...said }
   return encodeCbor([exporter, sha256(encodeCbor(signed))])
 }
 

@@ -23,6 +23,29 @@ export interface TokenRecord {
   readonly raises?: string
   /** The one protocol that it is good for; absent: that of `kosd`. */
   readonly origin?: EnrolmentOrigin
+  /** What it was created with, and is revoked with; absent: alone. */
+  readonly batch?: string
+  /** Groups and labels that the principal comes in with. */
+  readonly groups?: readonly string[]
+  readonly labels?: Readonly<Record<string, string>>
+  /** For several devices: `name` is the beginning of theirs then. Absent: for one. */
+  readonly uses?: TokenUses
+}
+
+/** How often a join token for several devices can be used, and was. */
+export interface TokenUses {
+  readonly max: number
+  readonly used: number
+  /** Names are numbered from here on. */
+  readonly next: number
+}
+
+/** One use of a join token for several devices. */
+export interface TokenUse {
+  /** Hexadecimal SHA-256 of the TLS key, or of the request where there is none. */
+  readonly keyHash: string
+  readonly principalId: string
+  readonly usedAt: UnixMs
 }
 
 /** A principal as the authority's registry knows it. MAC and UUID never leave the registry. */
@@ -118,6 +141,15 @@ export interface EnrolmentTransaction {
   insertToken(token: TokenRecord): void
   /** Marks an open token as spent; `false` when it is no longer open. */
   spendToken(id: string, spent: { tlsKeyHash: string; principalId: string }): boolean
+  /**
+   * Counts a use of an open token for several devices, and closes it with the last one; `false` when it
+   * is no longer open.
+   *
+   * @param next - where the numbering of names goes on
+   */
+  useToken(id: string, use: TokenUse, next: number): boolean
+  /** The use of a token for several devices by a key. */
+  tokenUse(id: string, keyHash: string): TokenUse | undefined
   /** A principal by its id, also a removed one. */
   principal(id: string): PrincipalRecord | undefined
   /** The principal of a name, unless it was removed. */

@@ -29,6 +29,8 @@ export interface JoinFacts {
   readonly logSpkis: readonly Uint8Array[]
   /** host:port, at most 8. */
   readonly addresses: readonly string[]
+  /** What it would like to be called, 1 to 63 characters; absent: whatever the token says. */
+  readonly name?: string | undefined
 }
 
 /**
@@ -47,10 +49,11 @@ export function createJoinRequest(
   facts: JoinFacts,
   exporter: Uint8Array,
 ): JoinRequest {
-  const { tokenId, secret, mac, kemSpki, logSpkis, addresses } = facts
+  const { tokenId, secret, mac, kemSpki, logSpkis, addresses, name } = facts
   const { identitySpki } = keys
   const csr = createCsr(keys)
-  const statement = { tokenId, csr, identitySpki, mac, kemSpki, logSpkis, addresses }
+  const said = name === undefined ? {} : { name }
+  const statement = { tokenId, csr, identitySpki, mac, kemSpki, logSpkis, addresses, ...said }
   return {
     ...statement,
     proof: signJoin(statement, exporter, keys.identity),

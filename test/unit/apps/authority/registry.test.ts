@@ -13,6 +13,7 @@ import {
   registrySchema,
 } from '../../../../src/apps/authority/registry.ts'
 import type { AuthorityTables } from '../../../../src/apps/authority/schema.ts'
+import { batchSchema } from '../../../../src/apps/authority/token-registry.ts'
 import type {
   CertificateRecord,
   EnrolmentTransaction,
@@ -41,6 +42,7 @@ function createTestRegistry(context: TestContext): TestRegistry {
           { version: 2, ...listenersSchema },
           { version: 3, ...floorSchema },
           { version: 4, ...originSchema },
+          { version: 5, ...batchSchema },
         ],
       },
     )

@@ -42,6 +42,8 @@ const changed = (request: object, changes: Changes): Uint8Array =>
 test('requests are decoded as they were encoded', () => {
   const join = accepted(decodeJoinRequest(encodeMessage(JOIN)))
   assertSame(join, JOIN)
+  const named = { ...JOIN, name: 'camera-7' }
+  assertSame(accepted(decodeJoinRequest(encodeMessage(named))), named)
   const renewal = accepted(decodeRenewRequest(encodeMessage(RENEW)))
   assertSame(renewal, RENEW)
 })
@@ -91,7 +93,10 @@ test('fields of a join request are bounded, each on its own', () => {
     ['addresses', 'camera-1.example:7402'],
     ['addresses', Array.from({ length: 9 }, () => 'a:1')],
     ['profile', 'SEC-4'],
-    ['name', 'other'],
+    ['name', ''],
+    ['name', 'a'.repeat(64)],
+    ['name', bytes(4)],
+    ['owner', 'alice'],
   ]
   for (const [field, value] of cases) {
     const result = decodeJoinRequest(changed(JOIN, { [field]: value }))

@@ -1,0 +1,151 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { sql } from 'kysely'
+import type { SchemaStep, Store } from '../../foundation/storage/index.ts'
+import type {
+  EnrolmentTransaction,
+  TokenRecord,
+  TokenUse,
+} from '../../lifecycle/enrolment/index.ts'
+import { toTokenRecord, toTokenRow, toTokenUse } from './rows.ts'
+import { type AuthorityTables, BATCH_SCHEMA, type TokenRow } from './schema.ts'
+
+/** The schema step of tokens for many devices. */
+export const batchSchema: SchemaStep = Object.freeze({
+  name: 'many devices at once',
+  up: (raw: DatabaseSync): void => {
+    for (const statement of BATCH_SCHEMA) raw.exec(statement)
+  },
+})
+
+/** Join tokens as an operator sees them. */
+export interface TokenLists {
+  /** All tokens, the oldest first. */
+  tokens(): TokenRecord[]
+  /** Who came in by a token for several devices, the first one first. */
+  tokenUses(id: string): readonly TokenUse[]
+  /** Revokes an open token; `false` when there is none. Durable when it resolves. */
+  revokeToken(id: string): Promise<boolean>
+  /** Revokes what is open of a batch, and says how many those are. Durable when it resolves. */
+  revokeBatch(batch: string): Promise<number>
+}
+
+type TokenStore = Store<AuthorityTables>
+
+/** The lists of tokens over an open store. */
+export function tokenLists(store: TokenStore): TokenLists {
+  const { db } = store
+  return {
+    tokens: () =>
+      store
+        .rows(db.selectFrom('token').selectAll().orderBy('created_at').orderBy('id'))
+        .map(toTokenRecord),
+    tokenUses: (id) =>
+      store
+        .rows(
+          db
+            .selectFrom('token_use')
+            .selectAll()
+            .where('token_id', '=', id)
+            .orderBy('used_at')
+            .orderBy(sql`rowid`),
+        )
+        .map(toTokenUse),
+    revokeToken: (id) =>
+      store.group.enqueue(() => changeOpenToken(store, id, { state: 'revoked' })),
+    revokeBatch: (batch) =>
+      store.group.enqueue(() => {
+        const revoked = db
+          .updateTable('token')
+          .set({ state: 'revoked' })
+          .where('batch', '=', batch)
+          .where('state', '=', 'open')
+          .returning('id')
+        return store.rows(revoked).length
+      }),
+  }
+}
+
+/** What enrolment does with tokens inside a transaction. */
+export function tokenSteps(
+  store: TokenStore,
+): Pick<
+  EnrolmentTransaction,
+  'token' | 'openTokenNamed' | 'insertToken' | 'spendToken' | 'useToken' | 'tokenUse'
+> {
+  const { db } = store
+  return {
+    token: (id) =>
+      store.rows(db.selectFrom('token').selectAll().where('id', '=', id)).map(toTokenRecord)[0],
+    openTokenNamed: (name) =>
+      store
+        .rows(
+          db
+            .selectFrom('token')
+            .selectAll()
+            .where('name', '=', name)
+            .where('state', '=', 'open')
+            .orderBy('expires_at', 'desc')
+            .limit(1),
+        )
+        .map(toTokenRecord)[0],
+    insertToken: (record) => {
+      store.rows(db.insertInto('token').values(toTokenRow(record)))
+    },
+    spendToken: (id, spent) =>
+      changeOpenToken(store, id, {
+        state: 'spent',
+        spent_tls_key_hash: spent.tlsKeyHash,
+        principal_id: spent.principalId,
+      }),
+    useToken: (id, use, next) => countUse(store, id, next) && insertUse(store, id, use),
+    tokenUse: (id, keyHash) =>
+      store
+        .rows(
+          db
+            .selectFrom('token_use')
+            .selectAll()
+            .where('token_id', '=', id)
+            .where('key_hash', '=', keyHash),
+        )
+        .map(toTokenUse)[0],
+  }
+}
+
+/** One statement decides and changes: no token is spent and revoked, or spent twice. */
+function changeOpenToken(store: TokenStore, id: string, change: Partial<TokenRow>): boolean {
+  const changed = store.db
+    .updateTable('token')
+    .set(change)
+    .where('id', '=', id)
+    .where('state', '=', 'open')
+    .returning('id')
+  return store.rows(changed).length === 1
+}
+
+/** The same for a token of several devices: never more of them than it is for. */
+function countUse(store: TokenStore, id: string, next: number): boolean {
+  const counted = store.db
+    .updateTable('token')
+    .set({
+      used: sql<number>`used + 1`,
+      next_number: next,
+      state: sql<string>`CASE WHEN used + 1 < max_uses THEN 'open' ELSE 'spent' END`,
+    })
+    .where('id', '=', id)
+    .where('state', '=', 'open')
+    .where(sql<boolean>`used < max_uses`)
+    .returning('id')
+  return store.rows(counted).length === 1
+}
+
+function insertUse(store: TokenStore, id: string, use: TokenUse): true {
+  store.rows(
+    store.db.insertInto('token_use').values({
+      token_id: id,
+      key_hash: use.keyHash,
+      principal_id: use.principalId,
+      used_at: use.usedAt,
+    }),
+  )
+  return true
+}

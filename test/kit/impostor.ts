@@ -11,7 +11,9 @@ import { rawRequest } from './fabric.ts'
 export type Answers = (
   path: string,
   body: Buffer,
-) => { readonly type: string; readonly body: Uint8Array | string } | undefined
+) =>
+  | { readonly type: string; readonly body: Uint8Array | string; readonly status?: number }
+  | undefined
 
 /** A listening impostor. */
 export interface Impostor {
@@ -52,7 +54,9 @@ export async function startImpostor(
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
       incoming.on('end', () => {
         const answer = answers(path, Buffer.concat(chunks))
-        outgoing.writeHead(answer ? 200 : 404, { 'content-type': answer?.type ?? 'text/plain' })
+        outgoing.writeHead(answer ? (answer.status ?? 200) : 404, {
+          'content-type': answer?.type ?? 'text/plain',
+        })
         outgoing.end(answer?.body ?? 'nothing')
       })
     },

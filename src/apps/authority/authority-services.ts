@@ -3,6 +3,7 @@ import {
   type Gcra,
   type Log,
   type Random,
+  type RateLimit,
   refuse,
   type Refusal,
   takeGcra,
@@ -204,14 +205,17 @@ async function recordJoin(
 }
 
 /** Requests per caller or address, in a bounded table. */
-export function createRequestLimit(clock: Clock): (key: string) => Refusal | undefined {
+export function createRequestLimit(
+  clock: Clock,
+  rate: RateLimit = REQUEST_RATE,
+): (key: string) => Refusal | undefined {
   const states = new Map<string, Gcra>()
   return (key) => {
     const nowMs = clock.monotonicMs()
     if (states.size > MAX_RATE_KEYS) states.clear()
     const state = states.get(key) ?? { tatMs: 0 }
     states.set(key, state)
-    const waitMs = takeGcra(state, REQUEST_RATE, nowMs)
+    const waitMs = takeGcra(state, rate, nowMs)
     if (waitMs === 0) return undefined
     return refuse('KOS_AUTHORITY_REQUEST', 'rate', { retryAfterMs: Math.ceil(waitMs) })
   }

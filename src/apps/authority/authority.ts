@@ -1,4 +1,4 @@
-import { isRefusal, unixMs } from '../../foundation/base/index.ts'
+import { isRefusal, type RateLimit, unixMs } from '../../foundation/base/index.ts'
 import type { ProfileName } from '../../foundation/profiles/index.ts'
 import type { EvidenceAppraiser } from '../../lifecycle/enrolment/index.ts'
 import type { AdmissionLimits } from '../../network/admission/index.ts'
@@ -82,6 +82,8 @@ export interface AuthorityOptions extends AuthorityStateOptions {
   readonly admission?: Partial<AdmissionLimits>
   /** How a state folder that came from a backup asks its members. */
   readonly recovery?: RecoveryOptions
+  /** Requests to the API of one address or caller; 50 per second, 200 at once, by default. */
+  readonly requestRate?: RateLimit
   /** What appraises hardware evidence; absent: profiles that need it are refused. */
   readonly evidence?: EvidenceAppraiser
 }
@@ -432,7 +434,7 @@ async function serveHttp(
       nonces: createRequestNonces({ clock: deps.clock, store: state.store }),
       sessionToken: (handle) => hub.sessions.token(handle),
     }),
-    takeRequest: createRequestLimit(deps.clock),
+    takeRequest: createRequestLimit(deps.clock, options.requestRate),
     canRecord: () => state.audit.healthy,
     onRefused: (request: RefusedRequest) => parts.refusals.note(request),
   }

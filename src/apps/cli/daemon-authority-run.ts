@@ -4,6 +4,12 @@ import { resolve } from 'node:path'
 import { parseTrustDomain } from '../../foundation/base/index.ts'
 import { openRootFile, type RootFile } from '../../trust/pki/index.ts'
 import {
+  DEFAULT_ADMISSION_LIMITS,
+  limitsForAddress,
+  requestsForConnections,
+} from '../../network/admission/index.ts'
+import {
+  type AuthorityOptions,
   RECOVERY_WAIT_MS,
   type RecoveryProgress,
   type RunningAuthority,
@@ -80,6 +86,7 @@ async function start(
       },
       advertiseHost,
       ...(enforcementFile !== undefined && { enforcementFile: resolve(enforcementFile) }),
+      ...admissionOf(input),
       names: namesOf(hosts),
       operator: operatorOf(context, input),
       recovery: {
@@ -90,6 +97,20 @@ async function start(
       },
     },
   )
+}
+
+/** A site behind one address: everything that is counted per address grows with it. */
+function admissionOf(input: CommandInput): Pick<AuthorityOptions, 'admission' | 'requestRate'> {
+  const text = input.text('devices-per-address')
+  if (text === undefined) return {}
+  const devices = /^[1-9][0-9]{0,3}$/.test(text) ? Number(text) : 0
+  const { connectionsTotal } = DEFAULT_ADMISSION_LIMITS
+  if (devices < 1 || devices > connectionsTotal) {
+    const reason = `--devices-per-address is 1 to ${connectionsTotal}`
+    throw cliErrors.error('KOS_CLI_USAGE', { reason })
+  }
+  const admission = limitsForAddress(devices)
+  return { admission, requestRate: requestsForConnections(admission.connectionRate) }
 }
 
 /** Root keys that lie elsewhere: only a restored authority asks for them. */

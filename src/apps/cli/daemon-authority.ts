@@ -19,6 +19,11 @@ export const authorityCommand: CliCommand<CliContext> = {
       summary: 'revocation lists over plain HTTP (127.0.0.1:7480)',
     },
     advertise: { type: 'string', value: 'HOST', summary: 'name or address that devices are told' },
+    'devices-per-address': {
+      type: 'string',
+      value: 'N',
+      summary: 'how many devices may come from one address, behind a router for example (16)',
+    },
     'recover-operator': {
       type: 'string',
       value: 'NAME',

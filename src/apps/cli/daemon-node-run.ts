@@ -1,19 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { isRefusal } from '../../foundation/base/index.ts'
-import { type JoinLine, parseJoinLine } from '../../lifecycle/enrolment/index.ts'
-import { chooseMac } from '../../trust/pki/index.ts'
-import {
-  formatHostPort,
-  joinAuthority,
-  joinAuthorityByPsk,
-  loadMembership,
-  type NodeOptions,
-  openMemberKeys,
-  permanentMacs,
-  type RunningNode,
-  startNode,
-} from '../node/index.ts'
+import { formatHostPort, type NodeOptions, type RunningNode, startNode } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
 import { type CliContext, withPassphraseFile } from './context.ts'
 import {
@@ -25,14 +11,12 @@ import {
   serveUntilSignal,
 } from './daemon.ts'
 import { configuredInput } from './daemon-config.ts'
+import { joinIfAsked } from './daemon-join.ts'
 import { cliErrors } from './errors.ts'
 import { enterFips } from './fips.ts'
 import { raiseIfAsked } from './daemon-raise-run.ts'
 import { runUnmanaged } from './daemon-unmanaged-run.ts'
-import { EXIT, paint, printFields, printRefusal } from './output.ts'
-
-/** Longest text that is taken for a join line. */
-const MAX_LINE_BYTES = 1024
+import { EXIT, printFields } from './output.ts'
 
 /** `kosd node`: until it is told to stop. */
 export async function runNode(given: CliContext, words: CommandInput): Promise<number> {
@@ -99,63 +83,11 @@ function nodeOptions(input: CommandInput, folder: string): NodeOptions {
     isPortFixed: input.text('listen') !== undefined,
     listeners: listenersOption(input),
     standby: input.flag('standby'),
+    isMoved: input.flag('moved'),
     advertise,
     shareFolder: input.text('share') ?? join(folder, 'share'),
     ...(commandsFolder !== undefined && { commandsFolder: resolve(commandsFolder) }),
     ...(programsFile !== undefined && { programsFile: resolve(programsFile) }),
     ...(enforcementFile !== undefined && { enforcementFile: resolve(enforcementFile) }),
   }
-}
-
-/** Joins when a join line is given and the folder has not joined yet; later starts need none. */
-async function joinIfAsked(
-  context: CliContext,
-  input: CommandInput,
-  options: NodeOptions,
-): Promise<number | 'unjoined'> {
-  const keys = openMemberKeys(context, options.folder)
-  try {
-    if (loadMembership(keys)) return EXIT.ok
-    const line = readJoinLine(context, input)
-    if (!line) return 'unjoined'
-    const { advertise } = options
-    // The line is used once: nothing of it is left in memory afterwards.
-    using secret = line.secret
-    const device = {
-      folder: options.folder,
-      keys,
-      line: { ...line, secret },
-      mac: chooseMac(permanentMacs()),
-    }
-    const addresses = advertise === undefined ? [] : [advertise]
-    const joined = input.flag('psk')
-      ? await joinAuthorityByPsk(context, device)
-      : await joinAuthority(context, { ...device, addresses })
-    if (isRefusal(joined)) {
-      printRefusal(context.terminal, 'join', joined)
-      return EXIT.refused
-    }
-    const { terminal } = context
-    if (terminal.isJson) printFields(terminal, [['joined', joined.principal.uri]])
-    else terminal.out(`${paint(terminal, 'green', 'joined')}  ${joined.principal.uri}`)
-    return EXIT.ok
-  } finally {
-    keys.close()
-  }
-}
-
-function readJoinLine(context: CliContext, input: CommandInput): JoinLine | undefined {
-  const text = joinText(context, input)
-  if (text === undefined) return undefined
-  const line = parseJoinLine(text)
-  if (!isRefusal(line)) return line
-  printRefusal(context.terminal, 'join line', line)
-  throw cliErrors.error('KOS_CLI_USAGE', { reason: line.rule })
-}
-
-function joinText(context: CliContext, input: CommandInput): string | undefined {
-  const file = input.text('join-file')
-  const given = input.text('join')
-  if (file !== undefined) return readFileSync(file, 'utf8').slice(0, MAX_LINE_BYTES)
-  return given === '-' ? context.readInput().slice(0, MAX_LINE_BYTES) : given
 }

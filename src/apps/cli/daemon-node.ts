@@ -24,6 +24,20 @@ export const nodeCommand: CliCommand<CliContext> = {
       summary: 'the line of "kosctl devices raise": a stricter profile; "-" reads it',
     },
     'join-file': { type: 'string', value: 'FILE', summary: 'read the join line from a file' },
+    name: {
+      type: 'string',
+      value: 'TEMPLATE',
+      summary: 'what to ask to be called, by a line for several devices: camera-{serial}',
+    },
+    patience: {
+      type: 'string',
+      value: 'DURATION',
+      summary: 'how long joining waits while the authority is busy (2m)',
+    },
+    moved: {
+      type: 'boolean',
+      summary: 'the keys were made on another machine, and this one took over its disk for good',
+    },
     authority: {
       type: 'string',
       value: 'HOST:PORT',

@@ -18,6 +18,7 @@ type CliErrorCode =
   | 'KOS_CLI_UNKNOWN_PEER'
   | 'KOS_CLI_AGENT'
   | 'KOS_CLI_AGENT_PLACE'
+  | 'KOS_CLI_IMAGE'
 
 /** The errors of this room. */
 export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
@@ -104,6 +105,12 @@ export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
   KOS_CLI_AGENT_PLACE: {
     message: 'The place of the agent’s socket is not safe.',
     hint: 'Its folder and those above must be yours, and nobody else may write to them: chmod 700.',
+    retry: 'never',
+  },
+  KOS_CLI_IMAGE: {
+    message:
+      'The folder holds what a start of kosd left: copies of it would be one and the same device.',
+    hint: 'Seal an empty folder; an image is made before kosd runs for the first time.',
     retry: 'never',
   },
 })

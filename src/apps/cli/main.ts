@@ -10,6 +10,7 @@ import { credentialsCommands } from './commands/credentials.ts'
 import { devicesCommands } from './commands/devices.ts'
 import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
+import { imageCommands } from './commands/image.ts'
 import { lockCommands } from './commands/lock.ts'
 import { policyCommands } from './commands/policy.ts'
 import { raiseCommands } from './commands/raise.ts'
@@ -39,6 +40,7 @@ export const KOSCTL: Program = {
     ...lockCommands,
     ...standbyCommands,
     ...tokenCommands,
+    ...imageCommands,
     ...sessionsCommands,
     ...credentialsCommands,
     ...backupCommands,

@@ -39,6 +39,8 @@ export interface AuthorityTarget {
   readonly identity: ClientIdentity | undefined
   /** The trust bundle of a member: OpenSSL has its anchors from the start. */
   readonly held?: TrustBundle
+  /** Told of the trust bundle once it and the authority's leaf are verified. */
+  readonly onBundle?: (bundle: TrustBundle) => void
   readonly timeoutMs: number
 }
 
@@ -112,12 +114,13 @@ export async function connectAuthority(
   const { clock } = deps
   let connection = await connect(target, target.held ? trustAnchorsPem(target.held) : [])
   try {
-    const { body: bundleBytes } = await connection.request('GET', '/v1/bundle')
+    const { body: bundleBytes } = await patient(connection.request('GET', '/v1/bundle'))
     const bundle = verifyTrustBundle(bundleBytes, { pin: target.pin })
     if (isRefusal(bundle)) throw untrusted(bundle.rule)
     const anchorsPem = trustAnchorsPem(bundle)
     const isAnchored = connection.anchorsPem.join('') === anchorsPem.join('')
     await verifyAuthority(clock, { connection, bundle, isAnchored })
+    target.onBundle?.(bundle)
     if (!isAnchored) {
       connection.close()
       connection = await connect(target, anchorsPem)
@@ -217,8 +220,15 @@ function refusalAt({ leaf, bundle }: Question, nowMs: UnixMs): Refusal | undefin
 
 const healthSchema: z.ZodType<{ timeMs: number }> = z.object({ timeMs: z.int().min(0) })
 
+/** Too many requests from one address: that says nothing of who answers, and passes. */
+async function patient(asked: Promise<AuthorityAnswer>): Promise<AuthorityAnswer> {
+  const answer = await asked
+  if (![429, 503].includes(answer.status)) return answer
+  throw nodeErrors.error('KOS_NODE_AUTHORITY_UNREACHABLE', { status: answer.status })
+}
+
 async function askTime(request: Send): Promise<UnixMs> {
-  const health = parseAnswer(await request('GET', '/v1/health'), healthSchema)
+  const health = parseAnswer(await patient(request('GET', '/v1/health')), healthSchema)
   if (isRefusal(health)) throw nodeErrors.error('KOS_NODE_RESPONSE', { rule: health.rule })
   return unixMs(health.timeMs)
 }

@@ -15,7 +15,7 @@ import {
 import type { KeyStore } from '../../trust/keys/index.ts'
 import { isPskHandle, PSK_ROOT_BYTES } from '../../trust/pki/index.ts'
 import { connectAuthority } from './authority-client.ts'
-import { type EnrolmentAnswer, exchangeEnrolment, type JoinOptions } from './enrol.ts'
+import { type EnrolmentAnswer, exchangeEnrolment, type JoinOptions, joinTarget } from './enrol.ts'
 import { nodeErrors } from './errors.ts'
 import { createFloorClock } from './floor-clock.ts'
 import { openFloorFile } from './floor-file.ts'
@@ -24,7 +24,6 @@ import { OBJECT_KINDS, writeObject } from './object-files.ts'
 import { ensureLogKeys } from './principal-keys.ts'
 import { keepPskRoot } from './psk-credential.ts'
 
-const TIMEOUT_MS = 10_000
 /** Name of the nonce that makes a repeated request the same one. */
 const NONCE = 'psk-join-nonce'
 const NONCE_BYTES = 32
@@ -57,8 +56,7 @@ export async function joinAuthorityByPsk(
   const floors = openFloorFile(deps, options)
   ensureLogKeys(keys)
   const { host, port, pin } = line
-  const target = { host, port, pin, identity: undefined, timeoutMs: TIMEOUT_MS }
-  const client = await connectAuthority({ clock }, target)
+  const client = await connectAuthority({ clock }, joinTarget(options))
   try {
     await client.agreeOnTime()
     const statement = {
@@ -66,6 +64,7 @@ export async function joinAuthorityByPsk(
       nonce: keptNonce(deps.random, keys),
       mac: options.mac,
       logSpkis: [keys.require('log-ed25519').spki, keys.require('log-ml-dsa-44').spki],
+      ...(options.name !== undefined && { name: options.name }),
     }
     const authenticator = pskJoinAuthenticator(line.secret, client.exporter(), statement)
     const request = encodeMessage({ ...statement, authenticator })

@@ -25,9 +25,10 @@ import {
   type RequestKeys,
 } from '../../lifecycle/enrolment/index.ts'
 import type { KeyRef, KeyStore } from '../../trust/keys/index.ts'
-import { verifyPeerLeaf } from '../../trust/pki/index.ts'
+import { type TrustBundle, verifyPeerLeaf } from '../../trust/pki/index.ts'
 import {
   type AuthorityClient,
+  type AuthorityTarget,
   connectAuthority,
   refusalOf,
   type RequestBody,
@@ -52,6 +53,10 @@ export interface JoinOptions {
   readonly mac: Uint8Array
   /** host:port under which peers reach this device. */
   readonly addresses: readonly string[]
+  /** What it would like to be called; only a line for several devices listens to that. */
+  readonly name?: string | undefined
+  /** What an earlier attempt learned: the next one needs a connection less. */
+  readonly learned?: { bundle?: TrustBundle }
 }
 
 /** How a member renews. */
@@ -104,8 +109,7 @@ export async function joinAuthority(
   ensurePrincipalKeys(keys)
   const tls = ensureTlsKey(keys, 1)
   const { host, port, pin } = line
-  const target = { host, port, pin, identity: undefined, timeoutMs: TIMEOUT_MS }
-  const client = await connectAuthority({ clock }, target)
+  const client = await connectAuthority({ clock }, joinTarget(options))
   try {
     await client.agreeOnTime()
     const facts = {
@@ -115,6 +119,7 @@ export async function joinAuthority(
       kemSpki: keys.require('kem').spki,
       logSpkis: [keys.require('log-ed25519').spki, keys.require('log-ml-dsa-44').spki],
       addresses: options.addresses,
+      name: options.name,
     }
     const request = createJoinRequest(requestKeys(keys, tls), facts, client.exporter())
     const answer = await sendEnrolment(client, '/v1/join', encodeMessage(request))
@@ -127,6 +132,25 @@ export async function joinAuthority(
     return membership
   } finally {
     client.close()
+  }
+}
+
+/** Where a join line points, and what is known of it already. */
+export function joinTarget({
+  line,
+  learned,
+}: Pick<JoinOptions, 'line' | 'learned'>): AuthorityTarget {
+  const { host, port, pin } = line
+  return {
+    host,
+    port,
+    pin,
+    identity: undefined,
+    timeoutMs: TIMEOUT_MS,
+    ...(learned?.bundle && { held: learned.bundle }),
+    onBundle: (bundle) => {
+      if (learned) learned.bundle = bundle
+    },
   }
 }
 

@@ -6,9 +6,11 @@ type NodeErrorCode =
   | 'KOS_NODE_CLOCK'
   | 'KOS_NODE_COMMAND_FILE'
   | 'KOS_NODE_ENFORCEMENT'
+  | 'KOS_NODE_FIRST_BOOT'
   | 'KOS_NODE_FLOOR'
   | 'KOS_NODE_IN_USE'
   | 'KOS_NODE_LISTEN'
+  | 'KOS_NODE_MOVED'
   | 'KOS_NODE_NOT_JOINED'
   | 'KOS_NODE_PASSPHRASE'
   | 'KOS_NODE_PEER_UNREACHABLE'
@@ -42,6 +44,11 @@ export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
     hint: 'Correct what the rule names, and check the file: kosctl commands validate FILE',
     retry: 'never',
   },
+  KOS_NODE_FIRST_BOOT: {
+    message: 'What the image left for the first start cannot be used.',
+    hint: 'Seal the image again: kosctl image seal --state FOLDER; the file has mode 0600.',
+    retry: 'never',
+  },
   KOS_NODE_FLOOR: {
     message: 'The membership has a weaker profile than this node had before.',
     hint: 'A profile never goes down: bring the newest state folder back, or join in an empty one.',
@@ -60,6 +67,12 @@ export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
   KOS_NODE_LISTEN: {
     message: 'The node cannot listen on its address.',
     hint: 'Choose a free port and an address of this machine with --listen.',
+    retry: 'never',
+  },
+  KOS_NODE_MOVED: {
+    message:
+      'The keys of this state folder were made on another machine: a copy of them is not used.',
+    hint: 'Join in an empty folder; images: kosctl image seal. If this machine took over the disk for good: kosd node --moved.',
     retry: 'never',
   },
   KOS_NODE_NOT_JOINED: {

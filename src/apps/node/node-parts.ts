@@ -63,6 +63,7 @@ import type { FloorClock } from './floor-clock.ts'
 import type { OnFloorRefused } from './floor-gate.ts'
 import { floorRecorder, profileRecorder } from './floor-records.ts'
 import { listenerAddresses, type OpenListeners } from './listeners.ts'
+import { bindMachine, machineMarks, type MachineMarks } from './machine.ts'
 import { type Member, openMember } from './member.ts'
 import type { ObjectKind } from './object-files.ts'
 import { askPeerForLocks, carriesLocks, locksAfter } from './peer-locks.ts'
@@ -113,6 +114,10 @@ export interface NodeOptions {
   readonly programsFile?: string
   /** 32 bytes that this machine is known by, for SEC-1; made of its MAC address and id by default. */
   readonly machine?: Uint8Array
+  /** What tells this machine from others; looked up by default. */
+  readonly marks?: MachineMarks
+  /** The keys moved here with the disk, for good. */
+  readonly isMoved?: boolean
   /** File of enforcement modules; none by default. */
   readonly enforcementFile?: string
   /** Bounds of the gate; the protocol's by default. */
@@ -179,6 +184,7 @@ export async function openParts(deps: NodeDeps, options: NodeOptions): Promise<N
     })
     if (!member) throw nodeErrors.error('KOS_NODE_NOT_JOINED')
     ensureValueKey(deps, member.keys)
+    bindMachine(member.keys, options.marks ?? machineMarks(), options.isMoved)
     const timed = { ...deps, clock: member.clock }
     const engine = policy.start(member)
     const audit = await createAuditLog(

@@ -8,7 +8,13 @@ export {
   type ModuleEntry,
 } from './enforcement-modules.ts'
 export { admissionErrors } from './errors.ts'
-export { type AdmissionFailure, type AdmissionLimits, DEFAULT_ADMISSION_LIMITS } from './limits.ts'
+export {
+  type AdmissionFailure,
+  type AdmissionLimits,
+  DEFAULT_ADMISSION_LIMITS,
+  limitsForAddress,
+  requestsForConnections,
+} from './limits.ts'
 export { type AddressLists, NO_LISTS } from './lists.ts'
 export type { OnRefusals, RefusalRecord } from './refusal-records.ts'
 export type { AdmissionTicket } from './ticket.ts'

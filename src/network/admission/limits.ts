@@ -69,6 +69,38 @@ export const DEFAULT_ADMISSION_LIMITS: AdmissionLimits = Object.freeze({
 /** No configuration may make a penalty longer than ten minutes. */
 const PENALTY_CEILING_MS = 600_000
 
+/**
+ * Limits for a site whose devices come from one address, behind a router for example: what is counted per
+ * address grows with their number, and never falls below {@link DEFAULT_ADMISSION_LIMITS}.
+ *
+ * @param devices - how many may be connected from one address, 1 to 4096
+ */
+export function limitsForAddress(
+  devices: number,
+): Pick<AdmissionLimits, 'connectionsPerSource' | 'halfOpenPerSource' | 'connectionRate'> {
+  const { connectionsPerSource, halfOpenPerSource, halfOpenTotal, connectionRate } =
+    DEFAULT_ADMISSION_LIMITS
+  const factor = Math.max(1, devices / connectionsPerSource)
+  // A session, and beside it a request or a second session while one replaces the other.
+  const connections = Math.max(connectionsPerSource, devices * 2)
+  return {
+    connectionsPerSource: connections,
+    halfOpenPerSource: Math.min(halfOpenTotal / 2, Math.round(halfOpenPerSource * factor)),
+    connectionRate: {
+      perSecond: Math.min(MAX_RATE_PER_ADDRESS, connectionRate.perSecond * factor),
+      burst: Math.min(MAX_RATE_PER_ADDRESS, connectionRate.burst * factor),
+    },
+  }
+}
+
+/** The requests that fit a rate of connections: some ten on each. */
+export function requestsForConnections({ perSecond, burst }: RateLimit): RateLimit {
+  return { perSecond: perSecond * 10, burst: burst * 20 }
+}
+
+/** About what one core can do of handshakes: no address gets more. */
+const MAX_RATE_PER_ADDRESS = 250
+
 const COUNTS = [
   'halfOpenPerSource',
   'halfOpenTotal',

@@ -2,80 +2,10 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
-import { main as kosdMain } from '../../../../src/apps/cli/kosd.ts'
-import { main as kosctlMain } from '../../../../src/apps/cli/main.ts'
-import {
-  type CapturedTerminal,
-  captureTerminal,
-  eventually,
-  type Ran,
-  testWorld,
-} from '../../../kit/fabric.ts'
-import { createJumpClock } from '../../../kit/jump-clock.ts'
-import { temporaryFolder } from '../../../kit/temporary.ts'
+import { test } from 'node:test'
+import { machine } from '../../../kit/daemons.ts'
+import { eventually } from '../../../kit/fabric.ts'
 import { commandFile } from '../../../kit/user-commands.ts'
-
-/** Folders and clock of one machine. */
-interface Machine {
-  readonly folder: string
-  /** Starts `kosd`; it is stopped with the test at the latest. */
-  readonly start: (argv: readonly string[], input?: string) => Daemon
-  readonly kosctl: (...argv: readonly string[]) => Promise<Ran>
-}
-
-interface Daemon {
-  readonly terminal: CapturedTerminal
-  readonly ended: Promise<number>
-  /** Waits for a text on standard output, or the end. */
-  printed(text: string): Promise<void>
-  stop(): Promise<number>
-}
-
-function machine(context: TestContext): Machine {
-  const folder = temporaryFolder(context)
-  const clock = createJumpClock()
-  const world = (input: string, signal?: AbortSignal): ReturnType<typeof testWorld> => ({
-    ...testWorld({ clock, readInput: () => input, ...(signal && { signal }) }),
-    environment: {
-      home: folder,
-      config: undefined,
-      state: join(folder, 'state'),
-      isRoot: false,
-      user: 'olga',
-    },
-  })
-  return {
-    folder,
-    start: (argv, input = '') => {
-      const abort = new AbortController()
-      const terminal = captureTerminal()
-      let isOver = false
-      const ended = kosdMain(argv, terminal, world(input, abort.signal)).finally(() => {
-        isOver = true
-      })
-      const stop = (): Promise<number> => {
-        abort.abort()
-        return ended
-      }
-      context.after(stop)
-      return {
-        terminal,
-        ended,
-        stop,
-        printed: async (text) => {
-          await eventually(() => isOver || terminal.printed.out.includes(text))
-          assert.ok(terminal.printed.out.includes(text), JSON.stringify(terminal.printed))
-        },
-      }
-    },
-    kosctl: async (...argv) => {
-      const terminal = captureTerminal()
-      const code = await kosctlMain(argv, terminal, world(''))
-      return { code, ...terminal.printed }
-    },
-  }
-}
 
 const AUTHORITY = ['authority', '--listen', '127.0.0.1:0', '--session', '127.0.0.1:0']
 

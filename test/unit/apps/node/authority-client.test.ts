@@ -140,6 +140,23 @@ test('a time that is none is no time', async (context) => {
   client.close()
 })
 
+test('an authority that has too much to do is busy, and no stranger', async (context) => {
+  using authority = createTestAuthority()
+  for (const busy of ['/v1/bundle', '/v1/health']) {
+    const { port, pin } = await genuine(context, authority, (path) =>
+      path === busy
+        ? { type: 'application/json', body: '{"rule":"rate"}', status: 429 }
+        : undefined,
+    )
+    const clock = createFloorClock(authority.clock)
+    const target = { host: '127.0.0.1', port, pin, identity: undefined, timeoutMs: 5000 }
+    const asked = connectAuthority({ clock }, target).then((client) =>
+      client.agreeOnTime().finally(() => client.close()),
+    )
+    await assert.rejects(asked, { code: 'KOS_NODE_AUTHORITY_UNREACHABLE' })
+  }
+})
+
 test('join answers that are not what was asked for are not kept', async (context) => {
   using authority = createTestAuthority()
   const { ca, clock } = authority

@@ -12,6 +12,11 @@ import {
   type RefusalRecord,
   RefusalRecords,
 } from '../../../../src/network/admission/refusal-records.ts'
+import {
+  admissionLimits,
+  limitsForAddress,
+  requestsForConnections,
+} from '../../../../src/network/admission/limits.ts'
 import { createTestClock, TEST_EPOCH_MS } from '../../../kit/clock.ts'
 
 test('a bounded table forgets what was unseen for longest', () => {
@@ -151,4 +156,23 @@ describe('refusal records', () => {
       ],
     )
   })
+})
+
+test('limits for a site behind one address grow with it, within bounds', () => {
+  for (const devices of [1, 16]) {
+    assert.deepEqual(limitsForAddress(devices), {
+      connectionsPerSource: devices === 1 ? 16 : 32,
+      halfOpenPerSource: 4,
+      connectionRate: { perSecond: 5, burst: 10 },
+    })
+  }
+  const wide = limitsForAddress(200)
+  assert.deepEqual(wide, {
+    connectionsPerSource: 400,
+    halfOpenPerSource: 32,
+    connectionRate: { perSecond: 62.5, burst: 125 },
+  })
+  assert.equal(limitsForAddress(4096).connectionRate.perSecond, 250)
+  assert.ok(admissionLimits(limitsForAddress(4096)))
+  assert.deepEqual(requestsForConnections(wide.connectionRate), { perSecond: 625, burst: 2500 })
 })

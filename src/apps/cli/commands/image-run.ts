@@ -19,7 +19,9 @@ export function seal(context: CliContext, input: CommandInput): number {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   chmodSync(folder, 0o700)
   // Keys, databases, objects: whatever a start left is the identity of one machine.
-  const found = readdirSync(folder).find((name) => !ALLOWED.includes(name))
+  const [found] = readdirSync(folder)
+    .filter((name) => !ALLOWED.includes(name))
+    .toSorted((a) => (a === 'keys' ? -1 : 1))
   if (found !== undefined) throw cliErrors.error('KOS_CLI_IMAGE', { folder, found })
   writeFirstBoot(folder, firstBoot)
   const { host, port, tokenId, secret } = readJoinLine(context, firstBoot.joinLine)

@@ -1,13 +1,13 @@
 import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isRefusal } from '../../../foundation/base/index.ts'
+import { isRefusal, type Refusal } from '../../../foundation/base/index.ts'
 import {
   type BatchCreated,
   batchCreated,
   type BatchRefused,
   batchRefused,
 } from '../../authority/index.ts'
-import { parseAnswer } from '../../node/index.ts'
+import { parseAnswer, type RequestBody } from '../../node/index.ts'
 import { jsonBody, readAnswer } from '../answers.ts'
 import { type ListedDevice, readDeviceList } from '../batch-rows.ts'
 import type { CommandInput } from '../command-line.ts'
@@ -29,10 +29,9 @@ export async function batch(context: CliContext, input: CommandInput): Promise<n
   // Made before anything is created: secrets are shown once, and need a place.
   const folder = outFolder(input)
   const body = jsonBody({ lifeMs, tokens: listed.map(({ device }) => device) })
-  const answer = await withAuthority(context, async (client) => {
-    const answered = await client.request('POST', '/v1/tokens/batch', body)
-    const rows = answered.status === 409 ? parseAnswer(answered, batchRefused) : undefined
-    return rows && !isRefusal(rows) ? rows : readAnswer(answered, batchCreated)
+  const answer = await ask(context, body).catch((error: unknown) => {
+    if (folder !== undefined) rmdirSync(folder)
+    throw error
   })
   const isRefused = isRefusal(answer) || 'rows' in answer
   if (isRefused && folder !== undefined) rmdirSync(folder)
@@ -43,6 +42,17 @@ export async function batch(context: CliContext, input: CommandInput): Promise<n
   if ('rows' in answer) return refusedRows(context, file, problemsOf(answer, listed))
   show(context, answer, folder)
   return EXIT.ok
+}
+
+function ask(
+  context: CliContext,
+  body: RequestBody,
+): Promise<BatchCreated | BatchRefused | Refusal> {
+  return withAuthority(context, async (client) => {
+    const answered = await client.request('POST', '/v1/tokens/batch', body)
+    const rows = answered.status === 409 ? parseAnswer(answered, batchRefused) : undefined
+    return rows && !isRefusal(rows) ? rows : readAnswer(answered, batchCreated)
+  })
 }
 
 function readFile(context: CliContext, file: string): Uint8Array {

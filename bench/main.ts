@@ -13,9 +13,11 @@ import { type Report, renderReport } from './harness/report.ts'
 import type { Effort } from './harness/rounds.ts'
 import { measureAdmission } from './suites/admission.ts'
 import { measureAudit } from './suites/audit.ts'
+import { measureCaRotation } from './suites/ca-rotation.ts'
 import { measureCli } from './suites/cli.ts'
 import { measureChange } from './suites/change.ts'
 import { measureEcho } from './suites/echo.ts'
+import { measureEnrolment } from './suites/enrolment.ts'
 import { measureFirstIdentity } from './suites/first-identity.ts'
 import { measureIdle } from './suites/idle.ts'
 import { measureIssuance } from './suites/issuance.ts'
@@ -23,6 +25,7 @@ import { measureLock } from './suites/lock.ts'
 import { measurePolicy } from './suites/policy.ts'
 import { measureProcessRun } from './suites/process-run.ts'
 import { measureRekey } from './suites/rekey.ts'
+import { measureRenewalStorm } from './suites/renewal-storm.ts'
 import { measureSession } from './suites/session.ts'
 
 type Suite = (processes: ProcessOptions, effort: Effort) => Promise<Report>
@@ -31,14 +34,17 @@ const SUITES: Readonly<Record<string, Suite>> = {
   echo: measureEcho,
   admission: measureAdmission,
   audit: measureAudit,
+  'ca-rotation': measureCaRotation,
   cli: measureCli,
   change: measureChange,
+  enrolment: measureEnrolment,
   idle: measureIdle,
   issuance: measureIssuance,
   lock: measureLock,
   policy: measurePolicy,
   'process-run': measureProcessRun,
   rekey: measureRekey,
+  'renewal-storm': measureRenewalStorm,
   session: measureSession,
   'first-identity': measureFirstIdentity,
 }

@@ -55,3 +55,28 @@ export interface LockTimes {
   readonly heardMs: readonly number[]
   readonly closedMs: readonly number[]
 }
+
+/** What a process of a living fleet is asked. */
+export type LivingRequest = { readonly id: number } & (
+  | { readonly kind: 'start' | 'state' | 'stop' }
+  /** Puts the clock of the members forward. */
+  | { readonly kind: 'advance'; readonly ms: number }
+)
+
+/** How its members are. */
+export interface LivingState {
+  /** Members with an open session to the authority. */
+  readonly connected: number
+  /** Sessions that ended since the start. */
+  readonly lost: number
+  /** Certificates that were granted since the start, and those that members hold by generation. */
+  readonly renewed: number
+  readonly generations: Readonly<Record<string, number>>
+  /** How many hold a trust bundle of which number. */
+  readonly bundles: Readonly<Record<string, number>>
+  /** Milliseconds since the epoch of each renewal. */
+  readonly renewedAtMs: readonly number[]
+  /** Attempts that failed or were refused. */
+  readonly failed: number
+  readonly rssBytes: number
+}

@@ -1,7 +1,7 @@
 import { isRefusal, type RateLimit, unixMs } from '../../foundation/base/index.ts'
 import type { ProfileName } from '../../foundation/profiles/index.ts'
 import type { EvidenceAppraiser } from '../../lifecycle/enrolment/index.ts'
-import type { AdmissionLimits } from '../../network/admission/index.ts'
+import type { AdmissionLimits, AdmissionStats } from '../../network/admission/index.ts'
 import {
   configurationEvent,
   describeEnforcement,
@@ -105,6 +105,8 @@ export interface RunningAuthority {
   readonly warnings: readonly string[]
   /** Enforcement modules per profile, one line; `none`. */
   readonly enforcement: string
+  /** What is open now, counted at the gate. */
+  load(): AdmissionStats
   stop(): Promise<void>
 }
 
@@ -200,6 +202,7 @@ export async function startAuthority(
     recovered,
     warnings: warningsOf(core, operator),
     enforcement: describeEnforcement(hub.enforcement),
+    load: () => hub.admission.stats,
     stop: () => running.disposeAsync(),
   }
 }

@@ -27,6 +27,7 @@ import {
   createPeerVerifier,
   createTrustState,
   issueNodeToken,
+  type ListenerAddresses,
   signLockFreshness,
 } from '../../trust/pki/index.ts'
 import {
@@ -61,6 +62,7 @@ import { AUTHORITY_PROFILE, type AuthorityState } from './authority-state.ts'
 import { createPskMembers, type PskMembers } from './psk-members.ts'
 import { createPskRotation, type PskRotation } from './psk-rotation.ts'
 import type { FloorGuard } from './floor-guard.ts'
+import { createListingNotices } from './listing-notices.ts'
 import type { AuthorityPublisher } from './publisher.ts'
 import { createSessionList, type SessionList } from './session-list.ts'
 import type { Standbys } from './standbys.ts'
@@ -153,6 +155,16 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     SESSION_LIMITS,
   )
   const sessions = createSessionList(deps.clock, () => runtime.sessions)
+  const send = (kinds: readonly ObjectKind[]): void => {
+    const notice = noticeOf(kinds, options.publisher().locks())
+    for (const { session } of runtime.sessions) {
+      void session.call(FABRIC.notice, notice, { deadlineMs: NOTICE_DEADLINE_MS })
+    }
+  }
+  const listing = createListingNotices(deps.clock, {
+    connected: () => runtime.sessions.size,
+    send: () => send(['directory']),
+  })
   const refresh = (): void => {
     const publisher = options.publisher()
     fabric.apply('bundle', publisher.bundle())
@@ -176,13 +188,12 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     notify: (kinds) => {
       refresh()
       if (kinds.includes('locks')) runtime.recheckSessions()
-      const notice = noticeOf(kinds, options.publisher().locks())
-      for (const { session } of runtime.sessions) {
-        void session.call(FABRIC.notice, notice, { deadlineMs: NOTICE_DEADLINE_MS })
-      }
+      if (kinds.every((kind) => kind === 'directory')) listing.changed()
+      else send(kinds)
     },
     updateIdentity: () => runtime.updateIdentity(),
     close: async (): Promise<void> => {
+      listing.stop()
       await runtime.close()
       await executor.close()
     },
@@ -231,7 +242,7 @@ function createHubExecutor(
             signLockFreshness(publisher().lockObject(), nonce, state.ca.signers.lock.coseSigner()),
           report: async (uri, { addresses, listeners }) => {
             const record = recordOf(uri)
-            if (!record) return
+            if (!record || isWhere(record, { addresses, listeners })) return
             await state.registry.change(record.id, { addresses: [...addresses], listeners })
             publisher().refreshDirectory()
           },
@@ -255,6 +266,19 @@ function createHubExecutor(
     },
     { profile: AUTHORITY_PROFILE, limits: DEFAULT_EXECUTOR_LIMITS },
   )
+}
+
+/** After an outage everybody comes back and says where it is: mostly where it was. */
+function isWhere(
+  record: PrincipalRecord,
+  said: {
+    readonly addresses: readonly string[]
+    readonly listeners?: ListenerAddresses | undefined
+  },
+): boolean {
+  const places = ({ addresses, listeners = {} }: typeof said): string =>
+    JSON.stringify([addresses, listeners])
+  return places(record) === places(said)
 }
 
 /** Says to one other node that a member is one, with the identity key that its session proved. */

@@ -108,9 +108,14 @@ export function createPublisher(
   const publishLocks = (list: LockList): void => {
     if (series.publish('lock-list', encodeLockList(list))) deps.onPublished('locks')
   }
+  // A fleet renews all day, and hardly ever moves.
+  let listedVersion: number | undefined
   const refreshDirectory = (): void => {
+    const version = deps.registry.directoryVersion()
+    if (version === listedVersion) return
     const entries = [ownEntry, ...deps.registry.principals().filter(isListed).map(entryOf)]
     if (series.publish('directory', encodeDirectory(entries))) deps.onPublished('directory')
+    listedVersion = version
   }
   const withLocked = (list: LockList, locked: readonly PrincipalRecord[]): LockList => ({
     ...list,
@@ -137,6 +142,7 @@ export function createPublisher(
     refreshDirectory,
     setAuthorityEntry: (entry: DirectoryEntryInput): void => {
       ownEntry = entry
+      listedVersion = undefined
       refreshDirectory()
     },
     lockPrincipal: (principal: PrincipalRecord): void =>

@@ -62,6 +62,8 @@ export interface HeldCertificate {
 export interface Registry extends EnrolmentStore, TokenLists {
   /** All principals that were not removed, by name. */
   principals(): PrincipalRecord[]
+  /** Rises with every change of what the directory says; since this registry was opened. */
+  directoryVersion(): number
   /** A principal by its id, also a removed one. */
   principal(id: string): PrincipalRecord | undefined
   /** The principal of a name, unless it was removed. */
@@ -139,9 +141,10 @@ type RegistryStore = Store<AuthorityTables>
  */
 export function createRegistry(store: RegistryStore): Registry {
   const { db } = store
+  const listing = { version: 0 }
   const transaction: EnrolmentTransaction = Object.freeze({
     ...tokenSteps(store),
-    ...principalSteps(store),
+    ...principalSteps(store, listing),
     ...certificateSteps(store),
     ...pskSteps(store),
   })
@@ -154,6 +157,7 @@ export function createRegistry(store: RegistryStore): Registry {
           db.selectFrom('principal').selectAll().where('state', '<>', 'removed').orderBy('name'),
         )
         .map(toPrincipalRecord),
+    directoryVersion: () => listing.version,
     principal: (id: string): PrincipalRecord | undefined => transaction.principal(id),
     principalNamed: (name: string): PrincipalRecord | undefined => transaction.principalNamed(name),
     certificatesInForce: (nowMs: UnixMs): readonly HeldCertificate[] =>
@@ -173,7 +177,7 @@ export function createRegistry(store: RegistryStore): Registry {
         .map(({ name, der }) => ({ name, der: Buffer.from(der) })),
     ...tokenLists(store),
     change: (id: string, change: RegistryChange): Promise<void> =>
-      store.group.enqueue(() => changePrincipal(store, id, change)),
+      store.group.enqueue(() => changePrincipal(store, listing, { id, change })),
     psk: (handle: string): PskRecord | undefined => transaction.psk(handle),
     pskOf: (principalId: string): readonly PskRecord[] => transaction.pskOf(principalId),
     signedObject: (kind: string): StoredObject | undefined => signedObject(store, kind),
@@ -186,8 +190,14 @@ export function createRegistry(store: RegistryStore): Registry {
 
 type Steps<Name extends keyof EnrolmentTransaction> = Pick<EnrolmentTransaction, Name>
 
+/** Counts the changes of what the directory says. */
+interface Listing {
+  version: number
+}
+
 function principalSteps(
   store: RegistryStore,
+  listing: Listing,
 ): Steps<
   'principal' | 'principalNamed' | 'insertPrincipal' | 'changePrincipal' | 'floorOfMac' | 'keyUse'
 > {
@@ -208,13 +218,14 @@ function principalSteps(
         )
         .map(toPrincipalRecord)[0],
     insertPrincipal: (record) => {
+      listing.version += 1
       store.rows(db.insertInto('principal').values(toPrincipalRow(record)))
       const { id, identitySpki, kemSpki, logSpkis } = record
       insertKey(store, identitySpki, { principalId: id, purpose: 'identity' })
       if (kemSpki) insertKey(store, kemSpki, { principalId: id, purpose: 'kem' })
       for (const spki of logSpkis) insertKey(store, spki, { principalId: id, purpose: 'log' })
     },
-    changePrincipal: (id, change) => changePrincipal(store, id, change),
+    changePrincipal: (id, change) => changePrincipal(store, listing, { id, change }),
     floorOfMac: (mac) => floorOfMac(store, mac),
     keyUse: (keyHash) => keyUse(store, keyHash),
   }
@@ -300,9 +311,27 @@ function putSignedObject(store: RegistryStore, object: StoredObject): void {
   )
 }
 
-function changePrincipal(store: RegistryStore, id: string, change: RegistryChange): void {
+/** What the directory says of a principal; certificates and sightings are no part of it. */
+const LISTED = [
+  'state',
+  'name',
+  'profile',
+  'roles',
+  'groups',
+  'labels',
+  'addresses',
+  'listeners',
+] as const
+
+function changePrincipal(
+  store: RegistryStore,
+  listing: Listing,
+  { id, change }: { readonly id: string; readonly change: RegistryChange },
+): void {
   const row = changedColumns(change)
   if (Object.keys(row).length === 0) return
+  // Counted before it is known to hold: once too often costs a look, once too few a device.
+  if (LISTED.some((column) => column in row)) listing.version += 1
   const { profile } = change
   if (profile !== undefined) requireNoDowngrade(store, id, profile)
   store.rows(store.db.updateTable('principal').set(row).where('id', '=', id))

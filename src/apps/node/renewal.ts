@@ -1,10 +1,14 @@
 import type { CancelTimer, Log, Random } from '../../foundation/base/index.ts'
+import { createBackoff } from '../../network/transport/index.ts'
 import { renewAtMs } from '../../trust/pki/index.ts'
 import { renewMembership } from './enrol.ts'
 import type { Member } from './member.ts'
 
-/** Pause after a renewal that failed or was refused. */
-const RETRY_MS = 30_000
+/**
+ * Pauses after renewals that failed or were refused: a fleet whose authority was away does not come back
+ * in step.
+ */
+const RETRY = Object.freeze({ minMs: 30_000, maxMs: 300_000 })
 /** Within this time all renew that the trust bundle asks to: not all at once. */
 const TAINT_SPREAD_MS = 10 * 60 * 1000
 /** Longest wait of one timer: the wall clock may be moved meanwhile. */
@@ -15,6 +19,8 @@ export interface RenewalDeps {
   readonly random: Random
   readonly log: Log
   readonly member: Member
+  /** Within so many milliseconds all renew whose issuer is tainted; ten minutes when absent. */
+  readonly taintSpreadMs?: number
   /** host:port under which peers reach the member now. */
   addresses(): readonly string[]
   /** The new certificate is to be presented from now on. */
@@ -35,6 +41,8 @@ export interface RenewalSchedule {
  */
 export function createRenewalSchedule(deps: RenewalDeps): RenewalSchedule {
   const { clock } = deps.member
+  const { taintSpreadMs = TAINT_SPREAD_MS } = deps
+  const backoff = createBackoff(deps, RETRY)
   let cancel: CancelTimer | undefined
   let isStopped = false
   let dueMs = Number.NaN
@@ -47,7 +55,7 @@ export function createRenewalSchedule(deps: RenewalDeps): RenewalSchedule {
     dueOf = notAfter
     if (!deps.member.isIssuerTainted) taintedMs = Number.NaN
     else if (Number.isNaN(taintedMs)) {
-      taintedMs = clock.wallMs() + TAINT_SPREAD_MS * deps.random.fraction()
+      taintedMs = clock.wallMs() + taintSpreadMs * deps.random.fraction()
     }
     return Number.isNaN(taintedMs) ? dueMs : Math.min(dueMs, taintedMs)
   }
@@ -57,8 +65,13 @@ export function createRenewalSchedule(deps: RenewalDeps): RenewalSchedule {
     const boundedMs = Math.min(Math.max(delayMs, 0), MAX_WAIT_MS)
     cancel = clock.after(boundedMs, () => {
       if (clock.wallMs() < due()) wait(due() - clock.wallMs())
-      else void renew(deps).then((isDone) => wait(isDone ? due() - clock.wallMs() : RETRY_MS))
+      else void renew(deps).then((outcome) => wait(pauseAfter(outcome)))
     })
+  }
+  const pauseAfter = (outcome: Outcome): number => {
+    if (!outcome.isDone) return backoff.next(outcome.retryAfterMs)
+    backoff.reset()
+    return due() - clock.wallMs()
   }
   return {
     arm: () => wait(due() - clock.wallMs()),
@@ -69,19 +82,25 @@ export function createRenewalSchedule(deps: RenewalDeps): RenewalSchedule {
   }
 }
 
-async function renew(deps: RenewalDeps): Promise<boolean> {
+/** How an attempt ended, and what the authority asked for when it was refused. */
+interface Outcome {
+  readonly isDone: boolean
+  readonly retryAfterMs?: number | undefined
+}
+
+async function renew(deps: RenewalDeps): Promise<Outcome> {
   const { log, member } = deps
   try {
     const refusal = await renewMembership(member, { addresses: deps.addresses() })
     if (refusal) {
       log.event('certificate.renewal-refused', { rule: refusal.rule }, 'error')
-      return false
+      return { isDone: false, retryAfterMs: refusal.retryAfterMs }
     }
     deps.onRenewed()
     log.event('certificate.renewed', { number: member.membership.generation })
-    return true
+    return { isDone: true }
   } catch (error) {
     log.event('certificate.renewal-failed', { error: String(error) }, 'warn')
-    return false
+    return { isDone: false }
   }
 }

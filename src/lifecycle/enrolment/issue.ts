@@ -96,9 +96,13 @@ export function reissue(
     generationUsed: principal.generation === generation && principal.generationUsed,
     certificateNotBefore: certificate.notBefore,
     certificateNotAfter: certificate.notAfter,
-    ...(addresses.length > 0 && { addresses }),
+    ...(isMoved(principal, addresses) && { addresses }),
   })
   return toGrant(principal, certificate)
+}
+
+function isMoved(principal: PrincipalRecord, addresses: readonly string[]): boolean {
+  return addresses.length > 0 && addresses.join(' ') !== principal.addresses.join(' ')
 }
 
 /** The answer to a principal that got a certificate. */

@@ -1,6 +1,11 @@
 /** The gate before TLS: address lists, rates, half-open limits, penalties. */
 export { parseSource } from './address.ts'
-export { type Admission, type AdmissionOptions, createAdmission } from './admission.ts'
+export {
+  type Admission,
+  type AdmissionOptions,
+  type AdmissionStats,
+  createAdmission,
+} from './admission.ts'
 export { MAX_ENFORCEMENT_BYTES, parseEnforcement } from './enforcement-config.ts'
 export {
   ENFORCEMENT_MODULES,

@@ -4,6 +4,7 @@
  * driven over IPC. What a node does besides, its log and its commands, is left out.
  */
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, systemRandom } from '../../src/foundation/base/index.ts'
 import { type AuthorityLink, createAuthorityLink } from '../../src/apps/node/authority-link.ts'
 import {
@@ -36,6 +37,9 @@ const log: Log = {
     if (name === 'certificate.renewal-failed' || name === 'certificate.renewal-refused') failed += 1
   },
 }
+
+/** Two processes start some thirty a second. */
+const START_EACH_MS = 60
 
 interface Living {
   readonly member: Member
@@ -112,10 +116,12 @@ const living = fleet.members
   .slice(Number(first), Number(first) + Number(count))
   .map((folder) => createLiving(folder))
 
-function start(): void {
+/** One after the other: how they come back together is what is measured, not how they came. */
+async function start(): Promise<void> {
   for (const { link, renewal } of living) {
     link.start()
     renewal.arm()
+    await sleep(START_EACH_MS)
   }
 }
 

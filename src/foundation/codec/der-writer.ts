@@ -71,9 +71,18 @@ export function derBoolean(value: boolean): Uint8Array {
   return Buffer.from([DER_TAG.boolean, 1, value ? 0xff : 0])
 }
 
+/** What is written is a handful of constants of the standards, again and again; always the same bytes. */
+const ENCODED_OIDS = new Map<ObjectIdentifier, Uint8Array>()
+const MAX_ENCODED_OIDS = 64
+
 /** OBJECT IDENTIFIER from its dotted form. */
 export function derOid(oid: ObjectIdentifier): Uint8Array {
-  return derTlv(DER_TAG.objectIdentifier, encodeOid(oid))
+  let encoded = ENCODED_OIDS.get(oid)
+  if (!encoded) {
+    encoded = derTlv(DER_TAG.objectIdentifier, encodeOid(oid))
+    if (ENCODED_OIDS.size < MAX_ENCODED_OIDS) ENCODED_OIDS.set(oid, encoded)
+  }
+  return Buffer.from(encoded)
 }
 
 /** OCTET STRING. */

@@ -100,7 +100,7 @@ export function issueLeaf(
       extensions: [
         ...COMMON,
         subjectAltNamesExtension({ uris: [uri], dnsNames, ipAddresses }),
-        authorityKeyIdExtension(keyIdentifier(certificate.spki)),
+        authorityKeyIdExtension(certificate.subjectKeyId ?? keyIdentifier(certificate.spki)),
         encodeLeafIdentity(request.identity),
       ],
     },

@@ -88,7 +88,7 @@ function createLiving(folder: string): Living {
     authorityAddress: () => member.membership.session,
     onApplied: applied,
     onRefused: () => undefined,
-    onUnreachable: () => Promise.resolve(false),
+    onUnreachable: () => Promise.resolve(undefined),
   })
   const renewal = createRenewalSchedule({
     ...deps,

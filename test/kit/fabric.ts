@@ -179,6 +179,8 @@ export interface KosctlChanges {
   readonly passphrases?: PassphraseSource
   /** Who is asked for a new passphrase. */
   readonly prompt?: (question: string) => Secret | undefined
+  /** Who is asked whether something shall be. */
+  readonly confirm?: (question: string) => boolean | undefined
   /** `KOS_AGENT`. */
   readonly agent?: string
   /** What a shell reads and writes. */
@@ -297,6 +299,7 @@ class Fabric implements TestFabric {
         ...(streams && { openStreams: () => streams }),
         ...(changes.passphrases && { passphrases: changes.passphrases }),
         ...(changes.prompt && { prompt: changes.prompt }),
+        ...(changes.confirm && { confirm: changes.confirm }),
       }),
     )
     return { code, ...terminal.printed }

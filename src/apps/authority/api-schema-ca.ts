@@ -15,11 +15,26 @@ export interface IntermediateView {
   readonly names: readonly string[]
 }
 
+/** A request that waits for root keys elsewhere. */
+export interface PendingView {
+  readonly era: number
+  readonly number: number
+  /** The operator who asked. */
+  readonly by: string
+  readonly issuedAt: number
+  /** What it changes, a line each. */
+  readonly changes: readonly string[]
+}
+
 /** The answer to `GET /v1/ca` and to every step of a rotation. */
 export interface CaStatus {
   readonly bundle: { readonly era: number; readonly number: number }
   /** Whether both root keys are on the authority: most steps need them. */
   readonly rootKeys: boolean
+  /** Whether the next intermediate is to be asked for: it does not come by itself. */
+  readonly due: boolean
+  /** What root keys elsewhere were asked for and have not answered. */
+  readonly pending?: PendingView | undefined
   readonly intermediates: readonly IntermediateView[]
 }
 
@@ -27,6 +42,16 @@ export interface CaStatus {
 export const caStatus: z.ZodType<CaStatus> = z.object({
   bundle: z.object({ era: z.number(), number: z.number() }),
   rootKeys: z.boolean(),
+  due: z.boolean(),
+  pending: z
+    .object({
+      era: z.number(),
+      number: z.number(),
+      by: z.string(),
+      issuedAt: z.number(),
+      changes: z.array(z.string()),
+    })
+    .optional(),
   intermediates: z.array(
     z.object({
       keyId: z.string(),
@@ -47,3 +72,36 @@ export interface CaRevokeRequest {
 
 /** {@link CaRevokeRequest} as a schema. */
 export const caRevokeRequest: z.ZodType<CaRevokeRequest> = z.strictObject({ force: z.boolean() })
+
+/** What `kosctl ca request` sends. */
+export type CaRequestRequest =
+  | { readonly step: 'prepare' | 'taint' | 'clear-taint' | 'era' }
+  | { readonly step: 'revoke'; readonly force: boolean }
+  | { readonly step: 'standby-add'; readonly name: string; readonly maxMs: number }
+  | { readonly step: 'standby-remove'; readonly name: string }
+
+const name = z.string().min(1).max(255)
+
+/** {@link CaRequestRequest} as a schema. */
+export const caRequestRequest: z.ZodType<CaRequestRequest> = z.discriminatedUnion('step', [
+  z.strictObject({ step: z.enum(['prepare', 'taint', 'clear-taint', 'era']) }),
+  z.strictObject({ step: z.literal('revoke'), force: z.boolean() }),
+  z.strictObject({ step: z.literal('standby-add'), name, maxMs: z.int().min(1) }),
+  z.strictObject({ step: z.literal('standby-remove'), name }),
+])
+
+/** The answer to it. */
+export interface RootRequestView {
+  /** The request, base64. */
+  readonly request: string
+  /** Era and number of the bundle that it asks for. */
+  readonly era: number
+  readonly number: number
+}
+
+/** {@link RootRequestView} as a schema. */
+export const rootRequestView: z.ZodType<RootRequestView> = z.object({
+  request: z.string(),
+  era: z.number(),
+  number: z.number(),
+})

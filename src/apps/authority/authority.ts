@@ -37,7 +37,12 @@ import {
   issueAuthorityCertificate,
   openAuthorityState,
 } from './authority-state.ts'
-import { type RotationStep, rotateIntermediate } from './ca-rotation.ts'
+import {
+  isRequestDue,
+  REQUEST_COMMAND,
+  type RotationStep,
+  rotateIntermediate,
+} from './ca-rotation.ts'
 import { createClientVerdicts } from './client-verdicts.ts'
 import { type CrlOptions, serveCrls } from './crl-service.ts'
 import { authorityErrors } from './errors.ts'
@@ -186,6 +191,7 @@ export async function startAuthority(
     rotate: (): void => {
       hub.pskRotation.rotateDue()
       if (rotate(deps, state).length > 0) own.onCaChanged()
+      if (isRequestDue(state.ca)) deps.log.event('ca.due', { command: REQUEST_COMMAND }, 'warn')
     },
   })
   stack.defer(stopTimers)
@@ -471,7 +477,12 @@ function warningsOf({ state, floors }: Core, operator: OperatorOutcome): readonl
   )
   if (state.ca.hasRootKeys) {
     warnings.push(
-      'The root keys lie in the state folder beside their unlock key: keep the folder safe.',
+      'The root keys lie in the state folder beside their unlock key: move them off with "kosctl ca export-root FILE".',
+    )
+  }
+  if (isRequestDue(state.ca)) {
+    warnings.push(
+      `The intermediate CA is past half of its life and the root keys are offline: ${REQUEST_COMMAND}`,
     )
   }
   if (operator === 'foreign') {

@@ -1,8 +1,10 @@
 import { type Log, refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { CertificateAuthority, TrustedIntermediate } from '../../trust/pki/index.ts'
 import type { CaStatus } from './api-schema-ca.ts'
-import type { RotationStep } from './ca-rotation.ts'
+import { isRequestDue, type RotationStep } from './ca-rotation.ts'
 import type { HeldCertificate } from './registry.ts'
+import { createRootRequests, type RootRequests } from './root-requests.ts'
+import { rootRequestWords } from './root-words.ts'
 
 /** Names of holders that are listed; all of them are counted. */
 const MAX_NAMES = 20
@@ -23,6 +25,10 @@ export interface CaControl {
    * @param isForced - also while certificates under it are in force
    */
   revoke(isForced: boolean): CaStatus | Refusal
+  /** Why the intermediate that does not issue is not to be revoked yet. */
+  refuseRevoke(isForced: boolean): Refusal | undefined
+  /** The same steps, asked of root keys that are kept elsewhere. */
+  readonly requests: RootRequests
 }
 
 interface CaControlDeps {
@@ -30,7 +36,7 @@ interface CaControlDeps {
   readonly ca: CertificateAuthority
   certificatesInForce(): Iterable<HeldCertificate>
   /** The bundle or the issuing intermediate is another one. */
-  onChanged(step: RotationStep): void
+  onChanged(step: RotationStep | 'answered'): void
 }
 
 /** Makes the operator's hand on the rotation of the intermediate. */
@@ -46,6 +52,13 @@ export function createCaControl(deps: CaControlDeps): CaControl {
   }
   const withOther = (step: RotationStep, change: () => void): CaStatus | Refusal =>
     hasOther() ? take(step, change) : refused('one-intermediate', PREPARE_FIRST)
+  const refuseRevoke = (isForced: boolean): Refusal | undefined => {
+    const old = status().intermediates.find(({ state }) => state !== 'issuing')
+    const holders = old?.holders ?? 0
+    return holders > 0 && !isForced
+      ? refused('holders', `Still held: ${holders}. ${RENEW_FIRST}`)
+      : undefined
+  }
   return {
     status,
     prepare: () => {
@@ -60,16 +73,15 @@ export function createCaControl(deps: CaControlDeps): CaControl {
       )
     },
     taint: () => rootless(ca) ?? withOther('tainted', () => ca.taintIntermediate()),
-    revoke: (isForced) => {
-      const refusal = rootless(ca)
-      if (refusal) return refusal
-      const old = status().intermediates.find(({ state }) => state !== 'issuing')
-      const holders = old?.holders ?? 0
-      if (holders > 0 && !isForced) {
-        return refused('holders', `Still held: ${holders}. ${RENEW_FIRST}`)
-      }
-      return withOther('retired', () => ca.retireIntermediate())
-    },
+    revoke: (isForced) =>
+      rootless(ca) ?? refuseRevoke(isForced) ?? withOther('retired', () => ca.retireIntermediate()),
+    refuseRevoke,
+    requests: createRootRequests({
+      log: deps.log,
+      ca,
+      status,
+      onChanged: () => deps.onChanged('answered'),
+    }),
   }
 }
 
@@ -77,9 +89,13 @@ const PREPARE_FIRST = 'Permit another one first: kosctl ca prepare.'
 const REVOKE_FIRST = 'Finish the rotation that is under way first: kosctl ca status.'
 const RENEW_FIRST = 'Wait until they are renewed ("kosctl ca taint" asks for it), or add --force.'
 
+/** What is to be done where the root keys are not. */
+export const ASK_ELSEWHERE =
+  'The root keys are offline: write a request for them with "kosctl ca request … > FILE".'
+
 function rootless(ca: CertificateAuthority): Refusal | undefined {
   if (ca.hasRootKeys) return undefined
-  return refused('root-keys', 'Bring both root keys back to this authority, and repeat it.')
+  return refused('root-keys', ASK_ELSEWHERE)
 }
 
 function refused(rule: string, remedy: string): Refusal {
@@ -97,8 +113,18 @@ function statusOf(ca: CertificateAuthority, certificates: Iterable<HeldCertifica
   return {
     bundle: { era, number },
     rootKeys: ca.hasRootKeys,
+    due: isRequestDue(ca),
+    ...pendingOf(ca),
     intermediates: intermediates.map((one, at) => viewOf(ca, one, [...(held[at]?.names ?? [])])),
   }
+}
+
+function pendingOf(ca: CertificateAuthority): Pick<CaStatus, 'pending'> {
+  const request = ca.pendingRequest()
+  if (!request) return {}
+  const { era, number, by, issuedAt } = request
+  const changes = rootRequestWords({ request, current: ca.trust })
+  return { pending: { era, number, by, issuedAt, changes } }
 }
 
 function viewOf(

@@ -12,7 +12,7 @@ export type RotationStep = 'prepared' | 'switched' | 'tainted' | 'retired'
  * never outlive their issuer, so nothing that is valid is lost. Steps that an operator took before stand.
  *
  * The root keys sign the first and the last step: without them the authority goes on until the
- * intermediate ends, and `kosctl doctor` warns from half of its life on.
+ * intermediate ends, and warns from half of its life on: see {@link isRequestDue}.
  *
  * @param ca - the certificate authority; its state is durable when this returns
  * @param nowMs - wall time
@@ -45,3 +45,17 @@ export function rotateIntermediate(
   ca.retireIntermediate()
   return 'retired'
 }
+
+/**
+ * Whether an operator is to ask root keys that are kept elsewhere for the next intermediate: the one that
+ * issues is past half of its life, and none that lives longer is permitted.
+ */
+export function isRequestDue(ca: CertificateAuthority): boolean {
+  if (ca.hasRootKeys || !ca.intermediateDue) return false
+  const ends = ca.trust.intermediates.map(({ certificate }) => certificate)
+  const current = ends.find(({ der }) => Buffer.compare(der, ca.chain[0]) === 0)
+  return ends.every(({ notAfter }) => notAfter <= (current?.notAfter ?? 0))
+}
+
+/** What is to be typed then. */
+export const REQUEST_COMMAND = 'kosctl ca request prepare > FILE'

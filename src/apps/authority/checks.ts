@@ -3,6 +3,7 @@ import { probeFips } from '../../trust/keys/index.ts'
 import { describeEnforcement } from '../node/index.ts'
 import type { CheckView } from './api-schema.ts'
 import type { AuthorityState } from './authority-state.ts'
+import { isRequestDue, REQUEST_COMMAND } from './ca-rotation.ts'
 import { readLastBackup } from './last-backup.ts'
 import type { Hub } from './hub.ts'
 import type { Standbys } from './standbys.ts'
@@ -45,7 +46,7 @@ export function authorityChecks(
     {
       name: 'intermediate CA',
       state: ca.intermediateDue ? 'warning' : 'ok',
-      detail: ca.intermediateDue ? 'past half of its life' : 'in the first half of its life',
+      detail: intermediateWords(ca),
     },
     standbyCheck(standbys),
     backupCheck(clock, state.folder),
@@ -78,6 +79,12 @@ function backupCheck(clock: Clock, folder: string): CheckView {
   const isOld = ageMs > BACKUP_MS
   const detail = isOld ? `the newest was made ${age}: ${create}` : `made ${age}`
   return { name: 'backup', state: isOld ? 'warning' : 'ok', detail }
+}
+
+function intermediateWords(ca: AuthorityState['ca']): string {
+  if (!ca.intermediateDue) return 'in the first half of its life'
+  const words = 'past half of its life'
+  return isRequestDue(ca) ? `${words}, and the root keys are offline: ${REQUEST_COMMAND}` : words
 }
 
 /** What keeps SEC-3 and SEC-4 alive while this authority is away; none is a choice, not a fault. */

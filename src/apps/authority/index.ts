@@ -20,7 +20,7 @@ export {
   type StandbyView,
 } from './api-schema.ts'
 export { type AlertList, alertList, type AlertView } from './api-schema-alerts.ts'
-export { caStatus, type CaStatus } from './api-schema-ca.ts'
+export { type CaRequestRequest, caStatus, type CaStatus, rootRequestView } from './api-schema-ca.ts'
 export {
   batchCreated,
   type BatchCreated,
@@ -49,3 +49,4 @@ export {
 export { type RecoveryOutcome } from './recovery-apply.ts'
 export { RECOVERY_WAIT_MS, type RecoveryProgress } from './recovery-phase.ts'
 export { authorityErrors } from './errors.ts'
+export { rootRequestWords } from './root-words.ts'

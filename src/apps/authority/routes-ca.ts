@@ -1,7 +1,15 @@
 import { isRefusal, type Refusal } from '../../foundation/base/index.ts'
-import { type CaRevokeRequest, caRevokeRequest, type CaStatus } from './api-schema-ca.ts'
+import { MAX_TRUST_BUNDLE_BYTES, type RootStep, type StandbyFields } from '../../trust/pki/index.ts'
+import {
+  type CaRequestRequest,
+  caRequestRequest,
+  type CaRevokeRequest,
+  caRevokeRequest,
+  type CaStatus,
+} from './api-schema-ca.ts'
 import { json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
-import { parseBody, recorded } from './routes-operator.ts'
+import { named, parseBody, recorded } from './routes-operator.ts'
+import { standbyNamed } from './routes-standby.ts'
 import type { AuthorityServices } from './services.ts'
 
 const SMALL_BODY = 1024
@@ -34,7 +42,82 @@ export function caRoutes(services: AuthorityServices): readonly Route[] {
       maxBytes: SMALL_BODY,
       handle: (call) => revoke(services, call),
     },
+    ...requestRoutes(services),
   ]
+}
+
+/** What root keys that are kept elsewhere are asked for, and what they answer. */
+function requestRoutes(services: AuthorityServices): readonly Route[] {
+  const path = '/v1/ca/request'
+  return [
+    {
+      method: 'POST',
+      path,
+      guard: 'admin',
+      maxBytes: SMALL_BODY,
+      handle: (call) => request(services, call),
+    },
+    {
+      method: 'DELETE',
+      path,
+      guard: 'admin',
+      maxBytes: 0,
+      handle: (call) =>
+        take(services, { call, name: 'request.cancel' }, () => services.ca.requests.cancel()),
+    },
+    {
+      method: 'POST',
+      path: '/v1/ca/answer',
+      guard: 'admin',
+      maxBytes: MAX_TRUST_BUNDLE_BYTES,
+      handle: (call) =>
+        take(services, { call, name: 'import' }, () => services.ca.requests.answer(call.body)),
+    },
+  ]
+}
+
+async function request(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
+  const asked = parseBody<CaRequestRequest>(caRequestRequest, call.body)
+  if (isRefusal(asked)) return refused(asked)
+  const change = {
+    action: 'ca.request',
+    target: services.settings.trustDomain,
+    detail: { step: asked.step },
+  }
+  const done = await recorded(services, { call, change }, () => {
+    const step = rootStep(services, call, asked)
+    if (isRefusal(step)) return step
+    return services.ca.requests.ask(step, call.caller?.name ?? '-')
+  })
+  return isRefusal(done) ? refused(done) : json(done)
+}
+
+function rootStep(
+  services: AuthorityServices,
+  call: RouteCall,
+  asked: CaRequestRequest,
+): RootStep | Refusal {
+  switch (asked.step) {
+    case 'prepare':
+    case 'taint':
+    case 'clear-taint':
+    case 'era':
+      return { kind: asked.step }
+    case 'revoke':
+      return services.ca.refuseRevoke(asked.force) ?? { kind: 'retire' }
+    case 'standby-add': {
+      const member = named(services, { ...call, parameters: { name: asked.name } })
+      return isRefusal(member) ? member : standbyStep(services.standbys.with(member, asked.maxMs))
+    }
+    case 'standby-remove': {
+      const standby = standbyNamed(services, { ...call, parameters: { name: asked.name } })
+      return isRefusal(standby) ? standby : standbyStep(services.standbys.without(standby.uri))
+    }
+  }
+}
+
+function standbyStep(standbys: readonly StandbyFields[] | Refusal): RootStep | Refusal {
+  return isRefusal(standbys) ? standbys : { kind: 'standbys', standbys }
 }
 
 function revoke(services: AuthorityServices, call: RouteCall): RouteAnswer | Promise<RouteAnswer> {

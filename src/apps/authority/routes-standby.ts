@@ -1,4 +1,4 @@
-import { isRefusal } from '../../foundation/base/index.ts'
+import { isRefusal, type Refusal } from '../../foundation/base/index.ts'
 import { type StandbyRequest, standbyRequest } from './api-schema.ts'
 import { json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
 import { named, parseBody, recorded } from './routes-operator.ts'
@@ -47,13 +47,20 @@ async function add(services: AuthorityServices, call: RouteCall): Promise<RouteA
   return isRefusal(done) ? refused(done) : json({ bundle: done.number })
 }
 
-/** Also one whose device was removed: it is named by its id. */
-async function remove(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
+/** A standby signer by its name; also one whose device was removed: it is named by its id. */
+export function standbyNamed(
+  services: AuthorityServices,
+  call: RouteCall,
+): { readonly uri: string } | Refusal {
   const name = call.parameters['name'] ?? ''
   const found = services.standbys
     .list()
     .find((standby) => standby.name === name || standby.principal.endsWith(`/${name}`))
-  const principal = found ? { uri: found.principal } : named(services, call)
+  return found ? { uri: found.principal } : named(services, call)
+}
+
+async function remove(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
+  const principal = standbyNamed(services, call)
   if (isRefusal(principal)) return refused(principal)
   const change = { action: 'standby.remove', target: principal.uri }
   const done = await recorded(services, { call, change }, () =>

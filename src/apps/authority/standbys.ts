@@ -1,5 +1,6 @@
 import {
   equalBytes,
+  isRefusal,
   type Log,
   type PrincipalUri,
   parsePrincipal,
@@ -19,6 +20,7 @@ import {
 } from '../../trust/pki/index.ts'
 import type { StandbyOffer } from '../node/index.ts'
 import type { StandbyView } from './api-schema.ts'
+import { ASK_ELSEWHERE } from './ca-control.ts'
 import type { Registry } from './registry.ts'
 
 /** The standby signers of a fabric: who offers, and whom the roots permit. */
@@ -34,6 +36,13 @@ export interface Standbys {
   add(member: PrincipalRecord, maxMs: number): { readonly number: number } | Refusal
   /** Takes a standby signer back, in a new trust bundle. */
   remove(uri: string): { readonly number: number } | Refusal
+  /**
+   * The standby signers with or without one, for root keys that are kept elsewhere.
+   *
+   * @returns all of them, or a refusal KOS_AUTHORITY_STANDBY
+   */
+  with(member: PrincipalRecord, maxMs: number): readonly StandbyFields[] | Refusal
+  without(uri: string): readonly StandbyFields[] | Refusal
   /** A principal that was removed for ever: taken back where the root keys are there to do it. */
   forget(uri: string): void
   list(): StandbyView[]
@@ -60,15 +69,41 @@ export function createStandbys(deps: StandbysDeps): Standbys {
   const offers = new Map<PrincipalUri, Uint8Array>()
   const replace = (standbys: readonly StandbyFields[]): { readonly number: number } | Refusal => {
     if (!ca.hasRootKeys) {
-      return refused('root-keys', 'Bring both root keys back to this authority, and repeat it.')
+      return refused('root-keys', ASK_ELSEWHERE)
     }
     ca.setStandbys(standbys)
     deps.log.event('standbys.changed', { count: standbys.length, number: ca.trust.number })
     deps.onChanged()
     return { number: ca.trust.number }
   }
-  const without = (uri: string): readonly StandbyFields[] =>
+  const others = (uri: string): readonly StandbyFields[] =>
     ca.trust.standbys.filter(({ principal }) => principal !== uri)
+  const withMember = (
+    member: PrincipalRecord,
+    maxMs: number,
+  ): readonly StandbyFields[] | Refusal => {
+    const uri = parsePrincipal(member.uri)?.uri
+    const unfit = refuseMember(member)
+    if (!uri || unfit) return unfit ?? refused('member', 'Name a device or an agent.')
+    const spki = offers.get(uri)
+    if (!spki) {
+      const remedy = 'Start it with "kosd node --standby", and wait until it is connected.'
+      return refused('not-offered', remedy)
+    }
+    if (others(uri).length >= STANDBY_LIMITS.maxStandbys) {
+      return refused('limit', 'Take one back with "kosctl standby remove NAME".')
+    }
+    const now = ca.trust.standbys.find(({ principal }) => principal === uri)
+    // The same again changes nothing: a lost answer is repeated.
+    if (now && now.maxMs === maxMs && equalBytes(now.spki, spki)) return ca.trust.standbys
+    return [...others(uri), { principal: uri, spki, maxMs }]
+  }
+  const without = (uri: string): readonly StandbyFields[] | Refusal => {
+    const rest = others(uri)
+    return rest.length < ca.trust.standbys.length
+      ? rest
+      : refused('none', 'List them with "kosctl standby list".')
+  }
   return {
     offered: ({ principal }, offer) => {
       const refusal = verifyStandbyProof(principal.uri, offer)
@@ -80,35 +115,20 @@ export function createStandbys(deps: StandbysDeps): Standbys {
       return undefined
     },
     add: (member, maxMs) => {
-      const uri = parsePrincipal(member.uri)?.uri
-      const unfit = refuseMember(member)
-      if (!uri || unfit) return unfit ?? refused('member', 'Name a device or an agent.')
-      const spki = offers.get(uri)
-      if (!spki) {
-        const remedy = 'Start it with "kosd node --standby", and wait until it is connected.'
-        return refused('not-offered', remedy)
-      }
-      const others = without(uri)
-      if (others.length >= STANDBY_LIMITS.maxStandbys) {
-        return refused('limit', 'Take one back with "kosctl standby remove NAME".')
-      }
-      const now = ca.trust.standbys.find(({ principal }) => principal === uri)
-      // The same again changes nothing: a lost answer is repeated.
-      if (now && now.maxMs === maxMs && equalBytes(now.spki, spki)) {
-        return { number: ca.trust.number }
-      }
-      return replace([...others, { principal: uri, spki, maxMs }])
+      const all = withMember(member, maxMs)
+      if (isRefusal(all)) return all
+      return all === ca.trust.standbys ? { number: ca.trust.number } : replace(all)
     },
     remove: (uri) => {
       const rest = without(uri)
-      return rest.length < ca.trust.standbys.length
-        ? replace(rest)
-        : refused('none', 'List them with "kosctl standby list".')
+      return isRefusal(rest) ? rest : replace(rest)
     },
+    with: withMember,
+    without,
     forget: (uri) => {
       const principal = parsePrincipal(uri)
       if (principal) offers.delete(principal.uri)
-      const rest = without(uri)
+      const rest = others(uri)
       if (rest.length < ca.trust.standbys.length && ca.hasRootKeys) replace(rest)
     },
     list: () => [

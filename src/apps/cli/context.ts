@@ -11,7 +11,7 @@ import {
 import type { PassphraseSource } from '../node/index.ts'
 import type { Terminal } from './output.ts'
 import { createPassphraseSource } from './passphrase.ts'
-import { promptPassphrase } from './passphrase-prompt.ts'
+import { promptPassphrase, promptYes } from './passphrase-prompt.ts'
 import type { PeerCalls } from './peer-calls.ts'
 import type { Program } from './program.ts'
 
@@ -41,6 +41,8 @@ export interface CliWorld {
   readonly passphrases?: PassphraseSource
   /** Asks a person for what must not be seen; absent, or `undefined`: nobody is there. */
   prompt?(question: string): Secret | undefined
+  /** Asks a person whether it shall be; absent, or `undefined`: nobody is there. */
+  confirm?(question: string): boolean | undefined
   /** Reads standard input to its end. */
   readInput(): string
   /** Standard input and output as streams, for what reads line by line. */
@@ -74,6 +76,7 @@ export function processWorld(): CliWorld {
     random: systemRandom,
     environment,
     prompt: promptPassphrase,
+    confirm: promptYes,
     passphrases: createPassphraseSource({
       file: environment.passphraseFile,
       prompt: promptPassphrase,
@@ -91,6 +94,13 @@ export function processWorld(): CliWorld {
 export function withPassphraseFile(context: CliContext, file: string | undefined): CliContext {
   if (file === undefined) return context
   return { ...context, passphrases: createPassphraseSource({ file, wait: standStill }) }
+}
+
+/** A world whose passphrases are those of one file of keys: named by a command, or typed. */
+export function forKeyFile(context: CliContext, file: string | undefined): CliContext {
+  const prompt = (question: string): Secret | undefined => context.prompt?.(question)
+  const passphrases = createPassphraseSource({ file, prompt, wait: standStill })
+  return { ...context, passphrases }
 }
 
 function standStill(ms: number): void {

@@ -35,6 +35,28 @@ export function promptPassphrase(question: string): Secret | undefined {
   }
 }
 
+/**
+ * Asks on the terminal of this process whether something shall be done.
+ *
+ * @param question - what stands before the cursor
+ * @returns whether the answer was `yes`; `undefined` when there is no terminal
+ */
+export function promptYes(question: string): boolean | undefined {
+  let descriptor: number
+  try {
+    descriptor = openSync('/dev/tty', 'r+')
+  } catch {
+    return undefined
+  }
+  try {
+    writeSync(descriptor, question)
+    using line = readLine(descriptor)
+    return line.use((bytes) => Buffer.from(bytes).toString().trim() === 'yes')
+  } finally {
+    closeQuietly(descriptor)
+  }
+}
+
 function readLine(descriptor: number): Secret {
   const line = new Uint8Array(MAX_BYTES)
   const one = new Uint8Array(1)

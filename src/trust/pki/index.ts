@@ -72,7 +72,7 @@ export {
 export { validatePath } from './path-validate.ts'
 export { exportRootKeys, importRootKeys, openRootFile, type RootFile } from './root-file.ts'
 export {
-  MAX_ROOT_REQUEST_BYTES,
+  askedIntermediate,
   type OpenedRequest,
   readRootRequest,
   type RootRequest,

@@ -18,7 +18,7 @@ import {
   parseCsr,
   verifyCsr,
 } from '../../foundation/codec/index.ts'
-import { intermediateName, keyIdentifier } from './ca-certificates.ts'
+import { intermediateName, intermediateValidity, keyIdentifier } from './ca-certificates.ts'
 import type { EraNumber } from './numbered.ts'
 import { type StandbyFields, standbySchema } from './standby.ts'
 import {
@@ -187,6 +187,24 @@ export function readIntermediateRequest({
     if (!codecErrors.has(error)) throw error
     return undefined
   }
+}
+
+/**
+ * The intermediate that a request asks for, as it will be.
+ *
+ * @param opened - a request that was read
+ * @returns its key identifier and how long it counts; `undefined` when none is asked for
+ */
+export function askedIntermediate(
+  opened: OpenedRequest,
+):
+  | { readonly keyId: Uint8Array; readonly notBefore: UnixMs; readonly notAfter: UnixMs }
+  | undefined {
+  const csr = readIntermediateRequest(opened)
+  if (!csr) return undefined
+  const { current, request } = opened
+  const validity = intermediateValidity(request.issuedAt, current.rootP256Certificate)
+  return { keyId: keyIdentifier(csr.spki), ...validity }
 }
 
 function keyIdsOf({ intermediates }: TrustBundle): ReadonlySet<string> {

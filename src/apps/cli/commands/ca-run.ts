@@ -41,17 +41,20 @@ function take(
   })
 }
 
-function show(context: CliContext, answer: CaStatus): void {
+/** Prints where the rotation stands. */
+export function show(context: CliContext, answer: CaStatus): void {
   if (context.terminal.isJson) printJson(context.terminal, answer)
   else printStatus(context, answer)
 }
 
-function printStatus({ terminal, clock }: CliContext, answer: CaStatus): void {
+function printStatus(context: CliContext, answer: CaStatus): void {
+  const { terminal, clock } = context
   const now = clock.wallMs()
   printFields(terminal, [
     ['trust bundle', `${answer.bundle.era}.${answer.bundle.number}`],
     ['root keys', answer.rootKeys ? 'on the authority' : 'offline'],
   ])
+  printPending(context, answer)
   terminal.out('')
   printTable(
     terminal,
@@ -65,6 +68,26 @@ function printStatus({ terminal, clock }: CliContext, answer: CaStatus): void {
       namesText(one),
     ]),
   )
+}
+
+/** What waits for root keys that are elsewhere, and what is to be asked of them. */
+function printPending({ terminal, clock }: CliContext, { pending, due }: CaStatus): void {
+  if (pending) {
+    const { era, number, by, issuedAt, changes } = pending
+    printFields(terminal, [
+      ['request', `for trust bundle ${era}.${number}, by ${by}`],
+      ['since', relativeTime(issuedAt, clock.wallMs())],
+      ...changes.map((line, at) => [at === 0 ? 'changes' : '', line] as const),
+    ])
+  } else if (due) {
+    terminal.out(
+      paint(
+        terminal,
+        'yellow',
+        'next          kosctl ca request prepare > FILE: the issuing one is past half of its life',
+      ),
+    )
+  }
 }
 
 function namesText({ names, holders }: CaStatus['intermediates'][number]): string {

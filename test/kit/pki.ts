@@ -65,10 +65,13 @@ export interface TestAuthority extends Disposable {
 }
 
 /** Makes a certificate authority; `using` removes it. */
-export function createTestAuthority(trustDomain: TrustDomain = TRUST_DOMAIN): TestAuthority {
+export function createTestAuthority(
+  trustDomain: TrustDomain = TRUST_DOMAIN,
+  startWallMs?: number,
+): TestAuthority {
   const directory = mkdtempSync(join(tmpdir(), 'kos-pki-'))
   const keys = openKeyStore({ random: systemRandom }, { directory, unlock: { kind: 'file' } })
-  const clock = createTestClock()
+  const clock = createTestClock(startWallMs)
   const open = (): CertificateAuthority =>
     createCertificateAuthority({ clock, random: systemRandom, keys }, { trustDomain })
   return {

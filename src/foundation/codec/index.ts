@@ -145,6 +145,7 @@ export {
   type CertificateRequest,
   challengePassword,
   type CsrAttribute,
+  extensionRequest,
   MAX_CSR_BYTES,
   parseCsr,
   requestedExtensions,

@@ -14,7 +14,7 @@ import {
 } from './x509-algorithms.ts'
 import { asX509, x509Error } from './x509-errors.ts'
 import { readExtensions } from './x509-extension-reading.ts'
-import type { X509Extension } from './x509-extensions.ts'
+import { encodeExtension, type X509Extension } from './x509-extensions.ts'
 import { parseName, type X509Name } from './x509-names.ts'
 import { readSigned } from './x509-walk.ts'
 
@@ -114,6 +114,17 @@ export function buildCsr(
     derTlv(ATTRIBUTES, concatBytes(...attributes)),
   )
   return derSequence(tbs, signatureIdentifier(signer.algorithm), derBitString(signer.sign(tbs)))
+}
+
+/**
+ * An attribute that asks for extensions.
+ *
+ * @param extensions - at least one
+ * @see RFC 2985 section 5.4.2
+ */
+export function extensionRequest(extensions: readonly X509Extension[]): CsrAttribute {
+  const value = derSequence(...extensions.map((one) => encodeExtension(one)))
+  return { oid: EXTENSION_REQUEST, values: [value] }
 }
 
 /**

@@ -9,7 +9,9 @@ import {
   authorityKeyIdExtension,
   basicConstraintsExtension,
   buildCertificate,
+  buildCsr,
   buildName,
+  extensionRequest,
   keyUsageExtension,
   NAME_OID,
   permittedUriHostsExtension,
@@ -57,6 +59,25 @@ function caName(trustDomain: TrustDomain, commonName: string): X509Name {
     { oid: NAME_OID.organizationName, value: trustDomain },
     { oid: NAME_OID.commonName, value: commonName },
   ])
+}
+
+/**
+ * A request for another certificate of a CA that has one, to an issuer of its own choice: the same name,
+ * key and key identifier, so that it takes the place of the one there is.
+ *
+ * @param key - the CA's key
+ * @param certificate - the certificate it has
+ * @see RFC 2986
+ */
+export function buildCaCsr(key: KeyRef, certificate: X509Certificate): Uint8Array {
+  const { basicConstraints, subject, subjectKeyId } = certificate
+  const extensions = [
+    basicConstraintsExtension(basicConstraints ?? { ca: true }),
+    keyUsageExtension(['keyCertSign', 'cRLSign']),
+    subjectKeyIdExtension(subjectKeyId ?? keyIdentifier(key.spki)),
+  ]
+  const attributes = [extensionRequest(extensions)]
+  return buildCsr({ subject, spki: key.spki, attributes }, key.certificateSigner())
 }
 
 /** The subject of an intermediate, by its number. */

@@ -10,7 +10,7 @@ import {
 } from '../../foundation/base/index.ts'
 import { parseCertificate } from '../../foundation/codec/index.ts'
 import type { KeyStore } from '../keys/index.ts'
-import { buildIntermediate, buildRoot, keyIdentifier } from './ca-certificates.ts'
+import { buildCaCsr, buildIntermediate, buildRoot, keyIdentifier } from './ca-certificates.ts'
 import {
   ensureIntermediateKey,
   ensureRoleKeys,
@@ -24,6 +24,13 @@ import {
 import { type CaState, loadCaState, LOST, saveCaState } from './ca-state.ts'
 import { type CrlContent, issueCrl, type IssuedCrl } from './issue-crl.ts'
 import { issueLeaf, type IssuedLeaf, type LeafIssuer, type LeafRequest } from './issue-leaf.ts'
+import {
+  loadOuterChain,
+  type OuterChain,
+  type OuterSubject,
+  readOuterChain,
+  saveOuterChain,
+} from './outer-chain.ts'
 import { encodeRootRequest, requestProblem, type RootRequest } from './root-request.ts'
 import { checkRootAnswer, type RootSigner } from './root-sign.ts'
 import {
@@ -148,6 +155,25 @@ export interface CertificateAuthority {
    * @returns a refusal KOS_PKI_ROOT_ANSWER, or `undefined`
    */
   installAnswer(answer: Uint8Array): Refusal | undefined
+  /**
+   * A request for a certificate of a company over the P-256 root or the issuing intermediate.
+   *
+   * @returns PKCS#10, DER
+   * @throws KosError KOS_PKI_STATE `root-keys` when the root's key is elsewhere: see {@link RootFile.csr}
+   */
+  csr(of: OuterSubject): Uint8Array
+  /** The chain to a company's root, for outsiders; `undefined` without one. */
+  outerChain(): OuterChain | undefined
+  /**
+   * Takes a chain to a company's root; durable when it returns. It changes nothing inside.
+   *
+   * @param ders - see {@link readOuterChain}
+   * @param leaf - one that the issuing intermediate has signed
+   * @returns a refusal KOS_PKI_CHAIN, or `undefined`
+   */
+  importOuterChain(ders: readonly Uint8Array[], leaf: Uint8Array): Refusal | undefined
+  /** Forgets it. */
+  removeOuterChain(): void
 }
 
 interface CaDeps {
@@ -216,6 +242,7 @@ export function createCertificateAuthority(
         .filter((ordinal) => ordinal !== LOST)
         .map((ordinal) => issueCrl(issuerOf(keys, active, ordinal), content)),
     ...rootStepsOf(deps, { active: () => active, replace }),
+    ...outerOf(deps, () => active),
   }
 }
 
@@ -272,6 +299,37 @@ function rootStepsOf(
       install({ state: { ...state, issuing }, unused })
     },
     ...rootRequestsOf(deps, { active, replace }, install),
+  }
+}
+
+/** What the company above has signed. */
+function outerOf(
+  { keys, clock }: CaDeps,
+  active: () => Active,
+): Pick<CertificateAuthority, 'csr' | 'outerChain' | 'importOuterChain' | 'removeOuterChain'> {
+  let chain = loadOuterChain(keys)
+  return {
+    csr: (of) => {
+      const { state, trust, issuer } = active()
+      if (of === 'intermediate') {
+        return buildCaCsr(keys.require(intermediateKeyName(state.issuing)), issuer.certificate)
+      }
+      const roots = findRootKeys(keys)
+      if (!roots) throw stateError('root-keys')
+      return buildCaCsr(roots.p256, trust.rootP256Certificate)
+    },
+    outerChain: () => chain,
+    importOuterChain: (ders, leaf) => {
+      const read = readOuterChain(ders, { trust: active().trust, leaf, nowMs: clock.wallMs() })
+      if (isRefusal(read)) return read
+      saveOuterChain(keys, read)
+      chain = read
+      return undefined
+    },
+    removeOuterChain: () => {
+      saveOuterChain(keys, undefined)
+      chain = undefined
+    },
   }
 }
 

@@ -3,6 +3,7 @@ import { defineErrors, type ErrorTable } from '../../foundation/base/index.ts'
 type PkiErrorCode =
   | 'KOS_PKI_BUNDLE'
   | 'KOS_PKI_CERTIFICATE'
+  | 'KOS_PKI_CHAIN'
   | 'KOS_PKI_DEVICE_ID'
   | 'KOS_PKI_FLOOR'
   | 'KOS_PKI_ISSUE'
@@ -26,6 +27,11 @@ export const pkiErrors: ErrorTable<PkiErrorCode> = defineErrors({
   KOS_PKI_CERTIFICATE: {
     message: 'The certificate does not prove a principal of this trust domain.',
     hint: 'Renew or join again; the log names the check that failed.',
+    retry: 'never',
+  },
+  KOS_PKI_CHAIN: {
+    message: 'The certificates do not lead from this CA to a root of the company.',
+    hint: 'Sign the request of "kosctl ca csr" with all its extensions, and add the company’s certificates up to its root.',
     retry: 'never',
   },
   KOS_PKI_DEVICE_ID: {

@@ -58,6 +58,7 @@ export {
   type NumberedRules,
   type NumberedState,
 } from './numbered-state.ts'
+export { MAX_OUTER_CERTIFICATES, type OuterChain, type OuterSubject } from './outer-chain.ts'
 export { PATH_REASONS, type PathReason, type PathRefusal } from './path-reasons.ts'
 export {
   type ExpectedNames,

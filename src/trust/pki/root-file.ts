@@ -12,6 +12,7 @@ import {
 } from '../../foundation/base/index.ts'
 import { cborToPlain, codecErrors, decodeCbor, encodeCbor } from '../../foundation/codec/index.ts'
 import { type KeyFilePlace, type KeyStore, openKeyFile } from '../keys/index.ts'
+import { buildCaCsr } from './ca-certificates.ts'
 import { findRootKeys, ROOT_KEY_NAMES, type RootKeys } from './ca-keys.ts'
 import { type CaState, loadCaState, saveCaState } from './ca-state.ts'
 import { pkiErrors } from './errors.ts'
@@ -30,6 +31,8 @@ export interface RootFile extends RootSigner, Disposable {
   readonly last: EraNumber
   /** The newest bundle that was signed with this file, or that was in force when it was made. */
   readonly trust: TrustBundle
+  /** A request for a certificate of a company over the P-256 root; PKCS#10, DER. */
+  csr(): Uint8Array
   /** Reads a request, which must be one to these root keys. */
   read(request: Uint8Array): OpenedRequest | Refusal
   /**
@@ -95,6 +98,7 @@ function rootFileOf(deps: Deps, store: KeyStore): RootFile {
     get trust(): TrustBundle {
       return trust
     },
+    csr: () => buildCaCsr(roots.p256, trust.rootP256Certificate),
     read: (request) => {
       const opened = readRootRequest(request, { rootSpkis })
       if (isRefusal(opened)) return opened

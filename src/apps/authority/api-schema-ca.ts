@@ -36,6 +36,18 @@ export interface CaStatus {
   /** What root keys elsewhere were asked for and have not answered. */
   readonly pending?: PendingView | undefined
   readonly intermediates: readonly IntermediateView[]
+  /** What a company above has signed, for outsiders. */
+  readonly chain?: ChainView | undefined
+}
+
+/** A chain to a company's root. */
+export interface ChainView {
+  /** Which CA the company signed. */
+  readonly of: 'root' | 'intermediate'
+  /** When the first certificate of it ends. */
+  readonly notAfter: number
+  /** `stale`: of an intermediate that does not issue any more. */
+  readonly state: 'in-force' | 'ends-soon' | 'ended' | 'stale'
 }
 
 /** {@link CaStatus} as a schema. */
@@ -63,6 +75,13 @@ export const caStatus: z.ZodType<CaStatus> = z.object({
       names: z.array(z.string()),
     }),
   ),
+  chain: z
+    .object({
+      of: z.enum(['root', 'intermediate']),
+      notAfter: z.number(),
+      state: z.enum(['in-force', 'ends-soon', 'ended', 'stale']),
+    })
+    .optional(),
 })
 
 /** What `kosctl ca revoke` sends. */
@@ -104,4 +123,21 @@ export const rootRequestView: z.ZodType<RootRequestView> = z.object({
   request: z.string(),
   era: z.number(),
   number: z.number(),
+})
+
+/** The answer to `GET /v1/ca/csr`: PKCS#10 in PEM. */
+export const caCsrView: z.ZodType<{ readonly csr: string }> = z.object({ csr: z.string() })
+
+/** The answer to `GET /v1/ca/chain`: what outsiders lack between a leaf and the company's root, in PEM. */
+export const caChainView: z.ZodType<{ readonly pem: string }> = z.object({ pem: z.string() })
+
+/** What `kosctl ca chain import` sends. */
+export interface ChainImportRequest {
+  /** Certificates in PEM, in any order; text between them is skipped. */
+  readonly pem: string
+}
+
+/** {@link ChainImportRequest} as a schema. */
+export const chainImportRequest: z.ZodType<ChainImportRequest> = z.strictObject({
+  pem: z.string().max(96 * 1024),
 })

@@ -61,6 +61,10 @@ export interface ServedParts {
   readonly pskSession: string | undefined
   /** The trust bundle or the issuing intermediate is another one. */
   onCaChanged(): void
+  /** The chain to a company's root is another one. */
+  onChainChanged(): void
+  /** The authority's own certificate, DER. */
+  leaf(): Uint8Array
   /** host:port of the HTTP API, as devices reach it. */
   advertised(): string
 }
@@ -82,8 +86,10 @@ export function createServices(
     sessions: hub.sessions,
     standbys: parts.standbys,
     ca: createCaControl({
-      log: deps.log,
+      ...deps,
       ca,
+      leaf: () => parts.leaf(),
+      onChainChanged: () => parts.onChainChanged(),
       certificatesInForce: () => registry.certificatesInForce(deps.clock.wallMs()),
       onChanged: () => {
         parts.onCaChanged()
@@ -160,7 +166,9 @@ function enrolmentServices(
     caCertificates: () => {
       const { rootP256Certificate, intermediates } = ca.trust
       const own = intermediates.map(({ certificate }) => certificate)
-      return [rootP256Certificate, ...own].map(({ der }) => der)
+      // RFC 7030 section 4.1.3: what may be needed on the way, and no anchor that nobody asked for.
+      const beyond = ca.outerChain()?.certificates ?? []
+      return [rootP256Certificate, ...own, ...beyond].map(({ der }) => der)
     },
     renewals: createRenewService({ ...deps, store, ca }),
     raises: createRaiseService({

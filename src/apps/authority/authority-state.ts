@@ -29,6 +29,7 @@ import {
 } from '../../trust/pki/index.ts'
 import { openFolderKeys, trustAnchorsPem, type UnlockDeps } from '../node/index.ts'
 import { auditOrigin } from './audit-service.ts'
+import { presentedBeyond } from './company-chain.ts'
 import { authorityErrors } from './errors.ts'
 import { floorSchema } from './floor-schema.ts'
 import {
@@ -224,7 +225,7 @@ export function issueAuthorityCertificate(
     leaf,
     identity: {
       kind: 'certificate',
-      certificateChainPem: pem(leaf.der) + pem(intermediate),
+      certificateChainPem: [leaf.der, intermediate, ...presentedBeyond(state.ca)].map(pem).join(''),
       privateKeyPem: tls.tlsPrivateKeyPem(),
       trustedCaPem: trustAnchorsPem(state.ca.trust),
     },

@@ -44,6 +44,7 @@ import {
   rotateIntermediate,
 } from './ca-rotation.ts'
 import { createClientVerdicts } from './client-verdicts.ts'
+import { chainWarning } from './company-chain.ts'
 import { type CrlOptions, serveCrls } from './crl-service.ts'
 import { authorityErrors } from './errors.ts'
 import { createFloorGuard, type FloorGuard } from './floor-guard.ts'
@@ -163,6 +164,8 @@ export async function startAuthority(
     session: sessionAddress,
     pskSession: addressOf(listeners, 'SEC-1'),
     onCaChanged: () => own.onCaChanged(),
+    onChainChanged: () => own.renew(),
+    leaf: () => core.certificate.leaf.der,
     advertised: () => formatHostPort(advertised(options, api)),
   })
   const refusals = createRefusalLog(
@@ -206,7 +209,7 @@ export async function startAuthority(
     operator,
     isNew: state.isNew,
     recovered,
-    warnings: warningsOf(core, operator),
+    warnings: warningsOf(deps, core, operator),
     enforcement: describeEnforcement(hub.enforcement),
     load: () => hub.admission.stats,
     stop: () => running.disposeAsync(),
@@ -471,7 +474,11 @@ function systemEvent(
   return { type: 'system', actor: uri, target: uri, action, outcome: 'ok' }
 }
 
-function warningsOf({ state, floors }: Core, operator: OperatorOutcome): readonly string[] {
+function warningsOf(
+  { clock }: AuthorityStateDeps,
+  { state, floors }: Core,
+  operator: OperatorOutcome,
+): readonly string[] {
   const warnings = floors.corrected.map(
     (name) => `The registry had a lower profile for ${name} than what was signed: it is set right.`,
   )
@@ -485,6 +492,8 @@ function warningsOf({ state, floors }: Core, operator: OperatorOutcome): readonl
       `The intermediate CA is past half of its life and the root keys are offline: ${REQUEST_COMMAND}`,
     )
   }
+  const chain = chainWarning(state.ca, clock)
+  if (chain !== undefined) warnings.push(chain)
   if (operator === 'foreign') {
     warnings.push('The configuration folder holds a credential of another authority: left alone.')
   }

@@ -1,7 +1,8 @@
-import { type Log, refuse, type Refusal } from '../../foundation/base/index.ts'
+import { type Clock, type Log, refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { CertificateAuthority, TrustedIntermediate } from '../../trust/pki/index.ts'
 import type { CaStatus } from './api-schema-ca.ts'
 import { isRequestDue, type RotationStep } from './ca-rotation.ts'
+import { chainView, type CompanyChain, createCompanyChain } from './company-chain.ts'
 import type { HeldCertificate } from './registry.ts'
 import { createRootRequests, type RootRequests } from './root-requests.ts'
 import { rootRequestWords } from './root-words.ts'
@@ -29,20 +30,27 @@ export interface CaControl {
   refuseRevoke(isForced: boolean): Refusal | undefined
   /** The same steps, asked of root keys that are kept elsewhere. */
   readonly requests: RootRequests
+  /** The place below a company's root. */
+  readonly company: CompanyChain
 }
 
 interface CaControlDeps {
+  readonly clock: Clock
   readonly log: Log
   readonly ca: CertificateAuthority
-  certificatesInForce(): Iterable<HeldCertificate>
+  readonly certificatesInForce: () => Iterable<HeldCertificate>
   /** The bundle or the issuing intermediate is another one. */
   onChanged(step: RotationStep | 'answered'): void
+  /** The authority's own certificate. */
+  leaf(): Uint8Array
+  /** The chain to a company's root is another one. */
+  onChainChanged(): void
 }
 
 /** Makes the operator's hand on the rotation of the intermediate. */
 export function createCaControl(deps: CaControlDeps): CaControl {
   const { ca } = deps
-  const status = (): CaStatus => statusOf(ca, deps.certificatesInForce())
+  const status = (): CaStatus => statusOf(deps)
   const hasOther = (): boolean => ca.trust.intermediates.length > 1
   const take = (step: RotationStep, change: () => void): CaStatus => {
     change()
@@ -82,6 +90,13 @@ export function createCaControl(deps: CaControlDeps): CaControl {
       status,
       onChanged: () => deps.onChanged('answered'),
     }),
+    company: createCompanyChain({
+      log: deps.log,
+      ca,
+      status,
+      leaf: () => deps.leaf(),
+      onChanged: () => deps.onChainChanged(),
+    }),
   }
 }
 
@@ -102,20 +117,22 @@ function refused(rule: string, remedy: string): Refusal {
   return refuse('KOS_AUTHORITY_CA', `ca/${rule}`, { remedy })
 }
 
-function statusOf(ca: CertificateAuthority, certificates: Iterable<HeldCertificate>): CaStatus {
+function statusOf({ ca, clock, certificatesInForce }: CaControlDeps): CaStatus {
   const { era, number, intermediates } = ca.trust
   // A principal that tried twice has two certificates of its newest number.
   const held = intermediates.map((one) => ({ keyId: keyIdOf(one), names: new Set<string>() }))
-  for (const { name, der } of certificates) {
+  for (const { name, der } of certificatesInForce()) {
     // The authority key identifier of the leaf: 160 bits that stand nowhere else by chance.
     held.find(({ keyId }) => der.includes(keyId))?.names.add(name)
   }
+  const chain = chainView(ca, clock)
   return {
     bundle: { era, number },
     rootKeys: ca.hasRootKeys,
     due: isRequestDue(ca),
     ...pendingOf(ca),
     intermediates: intermediates.map((one, at) => viewOf(ca, one, [...(held[at]?.names ?? [])])),
+    ...(chain && { chain }),
   }
 }
 

@@ -4,6 +4,7 @@ import { describeEnforcement } from '../node/index.ts'
 import type { CheckView } from './api-schema.ts'
 import type { AuthorityState } from './authority-state.ts'
 import { isRequestDue, REQUEST_COMMAND } from './ca-rotation.ts'
+import { chainWarning } from './company-chain.ts'
 import { readLastBackup } from './last-backup.ts'
 import type { Hub } from './hub.ts'
 import type { Standbys } from './standbys.ts'
@@ -48,6 +49,7 @@ export function authorityChecks(
       state: ca.intermediateDue ? 'warning' : 'ok',
       detail: intermediateWords(ca),
     },
+    ...chainCheck(ca, clock),
     standbyCheck(standbys),
     backupCheck(clock, state.folder),
     {
@@ -79,6 +81,13 @@ function backupCheck(clock: Clock, folder: string): CheckView {
   const isOld = ageMs > BACKUP_MS
   const detail = isOld ? `the newest was made ${age}: ${create}` : `made ${age}`
   return { name: 'backup', state: isOld ? 'warning' : 'ok', detail }
+}
+
+function chainCheck(ca: AuthorityState['ca'], clock: Clock): CheckView[] {
+  if (!ca.outerChain()) return []
+  const warning = chainWarning(ca, clock)
+  const detail = warning ?? 'in force'
+  return [{ name: 'company chain', state: warning === undefined ? 'ok' : 'warning', detail }]
 }
 
 function intermediateWords(ca: AuthorityState['ca']): string {

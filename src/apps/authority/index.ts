@@ -20,7 +20,13 @@ export {
   type StandbyView,
 } from './api-schema.ts'
 export { type AlertList, alertList, type AlertView } from './api-schema-alerts.ts'
-export { type CaRequestRequest, caStatus, type CaStatus, rootRequestView } from './api-schema-ca.ts'
+export {
+  caChainView,
+  caCsrView,
+  caStatus,
+  type CaStatus,
+  rootRequestView,
+} from './api-schema-ca.ts'
 export {
   batchCreated,
   type BatchCreated,

@@ -6,6 +6,8 @@ import {
   type CaRevokeRequest,
   caRevokeRequest,
   type CaStatus,
+  type ChainImportRequest,
+  chainImportRequest,
 } from './api-schema-ca.ts'
 import { json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
 import { named, parseBody, recorded } from './routes-operator.ts'
@@ -13,6 +15,8 @@ import { standbyNamed } from './routes-standby.ts'
 import type { AuthorityServices } from './services.ts'
 
 const SMALL_BODY = 1024
+/** Twelve certificates in PEM, escaped. */
+const MAX_CHAIN_BODY = 128 * 1024
 
 /** Routes of the intermediate CA's rotation: whom everybody believes, an admin says. */
 export function caRoutes(services: AuthorityServices): readonly Route[] {
@@ -43,6 +47,7 @@ export function caRoutes(services: AuthorityServices): readonly Route[] {
       handle: (call) => revoke(services, call),
     },
     ...requestRoutes(services),
+    ...companyRoutes(services),
   ]
 }
 
@@ -72,6 +77,53 @@ function requestRoutes(services: AuthorityServices): readonly Route[] {
       maxBytes: MAX_TRUST_BUNDLE_BYTES,
       handle: (call) =>
         take(services, { call, name: 'import' }, () => services.ca.requests.answer(call.body)),
+    },
+  ]
+}
+
+/** The place below a company's root. */
+function companyRoutes(services: AuthorityServices): readonly Route[] {
+  const path = '/v1/ca/chain'
+  return [
+    {
+      method: 'GET',
+      path: '/v1/ca/csr/:of',
+      guard: 'admin',
+      maxBytes: 0,
+      handle: ({ parameters }) => {
+        const csr = services.ca.company.csr(parameters['of'] === 'root' ? 'root' : 'intermediate')
+        return isRefusal(csr) ? refused(csr) : json({ csr })
+      },
+    },
+    {
+      method: 'GET',
+      path,
+      guard: 'viewer',
+      maxBytes: 0,
+      handle: () => {
+        const pem = services.ca.company.pem()
+        return isRefusal(pem) ? refused(pem) : json({ pem })
+      },
+    },
+    {
+      method: 'POST',
+      path,
+      guard: 'admin',
+      maxBytes: MAX_CHAIN_BODY,
+      handle: (call) => {
+        const asked = parseBody<ChainImportRequest>(chainImportRequest, call.body)
+        if (isRefusal(asked)) return refused(asked)
+        const { company } = services.ca
+        return take(services, { call, name: 'chain.import' }, () => company.take(asked.pem))
+      },
+    },
+    {
+      method: 'DELETE',
+      path,
+      guard: 'admin',
+      maxBytes: 0,
+      handle: (call) =>
+        take(services, { call, name: 'chain.remove' }, () => services.ca.company.remove()),
     },
   ]
 }

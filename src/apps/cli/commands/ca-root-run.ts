@@ -103,7 +103,7 @@ function authorityFolder({ environment }: CliContext, input: CommandInput): stri
 }
 
 /** Of the file that an option names, or of a person, who may guess again. */
-function withRootPassphrase<T>(
+export function withRootPassphrase<T>(
   context: CliContext,
   { input, path }: { readonly input: CommandInput; readonly path: string },
   use: (passphrase: Secret) => T,

@@ -53,8 +53,9 @@ function printStatus(context: CliContext, answer: CaStatus): void {
   printFields(terminal, [
     ['trust bundle', `${answer.bundle.era}.${answer.bundle.number}`],
     ['root keys', answer.rootKeys ? 'on the authority' : 'offline'],
+    ...chainFields(context, answer),
+    ...requestFields(context, answer),
   ])
-  printPending(context, answer)
   terminal.out('')
   printTable(
     terminal,
@@ -70,25 +71,29 @@ function printStatus(context: CliContext, answer: CaStatus): void {
   )
 }
 
-/** What waits for root keys that are elsewhere, and what is to be asked of them. */
-function printPending({ terminal, clock }: CliContext, { pending, due }: CaStatus): void {
-  if (pending) {
-    const { era, number, by, issuedAt, changes } = pending
-    printFields(terminal, [
-      ['request', `for trust bundle ${era}.${number}, by ${by}`],
-      ['since', relativeTime(issuedAt, clock.wallMs())],
-      ...changes.map((line, at) => [at === 0 ? 'changes' : '', line] as const),
-    ])
-  } else if (due) {
-    terminal.out(
-      paint(
-        terminal,
-        'yellow',
-        'next          kosctl ca request prepare > FILE: the issuing one is past half of its life',
-      ),
-    )
-  }
+type Field = readonly [name: string, value: string]
+
+/** What the company above has signed. */
+function chainFields({ clock }: CliContext, { chain }: CaStatus): readonly Field[] {
+  if (!chain) return []
+  const { of, notAfter, state } = chain
+  const ends = state === 'ended' ? 'ended' : 'ends'
+  const words = `the company signed the ${of}; ${ends} ${relativeTime(notAfter, clock.wallMs())}`
+  return [['outside', state === 'stale' ? `${words}; it does not issue` : words]]
 }
+
+/** What waits for root keys that are elsewhere, or is to be asked of them. */
+function requestFields({ clock }: CliContext, { pending, due }: CaStatus): readonly Field[] {
+  if (!pending) return due ? [['next', DUE]] : []
+  const { era, number, by, issuedAt, changes } = pending
+  const since = relativeTime(issuedAt, clock.wallMs())
+  return [
+    ['request', `for trust bundle ${era}.${number}, by ${by}, ${since}`],
+    ...changes.map((line, at): Field => [at === 0 ? 'changes' : '', line]),
+  ]
+}
+
+const DUE = 'past half of the life of what issues: kosctl ca request prepare > FILE'
 
 function namesText({ names, holders }: CaStatus['intermediates'][number]): string {
   const shown = names.slice(0, 3).map(printable)

@@ -1,5 +1,6 @@
 import type { CliCommand } from '../command-line.ts'
 import type { CliContext } from '../context.ts'
+import { caCompanyCommands } from './ca-company.ts'
 import { caRootCommands } from './ca-root.ts'
 
 const JSON_OPTION = { json: { type: 'boolean', summary: 'print JSON' } } as const
@@ -58,4 +59,5 @@ export const caCommands: readonly CliCommand<CliContext>[] = [
   step('taint', 'rotation, step 3: ask all to renew what the old intermediate signed'),
   revoke,
   ...caRootCommands,
+  ...caCompanyCommands,
 ]

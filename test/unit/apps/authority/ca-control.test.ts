@@ -6,9 +6,17 @@ import { createCaControl } from '../../../../src/apps/authority/ca-control.ts'
 import { rotateIntermediate } from '../../../../src/apps/authority/ca-rotation.ts'
 import type { CaStatus } from '../../../../src/apps/authority/index.ts'
 import { connected, eventually, startFabric, type TestFabric } from '../../../kit/fabric.ts'
-import { createTestAuthority, DAY_MS, leafRequest } from '../../../kit/pki.ts'
+import { createTestAuthority, DAY_MS, leafRequest, type TestAuthority } from '../../../kit/pki.ts'
 
 const MINUTE_MS = 60_000
+
+/** What the rotation needs nothing of. */
+const chainDeps = ({ ca, clock }: TestAuthority) => ({
+  log: silentLog,
+  clock,
+  leaf: (): Uint8Array => ca.issueLeaf(leafRequest()).der,
+  onChainChanged: (): void => undefined,
+})
 
 test('steps, each in its turn only, and back again until the old one is gone', () => {
   using authority = createTestAuthority()
@@ -16,7 +24,7 @@ test('steps, each in its turn only, and back again until the old one is gone', (
   const steps: string[] = []
   const held = [{ name: 'gate', der: Buffer.from(ca.issueLeaf(leafRequest()).der) }]
   const control = createCaControl({
-    log: silentLog,
+    ...chainDeps(authority),
     ca,
     certificatesInForce: () => held,
     onChanged: (step) => void steps.push(step),
@@ -75,7 +83,7 @@ test('without the root keys nothing new is permitted, and nothing changes', () =
   for (const name of ['ca-root-p256', 'ca-root-ml-dsa-65']) authority.keys.remove(name)
   const ca = authority.reopen()
   const control = createCaControl({
-    log: silentLog,
+    ...chainDeps(authority),
     ca,
     certificatesInForce: () => [],
     onChanged: () => undefined,

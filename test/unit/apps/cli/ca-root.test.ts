@@ -100,7 +100,7 @@ test('the root keys leave, and every step goes on with them elsewhere', async (c
   assert.match(request, /^-----BEGIN KOS ROOT REQUEST-----\n/)
   assert.match(
     await ca(),
-    /request +for trust bundle 1\.2, by olga\nsince .*\nchanges +permits another .*\n +its key [0-9a-f]{16}, from 20/,
+    /request +for trust bundle 1\.2, by olga, .*\nchanges +permits another .*\n +its key [0-9a-f]{16}, from 20/,
   )
   const other = await fabric.kosctl(['ca', 'request', 'era'])
   assert.match(other.err, /ca\/pending[^]*kosctl ca request cancel/)

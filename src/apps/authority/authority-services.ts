@@ -59,10 +59,8 @@ export interface ServedParts {
   readonly session: string
   /** host:port of the session listener for pre-shared keys; absent: there is none. */
   readonly pskSession: string | undefined
-  /** The trust bundle or the issuing intermediate is another one. */
+  /** The trust bundle, the issuing intermediate or the chain to a company's root is another one. */
   onCaChanged(): void
-  /** The chain to a company's root is another one. */
-  onChainChanged(): void
   /** The authority's own certificate, DER. */
   leaf(): Uint8Array
   /** host:port of the HTTP API, as devices reach it. */
@@ -89,7 +87,7 @@ export function createServices(
       ...deps,
       ca,
       leaf: () => parts.leaf(),
-      onChainChanged: () => parts.onChainChanged(),
+      onChainChanged: () => parts.onCaChanged(),
       certificatesInForce: () => registry.certificatesInForce(deps.clock.wallMs()),
       onChanged: () => {
         parts.onCaChanged()

@@ -164,7 +164,6 @@ export async function startAuthority(
     session: sessionAddress,
     pskSession: addressOf(listeners, 'SEC-1'),
     onCaChanged: () => own.onCaChanged(),
-    onChainChanged: () => own.renew(),
     leaf: () => core.certificate.leaf.der,
     advertised: () => formatHostPort(advertised(options, api)),
   })
@@ -194,7 +193,6 @@ export async function startAuthority(
     rotate: (): void => {
       hub.pskRotation.rotateDue()
       if (rotate(deps, state).length > 0) own.onCaChanged()
-      if (isRequestDue(state.ca)) deps.log.event('ca.due', { command: REQUEST_COMMAND }, 'warn')
     },
   })
   stack.defer(stopTimers)
@@ -345,6 +343,7 @@ function createCore(
 function rotate(deps: AuthorityStateDeps, state: AuthorityState): readonly RotationStep[] {
   const steps: RotationStep[] = []
   for (let step = next(); step; step = next()) steps.push(step)
+  if (isRequestDue(state.ca)) deps.log.event('ca.due', { command: REQUEST_COMMAND }, 'warn')
   return steps
 
   function next(): RotationStep | undefined {

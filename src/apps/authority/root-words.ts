@@ -1,4 +1,5 @@
 import { toHex } from '../../foundation/base/index.ts'
+import { parseCertificate } from '../../foundation/codec/index.ts'
 import {
   askedIntermediate,
   type OpenedRequest,
@@ -29,6 +30,10 @@ export function rootRequestWords(opened: OpenedRequest): readonly string[] {
       `permits another intermediate CA: kOS Intermediate ${intermediate.ordinal}`,
       `its key ${shown(asked.keyId)}, from ${dayOf(from)} to ${dayOf(to)}`,
     )
+  }
+  for (const der of request.readmitted) {
+    const { subjectKeyId } = parseCertificate(der)
+    words.push(`lets certificates of the lost intermediate CA ${shown(subjectKeyId ?? der)} count`)
   }
   for (const keyId of retired) {
     words.push(`takes out the intermediate CA ${shown(keyId)}: its certificates are refused`)

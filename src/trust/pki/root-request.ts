@@ -15,6 +15,7 @@ import {
   codecErrors,
   decodeCbor,
   encodeCbor,
+  parseCertificate,
   parseCsr,
   verifyCsr,
 } from '../../foundation/codec/index.ts'
@@ -159,6 +160,7 @@ export function requestProblem({ request, current }: OpenedRequest): Refusal | u
   const { readmitted } = request
   // What the certificates themselves are is found when the new bundle is verified.
   if (readmitted.length > 0 && era === current.era) return requestRefusal('readmitted')
+  if (!readmitted.every(isReadable)) return requestRefusal('readmitted')
   const left = known.size - retired.length + readmitted.length + (intermediate ? 1 : 0)
   const most = era === current.era ? Math.max(MAX_ACTIVE, known.size) : MAX_PERMITTED
   if (left < 1 || left > most) return requestRefusal('intermediates')
@@ -205,6 +207,16 @@ export function askedIntermediate(
   const { current, request } = opened
   const validity = intermediateValidity(request.issuedAt, current.rootP256Certificate)
   return { keyId: keyIdentifier(csr.spki), ...validity }
+}
+
+function isReadable(der: Uint8Array): boolean {
+  try {
+    parseCertificate(der)
+    return true
+  } catch (error) {
+    if (!codecErrors.has(error)) throw error
+    return false
+  }
 }
 
 function keyIdsOf({ intermediates }: TrustBundle): ReadonlySet<string> {

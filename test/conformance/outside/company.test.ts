@@ -41,14 +41,25 @@ describe('a company’s root above the root of kOS', { skip }, () => {
   }
   const curl = (root: string, path: string = '/.well-known/est/cacerts'): Promise<Said> =>
     runOutside('curl', [
-      ...['--noproxy', '*', '--silent', '--show-error', '--cacert', put('known.pem', root)],
+      '--noproxy',
+      '*',
+      '--silent',
+      '--show-error',
+      '--cacert',
+      put('known.pem', root),
       `https://127.0.0.1:${fabric.authority.api.port}${path}`,
     ])
   /** A member's leaf alone, and the chain that an operator hands out. */
   const verify = (root: string, chain: string, leaf: string): Promise<Said> =>
     runOutside('openssl', [
-      ...['verify', '-purpose', 'sslserver', '-CAfile', put('root.pem', root)],
-      ...['-untrusted', put('chain.pem', chain), put('leaf.pem', leaf)],
+      'verify',
+      '-purpose',
+      'sslserver',
+      '-CAfile',
+      put('root.pem', root),
+      '-untrusted',
+      put('chain.pem', chain),
+      put('leaf.pem', leaf),
     ])
   const take = async (company: Company, ...of: readonly string[]): Promise<string> => {
     const signed = company.sign(await ca('csr', ...of))

@@ -43,7 +43,9 @@ export function exportRoot(context: CliContext, input: CommandInput): number {
   using _lock = lockFolder(folder)
   const keys = openFolderKeys(context, folder)
   try {
-    const made = existsSync(path) ? undefined : newPassphrase(context, {
+    const made = existsSync(path)
+      ? undefined
+      : newPassphrase(context, {
           file: input.text('passphrase-file'),
           option: '--passphrase-file',
         })

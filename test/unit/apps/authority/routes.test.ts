@@ -100,6 +100,13 @@ const TABLE: readonly Row[] = [
   row('POST /v1/ca/activate', 'admin', ['admin']),
   row('POST /v1/ca/taint', 'admin', ['admin']),
   { ...row('POST /v1/ca/revoke', 'admin', ['admin']), maxBytes: KIB, body: '{}' },
+  { ...row('POST /v1/ca/request', 'admin', ['admin']), maxBytes: KIB, body: '{}' },
+  row('DELETE /v1/ca/request', 'admin', ['admin']),
+  { ...row('POST /v1/ca/answer', 'admin', ['admin']), maxBytes: 64 * KIB, body: 'x' },
+  row('GET /v1/ca/csr/:of', 'admin', ['admin']),
+  row('GET /v1/ca/chain', 'viewer', ['viewer', 'admin']),
+  { ...row('POST /v1/ca/chain', 'admin', ['admin']), maxBytes: 128 * KIB, body: '{}' },
+  row('DELETE /v1/ca/chain', 'admin', ['admin']),
   row('GET /v1/recovery', 'public', KNOCKERS),
   { ...row('POST /v1/recovery', 'proof', KNOCKERS), maxBytes: 16 * KIB * KIB, body: 'x' },
 ]

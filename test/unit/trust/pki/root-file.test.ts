@@ -237,10 +237,12 @@ describe('a request', () => {
     const cases: readonly (readonly [string, object])[] = [
       ['ok', {}],
       ['number', { number: 1 }],
-      ['number', { number: 9, era: 0 }],
+      ['encoding', { number: 9, era: 0 }],
       ['retired', { retired: [Uint8Array.of(1)] }],
       ['retired', { retired: [keyId, keyId] }],
       ['intermediates', { retired: [keyId], intermediate: undefined }],
+      ['readmitted', { readmitted: [bundle] }],
+      ['readmitted', { readmitted: [bundle], era: 2 }],
       ['intermediate', { intermediate: { csr, ordinal: 7 } }],
       ['intermediate', { intermediate: { csr: csr.subarray(1), ordinal: 2 } }],
       ['intermediate', { intermediate: { csr: flipped(csr), ordinal: 2 } }],
@@ -248,11 +250,8 @@ describe('a request', () => {
       ['standbys', { standbys: [{ ...standby(), principal: 'nobody' }] }],
     ]
     for (const [expected, changes] of cases) {
-      const said = changed(changes)
-      const isFit = expected === 'ok'
-      const isEra = 'era' in changes
-      const wanted = isFit ? 'ok' : `KOS_PKI_ROOT_REQUEST ${isEra ? 'encoding' : expected}`
-      assert.equal(said, wanted)
+      const wanted = expected === 'ok' ? 'ok' : `KOS_PKI_ROOT_REQUEST ${expected}`
+      assert.equal(changed(changes), wanted)
     }
     assert.equal(read(request.subarray(0, -1)), 'KOS_PKI_ROOT_REQUEST encoding')
     const extra = cborToPlain(decodeCbor(request)) as Record<string, string>

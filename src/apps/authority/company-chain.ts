@@ -12,6 +12,7 @@ import {
   type OuterSubject,
 } from '../../trust/pki/index.ts'
 import type { CaStatus, ChainView } from './api-schema-ca.ts'
+import { withHint } from './hints.ts'
 
 /** How long before its end a chain is said to end: companies sign by hand. */
 const SOON_MS = 30 * 24 * 60 * 60 * 1000
@@ -61,8 +62,8 @@ export function createCompanyChain(deps: CompanyChainDeps): CompanyChain {
     },
     take: (pem) => {
       const ders = readCertificates(pem)
-      if (isRefusal(ders)) return ders
-      return ca.importOuterChain(ders, deps.leaf()) ?? changed('imported')
+      const refusal = isRefusal(ders) ? ders : ca.importOuterChain(ders, deps.leaf())
+      return refusal ? withHint(refusal) : changed('imported')
     },
     remove: () => {
       if (!ca.outerChain()) return noChain()

@@ -55,4 +55,5 @@ export {
 export { type RecoveryOutcome } from './recovery-apply.ts'
 export { RECOVERY_WAIT_MS, type RecoveryProgress } from './recovery-phase.ts'
 export { authorityErrors } from './errors.ts'
+export { withHint } from './hints.ts'
 export { rootRequestWords } from './root-words.ts'

@@ -1,6 +1,7 @@
 import { type Log, refuse, type Refusal } from '../../foundation/base/index.ts'
 import { type CertificateAuthority, pkiErrors, type RootStep } from '../../trust/pki/index.ts'
 import type { CaStatus, RootRequestView } from './api-schema-ca.ts'
+import { withHint } from './hints.ts'
 
 /** What root keys that are kept elsewhere are asked for, in the operator's hand. */
 export interface RootRequests {
@@ -53,7 +54,7 @@ export function createRootRequests(deps: RootRequestsDeps): RootRequests {
     },
     answer: (bytes) => {
       const refusal = ca.installAnswer(bytes)
-      if (refusal) return refusal
+      if (refusal) return withHint(refusal)
       log.event('ca.answered', { number: ca.trust.number })
       deps.onChanged()
       return deps.status()

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { isRefusal, type Secret } from '../../../foundation/base/index.ts'
+import { isRefusal, type Refusal, type Secret } from '../../../foundation/base/index.ts'
 import { pemEncode } from '../../../foundation/codec/index.ts'
 import { keyStoreUnlockKind } from '../../../trust/keys/index.ts'
 import {
@@ -12,7 +12,7 @@ import {
   type RootFile,
   type TrustBundle,
 } from '../../../trust/pki/index.ts'
-import { rootRequestWords } from '../../authority/index.ts'
+import { rootRequestWords, withHint } from '../../authority/index.ts'
 import { byPassphrase, openFolderKeys } from '../../node/index.ts'
 import type { CommandInput } from '../command-line.ts'
 import { type CliContext, forKeyFile, stateFolder } from '../context.ts'
@@ -110,6 +110,7 @@ export function withRootPassphrase<T>(
   { input, path }: { readonly input: CommandInput; readonly path: string },
   use: (passphrase: Secret) => T,
 ): T {
+  if (!existsSync(path)) throw cliErrors.error('KOS_CLI_FILE', { path, reason: 'ENOENT' })
   const deps = forKeyFile(context, input.text('passphrase-file'))
   return byPassphrase(deps, path, (ask) => {
     const unlock = ask()
@@ -123,10 +124,7 @@ export function sign(context: CliContext, input: CommandInput): number {
   const path = input.text('root')
   if (path === undefined) throw cliErrors.error('KOS_CLI_USAGE', { reason: '--root is missing' })
   const request = readArmoured(context, input.positionals[0] ?? '-', REQUEST_LABEL)
-  if (isRefusal(request)) {
-    printRefusal(context.terminal, WHAT, request)
-    return EXIT.refused
-  }
+  if (isRefusal(request)) return refused(context, request)
   using file = withRootPassphrase(context, { input, path }, (passphrase) =>
     openRootFile(context, { path, passphrase }),
   )
@@ -136,15 +134,17 @@ export function sign(context: CliContext, input: CommandInput): number {
     context.terminal.err('nothing was signed')
     return EXIT.refused
   }
-  if (isRefusal(answer)) {
-    printRefusal(context.terminal, WHAT, answer)
-    return EXIT.refused
-  }
+  if (isRefusal(answer)) return refused(context, answer)
   const text = pemEncode(ANSWER_LABEL, answer).trimEnd()
   const { era, number } = file.last
   if (context.terminal.isJson) printJson(context.terminal, { era, number, answer: text })
   else context.terminal.out(text)
   return EXIT.ok
+}
+
+function refused({ terminal }: CliContext, refusal: Refusal): number {
+  printRefusal(terminal, WHAT, withHint(refusal))
+  return EXIT.refused
 }
 
 /** Shows what is to be signed, and signs it when a person says so. */
@@ -170,11 +170,9 @@ function describe(
   { file, opened }: { readonly file: RootFile; readonly opened: OpenedRequest },
 ): readonly string[] {
   const { request, current } = opened
-  const { last } = file
   const now = clock.wallMs()
   const offMs = Math.abs(request.issuedAt - now)
   const warn = (text: string): string => paint(terminal, 'yellow', `attention     ${text}`)
-  const isSkipped = compareNumbered(last, current) > 0
   return [
     `trust domain  ${current.trustDomain}`,
     `asked by      ${printable(request.by)}, ${relativeTime(request.issuedAt, now)}`,
@@ -183,11 +181,18 @@ function describe(
     ...rootRequestWords(opened).map(
       (line, at) => `${at === 0 ? 'changes' : '       '}       ${line}`,
     ),
-    ...(isSkipped
-      ? [warn(`${last.era}.${last.number} was signed before: what it changed is not in here`)]
-      : []),
+    ...lastWords(file, opened).map(warn),
     ...(offMs > CLOCK_MS
       ? [warn(`the clock of this machine and that of the authority are ${duration(offMs)} apart`)]
       : []),
   ]
+}
+
+/** What was signed with the file since the bundle that a request goes on from. */
+function lastWords({ last }: RootFile, { request, current }: OpenedRequest): readonly string[] {
+  const said = `${last.era}.${last.number}`
+  if (compareNumbered(last, current) <= 0) return []
+  return compareNumbered(last, request) === 0
+    ? [`${said} was signed before: only the same answer is given again`]
+    : [`${said} was signed before: what it changed is not in here`]
 }

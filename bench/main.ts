@@ -13,6 +13,7 @@ import { type Report, renderReport } from './harness/report.ts'
 import type { Effort } from './harness/rounds.ts'
 import { measureAdmission } from './suites/admission.ts'
 import { measureAudit } from './suites/audit.ts'
+import { measureBackup } from './suites/backup.ts'
 import { measureCaRotation } from './suites/ca-rotation.ts'
 import { measureCli } from './suites/cli.ts'
 import { measureChange } from './suites/change.ts'
@@ -34,6 +35,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   echo: measureEcho,
   admission: measureAdmission,
   audit: measureAudit,
+  backup: measureBackup,
   'ca-rotation': measureCaRotation,
   cli: measureCli,
   change: measureChange,

@@ -1,0 +1,90 @@
+/** An authority with very many devices in its registry, none of which runs. */
+import {
+  parseTrustDomain,
+  silentLog,
+  systemClock,
+  systemRandom,
+  toHex,
+} from '../../src/foundation/base/index.ts'
+import {
+  closeAuthorityState,
+  openAuthorityState,
+} from '../../src/apps/authority/authority-state.ts'
+import { profileOf } from '../../src/foundation/profiles/index.ts'
+import { issue } from '../../src/lifecycle/enrolment/index.ts'
+import { deriveDeviceId } from '../../src/trust/pki/index.ts'
+import { benchPrincipal } from './fleet.ts'
+
+const BATCH = 5000
+
+/**
+ * Makes the state folder: every device has its row, its keys' rows and a certificate. All certificates are
+ * the bytes of one, and keys are no points of a curve: nobody reads them here, and they have their sizes.
+ */
+export async function createLargeAuthority(folder: string, count: number): Promise<void> {
+  const deps = { clock: systemClock, random: systemRandom, log: silentLog }
+  const trustDomain = parseTrustDomain('kos.internal')
+  if (!trustDomain) throw new Error('no trust domain')
+  const state = await openAuthorityState(deps, { folder, trustDomain })
+  const { store, registry, ca, identity } = state
+  const now = systemClock.wallMs()
+  const { der, notBefore, notAfter } = issue(ca, {
+    principal: benchPrincipal(ca, 'device', deviceId()),
+    identitySpki: identity.spki,
+    tlsSpki: ca.signers.lock.spki,
+    profile: profileOf('SEC-2'),
+    generation: 1,
+    lifeMs: undefined,
+  })
+  for (let first = 0; first < count; first += BATCH) {
+    store.transaction(() =>
+      registry.atOnce((transaction) => {
+        for (let at = first; at < Math.min(count, first + BATCH); at += 1) {
+          const { id, uri } = benchPrincipal(ca, 'device', deviceId())
+          transaction.insertPrincipal({
+            id,
+            uri,
+            kind: 'device',
+            name: `device-${at}`,
+            profile: 'SEC-2',
+            state: 'active',
+            owner: '',
+            mac: '000000000000',
+            uuid: systemRandom.uuidv7(),
+            identitySpki: systemRandom.bytes(91),
+            kemSpki: systemRandom.bytes(91),
+            logSpkis: [systemRandom.bytes(44), systemRandom.bytes(64)],
+            generation: 1,
+            generationUsed: true,
+            roles: [],
+            groups: [],
+            labels: {},
+            addresses: [`192.0.2.${at % 256}:7402`],
+            createdAt: now,
+            lastSeenAt: now,
+            certificateNotBefore: notBefore,
+            certificateNotAfter: notAfter,
+          })
+          transaction.insertCertificate({
+            serial: toHex(systemRandom.bytes(16)),
+            principalId: id,
+            generation: 1,
+            tlsKeyHash: toHex(systemRandom.bytes(32)),
+            der,
+            notBefore,
+            notAfter,
+          })
+        }
+      }),
+    )
+  }
+  await closeAuthorityState(state)
+}
+
+function deviceId(): string {
+  return deriveDeviceId({
+    mac: systemRandom.bytes(6),
+    uuid: systemRandom.uuidv7(),
+    identitySpki: systemRandom.bytes(91),
+  })
+}

@@ -62,7 +62,7 @@ export interface ServedParts {
   /** The trust bundle, the issuing intermediate or the chain to a company's root is another one. */
   onCaChanged(): void
   /** The authority's own certificate, DER. */
-  leaf(): Uint8Array
+  ownLeaf(): Uint8Array
   /** host:port of the HTTP API, as devices reach it. */
   advertised(): string
 }
@@ -86,7 +86,7 @@ export function createServices(
     ca: createCaControl({
       ...deps,
       ca,
-      leaf: () => parts.leaf(),
+      leaf: () => parts.ownLeaf(),
       onChainChanged: () => parts.onCaChanged(),
       certificatesInForce: () => registry.certificatesInForce(deps.clock.wallMs()),
       onChanged: () => {

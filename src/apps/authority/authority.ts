@@ -164,7 +164,6 @@ export async function startAuthority(
     session: sessionAddress,
     pskSession: addressOf(listeners, 'SEC-1'),
     onCaChanged: () => own.onCaChanged(),
-    leaf: () => core.certificate.leaf.der,
     advertised: () => formatHostPort(advertised(options, api)),
   })
   const refusals = createRefusalLog(
@@ -282,6 +281,7 @@ interface Core {
   readonly floors: FloorGuard
   readonly standbys: Standbys
   readonly certificate: AuthorityCertificate
+  ownLeaf(): Uint8Array
   renewCertificate(): void
 }
 
@@ -332,6 +332,7 @@ function createCore(
     get certificate(): AuthorityCertificate {
       return certificate
     },
+    ownLeaf: () => certificate.leaf.der,
     renewCertificate: (): void => {
       certificate = issueAuthorityCertificate(state, options.names)
       hub.updateIdentity()

@@ -31,7 +31,7 @@ export interface Company {
   sign(csrPem: string, signing?: CompanySigning): string
 }
 
-/** Makes a company; its folder is gone after the test. */
+/** Makes a company, whose issuing CA has a P-384 key; its folder is gone after the test. */
 export function createCompany(
   context: Pick<TestContext, 'after'>,
   options: { readonly key: CompanyKey; readonly issuing?: string },
@@ -46,11 +46,11 @@ export function createCompany(
     return name
   }
   const read = (name: string): string => readFileSync(join(folder, name), 'utf8')
-  const key = [...NEW_KEY[options.key], '-noenc']
   openssl(
     'req',
     '-x509',
-    ...key,
+    '-noenc',
+    ...NEW_KEY[options.key],
     '-keyout',
     'root.key',
     '-out',
@@ -62,7 +62,8 @@ export function createCompany(
   )
   openssl(
     'req',
-    ...key,
+    '-noenc',
+    ...NEW_KEY['P-384'],
     '-keyout',
     'issuing.key',
     '-out',

@@ -1,13 +1,22 @@
 /** The root keys offline: moved off, asked, signing elsewhere, taken back; nothing is ever half. */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { Secret, systemRandom, utf8 } from '../../../../src/foundation/base/index.ts'
+import { pemEncode } from '../../../../src/foundation/codec/index.ts'
 import { exportRootKeys } from '../../../../src/trust/pki/index.ts'
 import type { CaStatus } from '../../../../src/apps/authority/index.ts'
 import { openFolderKeys } from '../../../../src/apps/node/index.ts'
-import { connected, eventually, startFabric, type TestFabric } from '../../../kit/fabric.ts'
+import { main as kosctlMain } from '../../../../src/apps/cli/main.ts'
+import {
+  captureTerminal,
+  connected,
+  eventually,
+  startFabric,
+  type TestFabric,
+  testWorld,
+} from '../../../kit/fabric.ts'
 import { DAY_MS } from '../../../kit/pki.ts'
 import { offerStandby } from '../../../kit/standby.ts'
 import { temporaryFolder } from '../../../kit/temporary.ts'
@@ -70,6 +79,15 @@ test('the root keys leave, and every step goes on with them elsewhere', async (c
   const { fabric, rootFile, secret, ca, status, put } = world
   const gate = await offerStandby(fabric, 'gate-2')
   const state = ['--state', fabric.stateFolder]
+  for (const [rule, words] of [
+    [/KOS_PKI_ROOT_ANSWER/, ['import', put('x')]],
+    [/--for needs/, ['request', 'standby', 'add', 'olga', '--for', 'x']],
+    [/principal\/unknown/, ['request', 'standby', 'add', 'nobody']],
+    [/principal\/unknown/, ['request', 'standby', 'remove', 'nobody']],
+    [/ca\/intermediates/, ['request', 'taint']],
+  ] as const) {
+    assert.match((await fabric.kosctl(['ca', ...words])).err, rule)
+  }
   const inUse = await fabric.kosctl(['ca', 'export-root', rootFile, ...state, ...secret])
   assert.match(inUse.err, /Another kosd already uses this state folder/)
   assert.equal(existsSync(rootFile), false)
@@ -154,39 +172,29 @@ test('the root keys leave, and every step goes on with them elsewhere', async (c
     await ca('import-root', rootFile, ...state, ...secret),
     /root keys +in the file and on the authority/,
   )
-  await fabric.startAuthority()
-  assert.match(fabric.authority.warnings.join(), /export-root/)
 })
 
-test('what does not belong together is refused, and nothing is changed', async (context) => {
-  const { fabric, rootFile, secret, put } = await offline(context)
-  const { otto = '' } = await fabric.addUsers({ otto: ['operator'] })
-  for (const words of [
-    ['request', 'prepare'],
-    ['request', 'cancel'],
-    ['import', put('-----BEGIN KOS ROOT ANSWER-----\nAAAA\n-----END KOS ROOT ANSWER-----\n')],
-  ]) {
-    const ran = await fabric.kosctl(['ca', ...words], { config: otto })
-    assert.match(ran.err, /KOS_AUTHORITY_GUARD/)
+test('without an authority, a root file or a request nothing is done', async (context) => {
+  const folder = temporaryFolder(context)
+  const put = (text: string): string => {
+    writeFileSync(join(folder, 'text'), text)
+    return join(folder, 'text')
   }
-  const said = async (words: readonly string[]): Promise<string> => {
-    const { code, err } = await fabric.kosctl(['ca', ...words])
-    assert.notEqual(code, 0)
-    return err
+  const rootFile = join(folder, 'root.kos')
+  const said = async (...words: readonly string[]): Promise<string> => {
+    const terminal = captureTerminal()
+    assert.notEqual(await kosctlMain(['ca', ...words], terminal, testWorld({ config: folder })), 0)
+    return terminal.printed.err
   }
-  const state = ['--state', fabric.stateFolder]
-  assert.match(await said(['export-root', rootFile, '--state', '/none']), /KOS_CLI_FILE/)
-  await fabric.stopAuthority()
-  assert.match(await said(['export-root', rootFile, ...state]), /--passphrase-file FILE/)
-  assert.match(await said(['import-root', rootFile, ...state, ...secret]), /KOS_CLI_FILE/)
-  assert.match(await said(['sign-intermediate', put('x')]), /--root is missing/)
+  const state = ['--state', join(folder, 'authority')]
+  assert.match(await said('export-root', rootFile, ...state), /KOS_CLI_FILE[^]*no authority/)
+  assert.match(await said('sign-intermediate', put('x')), /--root is missing/)
   const sign = ['sign-intermediate', '--root', rootFile]
-  assert.match(await said([...sign, put('x')]), /KOS_PKI_ROOT_REQUEST/)
-  await fabric.startAuthority()
-  assert.match(await said(['import', put('x')]), /KOS_PKI_ROOT_ANSWER/)
-  assert.match(await said(['request', 'standby', 'add', 'olga', '--for', 'x']), /--for needs/)
-  assert.match(await said(['request', 'standby', 'add', 'nobody']), /principal\/unknown/)
-  assert.match(await said(['request', 'standby', 'remove', 'nobody']), /principal\/unknown/)
-  assert.match(await said(['request', 'taint']), /ca\/intermediates/)
-  assert.ok(!readFileSync(join(fabric.stateFolder, 'keys/keystore.cbor')).includes('signed'))
+  assert.match(await said(...sign, put('x')), /text[^]*KOS_PKI_ROOT_REQUEST/)
+  const request = put(pemEncode('KOS ROOT REQUEST', Uint8Array.of(1)))
+  assert.match(await said(...sign, request), /KOS_CLI_FILE[^]*ENOENT/)
+  const keys = openFolderKeys({ random: systemRandom }, join(folder, 'authority'))
+  keys.close()
+  assert.match(await said('export-root', rootFile, ...state), /--passphrase-file FILE/)
+  assert.match(await said('import-root', rootFile, ...state), /KOS_CLI_FILE[^]*ENOENT/)
 })

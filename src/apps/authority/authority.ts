@@ -152,12 +152,11 @@ export async function startAuthority(
   const sessionAddress = formatHostPort(session)
   // The routes are made before the port is known, and name it only when they are used.
   let api: HostPort = options.listen
-  const apiTokens = createApiTokens({ ...deps, ...state })
   const crl = await serveCrls(deps, core, options.crl)
   stack.defer(async () => crl?.server.close())
   const services = createServices(deps, {
     ...core,
-    apiTokens,
+    apiTokens: createApiTokens({ ...deps, ...state }),
     evidence: options.evidence,
     crls: crl?.lists,
     trustDomain: options.trustDomain,

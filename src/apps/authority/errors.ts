@@ -71,7 +71,7 @@ export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
   },
   KOS_AUTHORITY_RECOVER: {
     message: 'No operator can be recovered like this; nothing was changed.',
-    hint: 'Bring both root keys back, name an operator that never was, and set KOS_CONFIG to an empty folder.',
+    hint: 'Bring both root keys back (kosctl ca import-root), name an operator that never was, and set KOS_CONFIG to an empty folder.',
     retry: 'never',
   },
   KOS_AUTHORITY_CA: {

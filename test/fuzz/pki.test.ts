@@ -7,6 +7,7 @@ import {
   createLockState,
   EMPTY_LOCK_LIST,
   encodeLockList,
+  readRootRequest,
   signNumbered,
   signStandbyFreshness,
   signStandbyProof,
@@ -64,6 +65,34 @@ it('a damaged leaf is refused', () => {
 
 it('a damaged trust bundle is refused', () => {
   refusesDamage(ca.bundle, (bytes) => verifyTrustBundle(bytes, { pin: ca.pin }))
+})
+
+it('a damaged request to root keys is refused, or goes on from the very bundle in force', () => {
+  const request = ca.requestRoots({ kind: 'prepare' }, 'ada')
+  fuzz(
+    fc.property(fc.oneof(damaged(request), fc.uint8Array({ maxLength: 300 })), (bytes) => {
+      const read = readRootRequest(bytes, { pin: ca.pin })
+      // Who asked and when is the request's own word; what it goes on from is signed.
+      if (!isRefusal(read)) assert.deepEqual(read.current.hash, ca.trust.hash)
+    }),
+  )
+})
+
+it('a damaged answer of root keys, or chain of a company, is refused', () => {
+  const before = ca.bundle
+  fuzz(
+    fc.property(fc.oneof(damaged(before), fc.uint8Array({ maxLength: 300 })), (bytes) => {
+      assert.ok(isRefusal(ca.installAnswer(bytes)))
+    }),
+  )
+  const own = ca.trust.rootP256Certificate.der
+  fuzz(
+    fc.property(damaged(own), damaged(own), (one, root) => {
+      assert.ok(isRefusal(ca.importOuterChain([one, root], leaf)))
+    }),
+  )
+  assert.equal(ca.bundle, before)
+  ca.cancelRequest()
 })
 
 it('a damaged lock list is refused', () => {

@@ -29,7 +29,7 @@ export async function createLargeAuthority(folder: string, count: number): Promi
   const { store, registry, ca, identity } = state
   const now = systemClock.wallMs()
   const { der, notBefore, notAfter } = issue(ca, {
-    principal: benchPrincipal(ca, 'device', deviceId()),
+    principal: benchPrincipal(ca, 'device', deviceId(identity.spki)),
     identitySpki: identity.spki,
     tlsSpki: ca.signers.lock.spki,
     profile: profileOf('SEC-2'),
@@ -40,7 +40,7 @@ export async function createLargeAuthority(folder: string, count: number): Promi
     store.transaction(() =>
       registry.atOnce((transaction) => {
         for (let at = first; at < Math.min(count, first + BATCH); at += 1) {
-          const { id, uri } = benchPrincipal(ca, 'device', deviceId())
+          const { id, uri } = benchPrincipal(ca, 'device', deviceId(identity.spki))
           transaction.insertPrincipal({
             id,
             uri,
@@ -81,10 +81,10 @@ export async function createLargeAuthority(folder: string, count: number): Promi
   await closeAuthorityState(state)
 }
 
-function deviceId(): string {
+function deviceId(identitySpki: Uint8Array): string {
   return deriveDeviceId({
     mac: systemRandom.bytes(6),
     uuid: systemRandom.uuidv7(),
-    identitySpki: systemRandom.bytes(91),
+    identitySpki,
   })
 }

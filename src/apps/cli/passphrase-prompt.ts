@@ -2,7 +2,8 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { Secret } from '../../foundation/base/index.ts'
 import { cliErrors } from './errors.ts'
 
-const MAX_BYTES = 1024
+/** What is typed beyond is not taken. */
+export const MAX_TYPED_BYTES = 1024
 const KEY = { interrupt: 0x03, end: 0x04, backspace: 0x08, delete: 0x7f, clear: 0x15 } as const
 
 /**
@@ -58,7 +59,7 @@ export function promptYes(question: string): boolean | undefined {
 }
 
 function readLine(descriptor: number): Secret {
-  const line = new Uint8Array(MAX_BYTES)
+  const line = new Uint8Array(MAX_TYPED_BYTES)
   const one = new Uint8Array(1)
   let length = 0
   try {
@@ -69,7 +70,7 @@ function readLine(descriptor: number): Secret {
       if (key === KEY.interrupt || key === KEY.end) throw cliErrors.error('KOS_CLI_INTERRUPTED')
       if (key === KEY.clear) length = 0
       else if (key === KEY.backspace || key === KEY.delete) length = beforeLast(line, length)
-      else if (length < MAX_BYTES) line[length++] = key
+      else if (length < MAX_TYPED_BYTES) line[length++] = key
     }
   } finally {
     line.fill(0)

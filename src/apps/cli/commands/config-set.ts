@@ -13,6 +13,7 @@ import type { CliContext } from '../context.ts'
 import { cliErrors } from '../errors.ts'
 import { lockFolder } from '../folder-lock.ts'
 import { EXIT, paint, printable, printJson } from '../output.ts'
+import { MAX_TYPED_BYTES } from '../passphrase-prompt.ts'
 import { readSecretFile, secretOfInput } from '../secret-input.ts'
 
 const COUNTS = 'kosd takes it into use at its next start'
@@ -78,16 +79,20 @@ function plainValue(input: CommandInput, value: string | undefined): string {
 function withValue(target: ConfigTarget, path: readonly string[], given: string): string {
   const isName = path.every((name) => /^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(name))
   if (!isName) throw cliErrors.error('KOS_CLI_USAGE', { reason: 'a setting is like listen' })
-  let refused: Error | undefined
+  const reasons: string[] = []
   for (const value of meanings(given)) {
     const text = changeValues(target.text, [{ path, value }])
     const { problems } = readConfiguration(text, target.role)
-    if (problems.length === 0) return text
-    const [problem] = problems
-    refused ??= cliErrors.error('KOS_CLI_USAGE', { reason: problem?.problem ?? '' })
+    const [first] = problems
+    if (!first) return text
+    reasons.push(first.problem)
   }
-  throw refused ?? cliErrors.error('KOS_CLI_USAGE', { reason: 'the value' })
+  // What is wrong with the meaning that fits best; of another kind are the others.
+  const reason = reasons.find((text) => !OTHER_KIND.test(text)) ?? reasons[0] ?? ''
+  throw cliErrors.error('KOS_CLI_USAGE', { reason })
 }
+
+const OTHER_KIND = / must be (?:a text|a list|a map|true or false)/
 
 function meanings(given: string): readonly NewValue[] {
   const { root } = readYaml(`value: ${given}\n`)
@@ -130,9 +135,10 @@ function readSecret(context: CliContext, input: CommandInput, setting: string): 
   if (word === '-' || file === '-') return secretOfInput(context)
   if (file !== undefined) return readSecretFile(file)
   const typed = context.prompt?.(`value of ${setting}: `)
-  if (typed) return typed
-  const reason = 'no terminal to ask on: use - or --value-file FILE'
-  throw cliErrors.error('KOS_CLI_USAGE', { reason })
+  if (typed && typed.length < MAX_TYPED_BYTES) return typed
+  typed?.[Symbol.dispose]()
+  const reason = typed ? 'too long to be typed' : 'no terminal to ask on'
+  throw cliErrors.error('KOS_CLI_USAGE', { reason: `${reason}: use - or --value-file FILE` })
 }
 
 /** Runs work with keys of which one is current; the first one is made while no daemon runs. */

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   accessSync,
@@ -45,7 +45,9 @@ export async function withDraft<T>(
 ): Promise<T> {
   const folder = mkdtempSync(join(privatePlace(context), 'kos-config-'))
   const path = join(folder, 'config.yaml')
+  let editor: ChildProcess | undefined
   const end = (signal: NodeJS.Signals): void => {
+    editor?.kill()
     wipeFolder(folder)
     process.exit(128 + osConstants.signals[signal])
   }
@@ -57,7 +59,11 @@ export async function withDraft<T>(
     placeSchema(folder)
     return await work({
       path,
-      edit: () => runEditor(context, path),
+      edit: async () => {
+        editor = startEditor(context, path)
+        const [status] = (await once(editor, 'exit')) as [number | null]
+        if (status !== 0) throw cliErrors.error('KOS_CLI_EDITOR')
+      },
       read: () => readDraft(path),
     })
   } finally {
@@ -81,11 +87,9 @@ function isWritable(folder: string): boolean {
 }
 
 /** @see environ(7): EDITOR can have arguments, so a shell reads it */
-async function runEditor({ environment }: CliContext, path: string): Promise<void> {
+function startEditor({ environment }: CliContext, path: string): ChildProcess {
   const editor = environment.editor ?? 'vi'
-  const child = spawn('/bin/sh', ['-c', `${editor} "$@"`, editor, path], { stdio: 'inherit' })
-  const [status] = (await once(child, 'exit')) as [number | null]
-  if (status !== 0) throw cliErrors.error('KOS_CLI_EDITOR', { editor })
+  return spawn('/bin/sh', ['-c', `${editor} "$@"`, editor, path], { stdio: 'inherit' })
 }
 
 function readDraft(path: string): string {

@@ -16,6 +16,7 @@ import {
 import { BUILTIN_WORDS } from '../builtin-words.ts'
 import type { CommandInput } from '../command-line.ts'
 import { readAnswer } from '../answers.ts'
+import { configurationChecks } from '../config/doctor.ts'
 import { type CliContext, stateFolder } from '../context.ts'
 import { openCredential } from '../credential.ts'
 import { EXIT, paint, printable, printJson, relativeTime } from '../output.ts'
@@ -35,6 +36,7 @@ export async function doctor(context: CliContext, input: CommandInput): Promise<
       ...(await authorityChecks(context, member)),
       await sandboxCheck(),
       ...commandFilesCheck(context),
+      ...configurationChecks(context),
     ]
     if (input.flag('json')) printJson(context.terminal, checks)
     else printChecks(context, checks)

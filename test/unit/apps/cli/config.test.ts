@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { lockStore } from '../../../../src/foundation/storage/index.ts'
+import { configurationChecks } from '../../../../src/apps/cli/config/doctor.ts'
 import { settingNames } from '../../../../src/apps/cli/config/schema.ts'
 import { main as kosctlMain } from '../../../../src/apps/cli/main.ts'
 import { SETTING_NAMES } from '../../../../src/apps/cli/setting-names.ts'
@@ -286,6 +287,29 @@ test('the first secret is made while no daemon runs; later ones at any time', as
   assert.equal((await config(['get', 'secrets.maps', '--reveal'])).out, 'battery staple')
   write('secrets: { weather: "kos-sealed:v1:cut" }\n')
   assert.match((await config(['check'])).err, /"weather" is cut or changed/)
+})
+
+test('the doctor looks at the configurations of this machine, and opens nothing', async (context) => {
+  const { seal, write, read, state, path } = createConfigFolder(context)
+  const { environment } = testWorld({})
+  const looked = (): readonly string[] =>
+    configurationChecks({ environment: { ...environment, state } }).map(
+      ({ state: found, detail }) => `${found} ${detail}`,
+    )
+  assert.deepEqual(looked(), [])
+  await seal('weather', 'correct horse')
+  assert.deepEqual(looked(), ['ok kosd node: settings 0, secrets 1, all sealed'])
+  write(`${read()}  maps: in the clear\n`)
+  assert.match(
+    looked()[0] ?? '',
+    /^failed kosd node: not sealed: 1: kosctl config encrypt --state /,
+  )
+  write('standby: perhaps\n')
+  assert.deepEqual(looked(), [`failed kosd node: ${path}:1:10: "standby" must be true or false`])
+  chmodSync(path, 0o666)
+  assert.deepEqual(looked(), [
+    `failed kosd node: ${path}: the file can be written by its group or by others`,
+  ])
 })
 
 test('which folder is meant is said where it is not clear', async (context) => {

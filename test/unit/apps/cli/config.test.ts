@@ -13,7 +13,10 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { lockStore } from '../../../../src/foundation/storage/index.ts'
 import { configurationChecks } from '../../../../src/apps/cli/config/doctor.ts'
-import { settingNames } from '../../../../src/apps/cli/config/schema.ts'
+import { configCommands } from '../../../../src/apps/cli/commands/config.ts'
+import { MAX_SECRETS, settingNames } from '../../../../src/apps/cli/config/schema.ts'
+import { MAX_CONFIG_BYTES } from '../../../../src/apps/cli/config/yaml.ts'
+import { MAX_SEALED_VALUE_BYTES } from '../../../../src/trust/keys/index.ts'
 import { main as kosctlMain } from '../../../../src/apps/cli/main.ts'
 import { SETTING_NAMES } from '../../../../src/apps/cli/setting-names.ts'
 import { createConfigFolder } from '../../../kit/config.ts'
@@ -287,6 +290,15 @@ test('the first secret is made while no daemon runs; later ones at any time', as
   assert.equal((await config(['get', 'secrets.maps', '--reveal'])).out, 'battery staple')
   write('secrets: { weather: "kos-sealed:v1:cut" }\n')
   assert.match((await config(['check'])).err, /"weather" is cut or changed/)
+})
+
+test('docs/config.md names every setting, every command and every limit', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../../docs/config.md'), 'utf8')
+  for (const name of SETTING_NAMES) assert.ok(page.includes(`\`${name.replace('.', '')}\``), name)
+  for (const { path } of configCommands) assert.ok(page.includes(`\`kosctl ${path.join(' ')}`))
+  for (const limit of [MAX_CONFIG_BYTES, MAX_SEALED_VALUE_BYTES, MAX_SECRETS]) {
+    assert.ok(page.includes(limit.toLocaleString('en-US')), String(limit))
+  }
 })
 
 test('the doctor looks at the configurations of this machine, and opens nothing', async (context) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Secret, silentLog, systemRandom } from '../../src/foundation/base/index.ts'
 import { createBackup, restoreBackup, startAuthority } from '../../src/apps/authority/index.ts'
-import { consultAuthority } from '../../src/apps/node/index.ts'
+import { consultAuthority } from '../../src/apps/node/consult.ts'
 import { CROWD, startFabric } from '../kit/fabric.ts'
 import { domain } from '../kit/pki.ts'
 

@@ -1,4 +1,4 @@
-import { type AuthorityClient, bringNews, type Member, openMember } from '../node/index.ts'
+import { type AuthorityClient, type Member, openMember } from '../node/index.ts'
 import { renewAtMs } from '../../trust/pki/index.ts'
 import { type CliWorld, configFolder } from './context.ts'
 import { cliErrors } from './errors.ts'
@@ -58,8 +58,6 @@ export function withAuthority<T>(
 ): Promise<T> {
   return withCredential(world, async (member) => {
     const client = await member.connectAuthority(AUTHORITY_TIMEOUT_MS)
-    // Before its new bundle is taken, an authority that was restored learns what it lacks.
-    await bringNews(member, client)
     // It may ask for another certificate.
     member.fabric.apply('bundle', client.bundleBytes)
     try {

@@ -69,7 +69,7 @@ export async function consultAuthority(member: Member, timeoutMs: number): Promi
  * @returns whether the authority waits for its members yet
  */
 export async function bringNews(
-  member: Member,
+  member: Bringer,
   client: AuthorityClient,
 ): Promise<Pick<Consulted, 'isWaiting' | 'refused'>> {
   if (!isRestored(client.bundle, member.fabric.bundle)) return NO_NEWS
@@ -82,6 +82,9 @@ export async function bringNews(
   return { isWaiting, refused: answer.status === 200 ? undefined : refusalOf(answer) }
 }
 
+/** What of a member an offer is made of. */
+type Bringer = Pick<Member, 'folder' | 'keys' | 'fabric' | 'membership'>
+
 const NO_NEWS = Object.freeze({ isWaiting: false, refused: undefined })
 
 /** A bundle that is newer in the same era is an ordinary change; anything else is not. */
@@ -90,7 +93,7 @@ function isRestored(served: TrustBundle, held: TrustBundle): boolean {
   return served.era !== held.era || compareNumbered(served, held) <= 0
 }
 
-function offerOf(member: Member, client: AuthorityClient, status: RecoveryStatus): RecoveryOffer {
+function offerOf(member: Bringer, client: AuthorityClient, status: RecoveryStatus): RecoveryOffer {
   const { fabric, folder } = member
   const held = [
     ['directory', 'directory', fabric.directory.current?.object],
@@ -112,7 +115,7 @@ function isNewer(held: EraNumber, known: EraNumber | undefined): boolean {
   return !known || compareNumbered(held, known) > 0
 }
 
-function claimOf({ keys, membership }: Member, client: AuthorityClient): RecoveryClaim {
+function claimOf({ keys, membership }: Bringer, client: AuthorityClient): RecoveryClaim {
   const identity = keys.require('identity')
   const facts = {
     leaf: membership.leaf,

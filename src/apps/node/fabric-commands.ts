@@ -100,7 +100,7 @@ const address = z
   .refine((text) => parseHostPort(text) !== undefined)
 
 const SMALL = { maxArgumentBytes: 4096, maxResultBytes: 4096, timeoutMs: 10_000, concurrency: 4096 }
-const MAX_OBJECT_BYTES = 32 * 1024 * 1024
+const MAX_OBJECT_BYTES = 16 * 1024 * 1024
 /** Largest signed lock list that a notice carries: it fits into one frame. A longer one is fetched. */
 export const MAX_PUSHED_BYTES: number = 12 * 1024
 

@@ -22,7 +22,6 @@ export {
   refusalOf,
   type RequestBody,
 } from './authority-client.ts'
-export { bringNews, type Consulted, consultAuthority } from './consult.ts'
 export {
   configurationEvent,
   describeEnforcement,

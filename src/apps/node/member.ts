@@ -183,22 +183,11 @@ function assemble(
       return isRefusal(verified) ? verified : undefined
     },
     connectAuthority: async (timeoutMs) => {
-      const { host, port, pin } = membership
       // A call between peers does without it.
-      const { connectAuthority } = await import('./authority-client.ts')
-      const { signedClient } = await import('./signed-client.ts')
-      const held = fabric.bundle
+      const { connectMember } = await import('./member-client.ts')
       const leafSpki = requireLeaf(leaf).spki
-      const target = { host, port, pin, timeoutMs, held, identity: identity() }
-      const client = await connectAuthority({ clock }, target)
-      return signedClient(client, {
-        clock,
-        random: deps.random,
-        folder,
-        host: `${host}:${port}`,
-        identity: keys.require('identity').coseSigner(),
-        leafSpki,
-      })
+      const parts = { folder, keys, fabric, membership, clock, identity: identity(), leafSpki }
+      return connectMember(deps, parts, timeoutMs)
     },
     close: () => keys.close(),
   }

@@ -46,7 +46,7 @@ export type DirectoryEntryInput = Omit<DirectoryEntry, 'uri' | 'kind' | 'id'> & 
 }
 
 /** Most principals in a directory. */
-export const MAX_DIRECTORY_ENTRIES = 131_072
+export const MAX_DIRECTORY_ENTRIES = 65_536
 /** Bounds of a signed directory. */
 export const DIRECTORY_LIMITS: Required<NumberedLimits> = Object.freeze({
   maxBytes: 32 * 1024 * 1024,

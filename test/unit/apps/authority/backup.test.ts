@@ -13,19 +13,25 @@ import {
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
-import { KosError, Secret, silentLog, systemRandom } from '../../../../src/foundation/base/index.ts'
+import {
+  KosError,
+  Secret,
+  silentLog,
+  systemRandom,
+  unixMs,
+} from '../../../../src/foundation/base/index.ts'
 import {
   createBackup,
   inspectBackup,
   restoreBackup,
   startAuthority,
 } from '../../../../src/apps/authority/index.ts'
+import { readLastBackup } from '../../../../src/apps/authority/last-backup.ts'
 import { markRestored, readRestored } from '../../../../src/apps/authority/restored-mark.ts'
 import { exportRootKeys, openRootFile } from '../../../../src/trust/pki/index.ts'
 import { openKeyStore } from '../../../../src/trust/keys/index.ts'
 import { TRUST_DOMAIN } from '../../../kit/pki.ts'
 import { CROWD, startFabric, type TestFabric } from '../../../kit/fabric.ts'
-import { unixMs } from '../../../../src/foundation/base/index.ts'
 
 const secret = (text = 'correct horse'): Secret => Secret.take(Buffer.from(text))
 
@@ -71,7 +77,7 @@ describe('a backup of an authority that serves', () => {
     assert.ok(createdAt > 0)
     assert.deepEqual([summary.trustDomain, summary.principals], ['kos.internal', { user: 1 }])
     assert.match(summary.objects['lock-list'] ?? '', /^1\.\d+$/)
-    const last = JSON.parse(readFileSync(join(fabric.stateFolder, 'last-backup.json'), 'utf8'))
+    const last = readLastBackup(fabric.stateFolder)
     assert.deepEqual(last, { at: createdAt, bytes: statSync(file).size })
     // The authority served meanwhile, and does.
     assert.equal((await fabric.kosctl(['devices'])).code, 0)

@@ -1,0 +1,46 @@
+import type { Random } from '../../foundation/base/index.ts'
+import type { KeyStore } from '../../trust/keys/index.ts'
+import { type AuthorityClient, type ClientIdentity, connectAuthority } from './authority-client.ts'
+import { bringNews } from './consult.ts'
+import type { FabricState } from './fabric-state.ts'
+import type { FloorClock } from './floor-clock.ts'
+import type { Membership } from './membership.ts'
+import { signedClient } from './signed-client.ts'
+
+/** What of a member its connection to the authority is made of. */
+export interface ConnectingMember {
+  readonly folder: string
+  readonly keys: KeyStore
+  readonly fabric: FabricState
+  readonly membership: Membership
+  readonly clock: FloorClock
+  readonly identity: ClientIdentity
+  /** Of the leaf in use. */
+  readonly leafSpki: Uint8Array
+}
+
+/**
+ * Connects a member to its authority with its certificate; requests are signed. An authority that was
+ * restored learns first what it lacks: its new bundle must not be taken before that.
+ *
+ * @throws {@link KosError} as {@link connectAuthority}
+ */
+export async function connectMember(
+  deps: { readonly random: Random },
+  member: ConnectingMember,
+  timeoutMs: number,
+): Promise<AuthorityClient> {
+  const { folder, keys, fabric, membership, clock, identity, leafSpki } = member
+  const { host, port, pin } = membership
+  const target = { host, port, pin, timeoutMs, held: fabric.bundle, identity }
+  const client = await connectAuthority({ clock }, target)
+  await bringNews(member, client)
+  return signedClient(client, {
+    clock,
+    random: deps.random,
+    folder,
+    host: `${host}:${port}`,
+    identity: keys.require('identity').coseSigner(),
+    leafSpki,
+  })
+}

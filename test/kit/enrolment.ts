@@ -24,6 +24,7 @@ import {
   originSchema,
   type Registry,
   registrySchema,
+  userTokenSchema,
 } from '../../src/apps/authority/registry.ts'
 import { pskSchema } from '../../src/apps/authority/psk-registry.ts'
 import { createPskVault } from '../../src/apps/authority/psk-vault.ts'
@@ -106,6 +107,7 @@ export function openEnrolment(place: EnrolmentPlace): TestEnrolment {
         { version: 4, ...pskSchema },
         { version: 5, ...originSchema },
         { version: 6, ...batchSchema },
+        { version: 7, ...userTokenSchema },
       ],
     },
   )

@@ -103,6 +103,7 @@ export function createServices(
     publisher,
     refreshCrls: () => parts.crls?.refresh(),
     locks: createLocks({
+      clock: deps.clock,
       registry,
       publisher,
       disconnect: (uri) => hub.disconnect(uri),
@@ -137,6 +138,7 @@ function enrolmentServices(
   AuthorityServices,
   | 'tokens'
   | 'joins'
+  | 'logins'
   | 'pskJoins'
   | 'estEnrolments'
   | 'estRenewals'
@@ -151,6 +153,10 @@ function enrolmentServices(
     joins: createJoinService(
       { ...deps, store, ca, tokens, ...joinRecords(audit) },
       { trustDomain },
+    ),
+    logins: createJoinService(
+      { ...deps, store, ca, tokens, ...joinRecords(audit, 'operator.join') },
+      { trustDomain, kinds: ['user'] },
     ),
     pskJoins: createPskJoinService(
       { ...deps, store, tokens, vault: state.pskVault, ...joinRecords(audit) },

@@ -40,6 +40,7 @@ import {
   quarantineSchema,
   registrySchema,
   signedRequestSchema,
+  userTokenSchema,
 } from './registry.ts'
 import { pskSchema } from './psk-registry.ts'
 import { createPskVault } from './psk-vault.ts'
@@ -154,6 +155,7 @@ function openAuthorityStore(
         { version: 8, ...pskSchema },
         { version: 9, ...originSchema },
         { version: 10, ...batchSchema },
+        { version: 11, ...userTokenSchema },
       ],
       ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
     })

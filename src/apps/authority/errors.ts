@@ -9,6 +9,7 @@ type AuthorityErrorCode =
   | 'KOS_AUTHORITY_LISTEN'
   | 'KOS_AUTHORITY_LOCK'
   | 'KOS_AUTHORITY_NOT_FOUND'
+  | 'KOS_AUTHORITY_OPERATOR'
   | 'KOS_AUTHORITY_REQUEST'
   | 'KOS_AUTHORITY_SELF_TEST'
   | 'KOS_AUTHORITY_STANDBY'
@@ -57,6 +58,11 @@ export const authorityErrors: ErrorTable<AuthorityErrorCode> = defineErrors({
   KOS_AUTHORITY_NOT_FOUND: {
     message: 'There is no such principal, token or object.',
     hint: 'List what there is: kosctl devices, kosctl token list.',
+    retry: 'never',
+  },
+  KOS_AUTHORITY_OPERATOR: {
+    message: 'This would leave the fleet without anybody who can change it.',
+    hint: 'Make another admin first: kosctl operator role NAME --role admin.',
     retry: 'never',
   },
   KOS_AUTHORITY_REQUEST: {

@@ -18,7 +18,7 @@ import {
 import { requestTarget } from '../../network/session/index.ts'
 import { authorityErrors } from './errors.ts'
 import type { IdentifyClient } from './client-verdicts.ts'
-import type { Guard, Route, RouteAnswer } from './http-types.ts'
+import { type Guard, PASSES, type Route, type RouteAnswer } from './http-types.ts'
 import type { RefusedRequest } from './refusal-log.ts'
 import type { CheckSignature, SignedRequest } from './request-signatures.ts'
 
@@ -229,14 +229,19 @@ function checkCertificate(deps: HttpAppDeps, arrived: Arrived): Caller {
 
 function roleProblem(guard: Guard, { kind, roles }: PrincipalRecord): Refused | undefined {
   if (guard === 'public' || guard === 'proof' || guard === 'member') return undefined
-  const fits = kind === 'user' && (roles.includes(guard) || roles.includes('admin'))
-  return fits ? undefined : guardRefused(guard, 'role')
+  const passing: readonly string[] = PASSES[guard]
+  if (kind === 'user' && roles.some((role) => passing.includes(role))) return undefined
+  const held = kind === 'user' ? `yours: ${roles.join(', ') || 'none'}` : 'yours is no user'
+  const remedy = `Use the credential of a user with the role ${passing.join(' or ')} (${held}).`
+  return guardRefused(guard, 'role', remedy)
 }
 
-function guardRefused(guard: Guard, check: string): Refused {
-  const refusal = refuse('KOS_AUTHORITY_GUARD', `guard/${guard}/${check}`, {
-    remedy: `Use the credential of an active principal with the right "${guard}".`,
-  })
+function guardRefused(
+  guard: Guard,
+  check: string,
+  remedy: string = `Use the credential of an active principal with the right "${guard}".`,
+): Refused {
+  const refusal = refuse('KOS_AUTHORITY_GUARD', `guard/${guard}/${check}`, { remedy })
   return { kind: 'refused', refusal, status: 403 }
 }
 

@@ -3,11 +3,27 @@ import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
 
 /**
  * Who may use a route. `public`: anyone; `proof`: the body proves who sends it; `member`: any active
- * principal with a certificate; a role: a user who has it or `admin`.
+ * principal with a certificate; a role: a user who has one that {@link PASSES} names.
  */
-export type Guard = 'public' | 'proof' | 'member' | Role
-export const ROLES = ['admin', 'operator', 'auditor', 'viewer'] as const
+export type Guard = 'public' | 'proof' | 'member' | Right
+export const ROLES = ['admin', 'operator', 'approver', 'auditor', 'viewer'] as const
+/** What a user may do at the authority. @see docs/cli.md, Roles */
 export type Role = (typeof ROLES)[number]
+/** What routes ask for: a role, or what several have. */
+type Right = Role | 'report'
+
+/**
+ * The roles that open a route. Everybody with a role reads what a viewer reads; nobody approves but an
+ * approver: an admin who could approve as well would be two people in one.
+ */
+export const PASSES: Readonly<Record<Right, readonly Role[]>> = Object.freeze({
+  admin: ['admin'],
+  operator: ['admin', 'operator'],
+  approver: ['approver'],
+  auditor: ['admin', 'auditor'],
+  report: ['admin', 'operator', 'auditor'],
+  viewer: ROLES,
+})
 
 /** One request after its guard. */
 export interface RouteCall {
@@ -82,6 +98,7 @@ export function cbor(bytes: Uint8Array): RouteAnswer {
 const STATUS: Partial<Record<KosErrorCode, RefusedStatus>> = {
   KOS_AUTHORITY_LOCK: 409,
   KOS_AUTHORITY_NOT_FOUND: 404,
+  KOS_AUTHORITY_OPERATOR: 409,
   KOS_AUTHORITY_REQUEST: 400,
   KOS_AUTHORITY_CA: 409,
   KOS_AUTHORITY_STANDBY: 409,

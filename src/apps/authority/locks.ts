@@ -1,23 +1,31 @@
-import { refuse, type Refusal } from '../../foundation/base/index.ts'
-import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import { type Clock, refuse, type Refusal } from '../../foundation/base/index.ts'
+import { isAbsentTooLong, type PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
+import type { Role } from './http-types.ts'
 import type { Registry } from './registry.ts'
 import type { Publisher } from './services.ts'
 
-/** What changes who is locked out. */
+/** What changes who is locked out, and who may change that. */
 export interface Locks {
-  /** Locks a principal: its sessions end everywhere, nothing of it is accepted any more. */
-  lock(id: string): Promise<void>
+  /**
+   * Locks a principal: its sessions end everywhere, nothing of it is accepted any more.
+   *
+   * @returns a refusal KOS_AUTHORITY_OPERATOR for the last admin
+   */
+  lock(id: string): Promise<Refusal | undefined>
   /**
    * Takes an operator's lock off.
    *
    * @returns a refusal KOS_AUTHORITY_LOCK for one that was quarantined or removed, or is not locked
    */
   unlock(id: string): Promise<Refusal | undefined>
-  /** Locks a principal for ever and frees its name. */
-  remove(id: string): Promise<void>
+  /** Locks a principal for ever and frees its name; refused as {@link lock}. */
+  remove(id: string): Promise<Refusal | undefined>
+  /** Gives a user other roles, which count from the next request on; refused as {@link lock}. */
+  setRoles(id: string, roles: readonly Role[]): Promise<Refusal | undefined>
 }
 
 interface LocksDeps {
+  readonly clock: Clock
   readonly registry: Registry
   readonly publisher: Publisher
   readonly disconnect: (uri: string) => void
@@ -49,23 +57,51 @@ export function createLocks(deps: LocksDeps): Locks {
     publisher.refreshDirectory()
     deps.onChanged()
   }
+  const cutUnlessLast = async (
+    record: PrincipalRecord | undefined,
+    state: 'locked' | 'removed',
+  ): Promise<Refusal | undefined> => {
+    const problem = lastAdminProblem(deps, record)
+    if (record && !problem) await cut(record, state)
+    return problem
+  }
   const recordOf = (id: string): PrincipalRecord | undefined => {
     const record = registry.principal(id)
     return record?.state === 'removed' ? undefined : record
   }
   return {
-    lock: (id) =>
-      inTurn(async () => {
-        const record = recordOf(id)
-        if (record) await cut(record, 'locked')
-      }),
+    lock: (id) => inTurn(() => cutUnlessLast(recordOf(id), 'locked')),
     unlock: (id) => inTurn(() => unlock(deps, recordOf(id))),
-    remove: (id) =>
+    remove: (id) => inTurn(() => cutUnlessLast(recordOf(id), 'removed')),
+    setRoles: (id, roles) =>
       inTurn(async () => {
         const record = recordOf(id)
-        if (record) await cut(record, 'removed')
+        const problem = roles.includes('admin') ? undefined : lastAdminProblem(deps, record)
+        if (problem) return problem
+        await registry.change(id, { roles })
+        // Members decide by the roles of the directory: they get the new one now.
+        publisher.refreshDirectory()
+        return undefined
       }),
   }
+}
+
+/** Looked at in turn: two admins who remove each other at once must not both succeed. */
+function lastAdminProblem(
+  { clock, registry }: LocksDeps,
+  record: PrincipalRecord | undefined,
+): Refusal | undefined {
+  const now = clock.wallMs()
+  const isAdmin = (one: PrincipalRecord): boolean =>
+    one.kind === 'user' &&
+    one.state === 'active' &&
+    one.roles.includes('admin') &&
+    !isAbsentTooLong(one, now)
+  if (!record || !isAdmin(record)) return undefined
+  if (registry.principals().some((one) => one.id !== record.id && isAdmin(one))) return undefined
+  return refuse('KOS_AUTHORITY_OPERATOR', 'operator/last-admin', {
+    remedy: 'Make another admin first: kosctl operator role NAME --role admin.',
+  })
 }
 
 async function unlock(

@@ -32,6 +32,7 @@ import {
   ORIGIN_SCHEMA,
   type PrincipalRow,
   SIGNED_REQUEST_SCHEMA,
+  USER_TOKEN_SCHEMA,
 } from './schema.ts'
 import { type TokenLists, tokenLists, tokenSteps } from './token-registry.ts'
 
@@ -129,6 +130,14 @@ export const originSchema: SchemaStep = Object.freeze({
   name: 'origin of devices',
   up: (raw: DatabaseSync): void => {
     for (const statement of ORIGIN_SCHEMA) raw.exec(statement)
+  },
+})
+
+/** The schema step of users that are invited. */
+export const userTokenSchema: SchemaStep = Object.freeze({
+  name: 'invitations of users',
+  up: (raw: DatabaseSync): void => {
+    for (const statement of USER_TOKEN_SCHEMA) raw.exec(statement)
   },
 })
 

@@ -5,6 +5,7 @@ import {
   decodePskJoinRequest,
   decodeRenewRequest,
   type EnrolmentGrant,
+  type JoinService,
   MAX_ENROLMENT_BYTES,
   type TokenRecord,
 } from '../../lifecycle/enrolment/index.ts'
@@ -33,7 +34,14 @@ export function enrolmentRoutes(services: AuthorityServices): readonly Route[] {
       path: '/v1/join',
       guard: 'proof',
       maxBytes: MAX_ENROLMENT_BYTES,
-      handle: (call) => join(services, call),
+      handle: (call) => join(services, call, { joins: services.joins, action: 'join' }),
+    },
+    {
+      method: 'POST',
+      path: '/v1/login',
+      guard: 'proof',
+      maxBytes: MAX_ENROLMENT_BYTES,
+      handle: (call) => join(services, call, { joins: services.logins, action: 'operator.join' }),
     },
     {
       method: 'POST',
@@ -52,12 +60,16 @@ export function enrolmentRoutes(services: AuthorityServices): readonly Route[] {
   ]
 }
 
-async function join(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
+async function join(
+  services: AuthorityServices,
+  call: RouteCall,
+  by: { readonly joins: JoinService; readonly action: 'join' | 'operator.join' },
+): Promise<RouteAnswer> {
   const request = decodeJoinRequest(call.body)
   if (isRefusal(request)) return refused(request)
-  const result = await services.joins.join(request, call.exporter())
+  const result = await by.joins.join(request, call.exporter())
   if (isRefusal(result)) return enrolmentRefused(services, result)
-  await recordJoined(services, 'join', result)
+  await recordJoined(services, by.action, result)
   return cbor(grantAnswer(services, result.grant))
 }
 
@@ -92,7 +104,7 @@ async function renew(services: AuthorityServices, call: RouteCall): Promise<Rout
 /** Whoever is in now: the directory names it, the log says by which token. */
 export async function recordJoined(
   services: AuthorityServices,
-  action: 'join' | 'est.enrol',
+  action: 'join' | 'operator.join' | 'est.enrol',
   joined: {
     readonly grant: Pick<EnrolmentGrant, 'uri' | 'name' | 'profile'>
     readonly token: TokenRecord

@@ -2,7 +2,7 @@ import { isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
 import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
 import { type LockRequest, lockRequest } from './api-schema.ts'
 import { json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
-import { named, parseBody, recorded } from './routes-operator.ts'
+import { changeable, parseBody, recorded } from './routes-operator.ts'
 import type { AuthorityServices } from './services.ts'
 
 const SMALL_BODY = 4096
@@ -42,12 +42,12 @@ async function lockPrincipal(services: AuthorityServices, call: RouteCall): Prom
   if (isRefusal(request)) return refused(request)
   const { reason } = request
   const change = { action: 'device.lock', target: principal.uri, detail: { reason } }
-  await recorded(services, { call, change }, () => services.locks.lock(principal.id))
-  return json({ locked: true })
+  const done = await recorded(services, { call, change }, () => services.locks.lock(principal.id))
+  return isRefusal(done) ? refused(done) : json({ locked: true })
 }
 
 async function unlockPrincipal(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
-  const principal = named(services, call)
+  const principal = changeable(services, call)
   if (isRefusal(principal)) return refused(principal)
   const change = { action: 'device.unlock', target: principal.uri }
   const done = await recorded(services, { call, change }, () => services.locks.unlock(principal.id))
@@ -59,20 +59,21 @@ async function removePrincipal(services: AuthorityServices, call: RouteCall): Pr
   const principal = another(services, call, 'remove')
   if (isRefusal(principal)) return refused(principal)
   const change = { action: 'device.remove', target: principal.uri }
-  await recorded(services, { call, change }, async () => {
-    await services.locks.remove(principal.id)
-    services.standbys.forget(principal.uri)
+  const done = await recorded(services, { call, change }, async () => {
+    const problem = await services.locks.remove(principal.id)
+    if (!problem) services.standbys.forget(principal.uri)
+    return problem
   })
-  return json({ removed: true })
+  return isRefusal(done) ? refused(done) : json({ removed: true })
 }
 
-/** Nobody cuts the branch they sit on: the last operator would be gone. */
-function another(
+/** Nobody cuts the branch they sit on. */
+export function another(
   services: AuthorityServices,
   call: RouteCall,
   what: 'lock' | 'remove',
 ): PrincipalRecord | Refusal {
-  const principal = named(services, call)
+  const principal = changeable(services, call)
   if (isRefusal(principal) || principal.id !== call.caller?.id) return principal
   return refuse('KOS_AUTHORITY_GUARD', `${what}/self`, {
     remedy: `Ask another operator to ${what} this credential.`,

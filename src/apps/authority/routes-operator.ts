@@ -140,7 +140,7 @@ function auditRoutes(services: AuthorityServices): readonly Route[] {
 }
 
 async function changePrincipal(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
-  const principal = named(services, call)
+  const principal = changeable(services, call)
   if (isRefusal(principal)) return refused(principal)
   const patch = parseBody<PrincipalPatch>(principalPatch, call.body)
   if (isRefusal(patch)) return refused(patch)
@@ -203,6 +203,19 @@ export function named(services: AuthorityServices, call: RouteCall): PrincipalRe
     : refuse('KOS_AUTHORITY_NOT_FOUND', 'principal/unknown', {
         remedy: 'List the names with "kosctl devices".',
       })
+}
+
+/** The principal that the path names; people are changed by admins alone: groups are rights too. */
+export function changeable(
+  services: AuthorityServices,
+  call: RouteCall,
+): PrincipalRecord | Refusal {
+  const principal = named(services, call)
+  if (isRefusal(principal) || principal.kind !== 'user') return principal
+  if (call.caller?.roles.includes('admin')) return principal
+  return refuse('KOS_AUTHORITY_GUARD', 'guard/admin/user', {
+    remedy: 'A user is changed by an admin: kosctl operator list.',
+  })
 }
 
 function view(services: AuthorityServices): (record: PrincipalRecord) => unknown {

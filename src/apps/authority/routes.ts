@@ -11,6 +11,7 @@ import { pskRoutes } from './routes-psk.ts'
 import { raiseRoutes } from './routes-raise.ts'
 import { recoveryRoutes } from './routes-recovery.ts'
 import { sessionRoutes } from './routes-session.ts'
+import { userRoutes } from './routes-users.ts'
 import { standbyRoutes } from './routes-standby.ts'
 import { tokenRoutes } from './routes-tokens.ts'
 import type { AuthorityServices } from './services.ts'
@@ -24,6 +25,7 @@ export function apiRoutes(services: AuthorityServices, alerts: AlertIntake): rea
     ...sessionRoutes(services),
     ...operatorRoutes(services),
     ...tokenRoutes(services),
+    ...userRoutes(services),
     ...raiseRoutes(services),
     ...lockRoutes(services),
     ...pskRoutes(services),

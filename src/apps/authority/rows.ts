@@ -98,7 +98,7 @@ export function toTokenRecord(row: TokenRow): TokenRecord {
   return {
     id: row.id,
     name: row.name,
-    kind: oneOf(['device', 'agent'] as const, row.kind),
+    kind: oneOf(['device', 'agent', 'user'] as const, row.kind),
     profile: profileNameOf(row.profile),
     owner: row.owner,
     createdAt: unixMs(row.created_at),
@@ -107,6 +107,7 @@ export function toTokenRecord(row: TokenRow): TokenRecord {
     spentTlsKeyHash: row.spent_tls_key_hash ?? undefined,
     principalId: row.principal_id ?? undefined,
     ...(row.raises !== null && { raises: row.raises }),
+    ...(row.roles !== null && { roles: parseStored(texts, row.roles) }),
     ...originOf(row),
     ...(row.batch !== null && { batch: row.batch }),
     ...(row.groups !== null && { groups: parseStored(texts, row.groups) }),
@@ -143,6 +144,7 @@ export function toTokenRow(record: TokenRecord): TokenRow {
     max_uses: record.uses?.max ?? null,
     used: record.uses?.used ?? 0,
     next_number: record.uses?.next ?? 1,
+    roles: record.roles ? JSON.stringify(record.roles) : null,
   }
 }
 

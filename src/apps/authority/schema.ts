@@ -51,6 +51,8 @@ export interface TokenRow {
   max_uses: number | null
   used: number
   next_number: number
+  /** JSON list of the roles of a user; `null`: it is for somebody else. */
+  roles: string | null
 }
 
 /** A use of a token for several devices. */
@@ -185,6 +187,11 @@ export const BATCH_SCHEMA: readonly string[] = Object.freeze([
     token_id TEXT NOT NULL, key_hash TEXT NOT NULL, principal_id TEXT NOT NULL,
     used_at INTEGER NOT NULL, PRIMARY KEY (token_id, key_hash)
   ) STRICT`,
+])
+
+/** What users may that are invited. */
+export const USER_TOKEN_SCHEMA: readonly string[] = Object.freeze([
+  `ALTER TABLE token ADD COLUMN roles TEXT`,
 ])
 
 /** Tables of signed requests, as SQL statements. */

@@ -52,6 +52,8 @@ export interface AuthorityServices {
   /** Open sessions with this authority. */
   readonly sessions: SessionList
   readonly joins: JoinService
+  /** Joins people. */
+  readonly logins: JoinService
   readonly renewals: RenewService
   readonly raises: RaiseService
   /** Remembers a raised floor outside the database. */

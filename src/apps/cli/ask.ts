@@ -9,7 +9,7 @@ import { EXIT, printRefusal } from './output.ts'
 export interface Question<T> {
   /** What a refusal is said to refuse: the words of the command. */
   readonly what: string
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** Below the API's address, for example `/v1/tokens`. */
   readonly path: string
   readonly body?: RequestBody

@@ -12,6 +12,7 @@ type CliErrorCode =
   | 'KOS_CLI_EDITOR'
   | 'KOS_CLI_FIPS'
   | 'KOS_CLI_ANSWER'
+  | 'KOS_CLI_FOLDER_TAKEN'
   | 'KOS_CLI_NO_SESSION'
   | 'KOS_CLI_LOCKED'
   | 'KOS_CLI_UNREACHABLE'
@@ -75,6 +76,11 @@ export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
   KOS_CLI_ANSWER: {
     message: 'The peer answered with something that is not understood.',
     hint: 'Use a kosctl of a version that fits the peer.',
+    retry: 'never',
+  },
+  KOS_CLI_FOLDER_TAKEN: {
+    message: 'The folder holds a credential already, and nothing in it was changed.',
+    hint: 'Set KOS_CONFIG to an empty folder: one folder, one credential.',
     retry: 'never',
   },
   KOS_CLI_NO_SESSION: {

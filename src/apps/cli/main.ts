@@ -12,6 +12,8 @@ import { doctorCommands } from './commands/doctor.ts'
 import { execCommands } from './commands/exec.ts'
 import { imageCommands } from './commands/image.ts'
 import { lockCommands } from './commands/lock.ts'
+import { loginCommands } from './commands/login.ts'
+import { operatorCommands } from './commands/operator.ts'
 import { policyCommands } from './commands/policy.ts'
 import { raiseCommands } from './commands/raise.ts'
 import { profilesCommands } from './commands/profiles.ts'
@@ -41,6 +43,8 @@ export const KOSCTL: Program = {
     ...standbyCommands,
     ...tokenCommands,
     ...imageCommands,
+    ...operatorCommands,
+    ...loginCommands,
     ...sessionsCommands,
     ...credentialsCommands,
     ...backupCommands,

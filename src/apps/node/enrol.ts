@@ -57,6 +57,8 @@ export interface JoinOptions {
   readonly name?: string | undefined
   /** What an earlier attempt learned: the next one needs a connection less. */
   readonly learned?: { bundle?: TrustBundle }
+  /** Whether it is a person who joins, and no daemon. */
+  readonly isPerson?: boolean
 }
 
 /** How a member renews. */
@@ -122,7 +124,8 @@ export async function joinAuthority(
       name: options.name,
     }
     const request = createJoinRequest(requestKeys(keys, tls), facts, client.exporter())
-    const answer = await sendEnrolment(client, '/v1/join', encodeMessage(request))
+    const path = options.isPerson ? '/v1/login' : '/v1/join'
+    const answer = await sendEnrolment(client, path, encodeMessage(request))
     if (isRefusal(answer)) return answer
     const nowMs = clock.wallMs()
     const membership = membershipOf({ client, answer, keys, nowMs, at: { host, port, pin } })

@@ -34,6 +34,7 @@ const UNSIGNED_PATHS: readonly string[] = [
   '/v1/health',
   '/v1/join',
   '/v1/join/psk',
+  '/v1/login',
   '/v1/raise',
   '/v1/recovery',
   '/v1/renew',

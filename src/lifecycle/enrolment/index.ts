@@ -8,7 +8,7 @@ export {
 } from './est-enrol.ts'
 export { createEstRenewService, type EstRenewRequest, type EstRenewService } from './est-renew.ts'
 export { type EvidenceAppraiser, type EvidenceClaim, noHardwareEvidence } from './evidence.ts'
-export { issue, type IssueFacts, OPERATOR_LIFE_MS } from './issue.ts'
+export { isAbsentTooLong, issue, type IssueFacts, OPERATOR_LIFE_MS } from './issue.ts'
 export { createJoinService, type JoinDeps, type JoinResult, type JoinService } from './join.ts'
 export {
   createPskJoinService,

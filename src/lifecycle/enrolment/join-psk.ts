@@ -15,7 +15,7 @@ import { profileOf } from '../../foundation/profiles/index.ts'
 import { newPskHandle, PSK_LIFE_MS, PSK_ROOT_BYTES, pskIdentity } from '../../trust/pki/index.ts'
 import { floorProblem } from './floors.ts'
 import { keyHashOf } from './issue.ts'
-import { intend, type JoinDeps, namePrincipal, newPrincipal } from './join.ts'
+import { intend, type JoinDeps, namePrincipal, newPrincipal, otherKind } from './join.ts'
 import type { PskGrant, PskJoinRequest } from './messages.ts'
 import type { EnrolmentTransaction, PrincipalRecord, PskRecord, TokenRecord } from './records.ts'
 import { consumeToken, tokenForDevice } from './token-uses.ts'
@@ -124,6 +124,7 @@ function decide(deps: PskJoinDeps, join: PskJoinCase): PskJoinResult {
   if (!token || token.raises !== undefined || token.origin !== undefined) {
     return tokenRefused('unknown')
   }
+  if (token.kind === 'user') return otherKind(token)
   const use = token.uses && transaction.tokenUse(token.id, requestHash)
   const before = use && transaction.principal(use.principalId)
   // Whoever is in may ask again, whatever became of the line meanwhile.

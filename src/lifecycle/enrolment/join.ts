@@ -18,7 +18,15 @@ import {
   type DeviceIdFacts,
 } from '../../trust/pki/index.ts'
 import { floorProblem } from './floors.ts'
-import { isAbsentTooLong, issue, keyHashOf, profileProblem, reissue, toGrant } from './issue.ts'
+import {
+  isAbsentTooLong,
+  issue,
+  keyHashOf,
+  OPERATOR_LIFE_MS,
+  profileProblem,
+  reissue,
+  toGrant,
+} from './issue.ts'
 import type { EnrolmentGrant, JoinRequest } from './messages.ts'
 import { joinAuthenticator, verifyJoinProofs } from './proofs.ts'
 import type {
@@ -80,13 +88,10 @@ export interface JoinDeps {
  * every result, and puts the principal of `copyOf` on the lock list.
  *
  * @param deps - clock, randomness, the registry, the CA and the token service
- * @param options - the trust domain of new principals
+ * @param options - the trust domain of new principals, and whom it brings in
  * @see identity: Joining
  */
-export function createJoinService(
-  deps: JoinDeps,
-  options: { readonly trustDomain: TrustDomain },
-): JoinService {
+export function createJoinService(deps: JoinDeps, options: JoinServiceOptions): JoinService {
   return Object.freeze({
     join: async (request: JoinRequest, exporter: Uint8Array): Promise<JoinResult> => {
       // Before the signatures: who does not know a secret costs the authority a few hashes.
@@ -121,11 +126,18 @@ function knowsSecret(tokens: TokenService, request: JoinRequest, exporter: Uint8
   return equalConstantTime(expected, request.authenticator)
 }
 
-interface JoinCase {
+interface JoinServiceOptions {
+  readonly trustDomain: TrustDomain
+  /** Whom it brings in; devices and agents when absent. A person's line brings no daemon in. */
+  readonly kinds?: readonly TokenRecord['kind'][]
+}
+
+const DAEMONS: readonly TokenRecord['kind'][] = ['device', 'agent']
+
+interface JoinCase extends JoinServiceOptions {
   readonly transaction: EnrolmentTransaction
   readonly request: JoinRequest
   readonly tlsSpki: Uint8Array
-  readonly trustDomain: TrustDomain
 }
 
 function decide(deps: JoinDeps, join: JoinCase): JoinResult {
@@ -135,6 +147,7 @@ function decide(deps: JoinDeps, join: JoinCase): JoinResult {
   if (!token || token.raises !== undefined || token.origin !== undefined) {
     return tokenRefused('unknown')
   }
+  if (!(join.kinds ?? DAEMONS).includes(token.kind)) return otherKind(token)
   const use = token.uses && transaction.tokenUse(token.id, keyHashOf(tlsSpki))
   // Whoever is in may ask again, whatever became of the line meanwhile.
   if (use) return usedBefore(deps, join, { token, use })
@@ -147,6 +160,16 @@ function decide(deps: JoinDeps, join: JoinCase): JoinResult {
   const own = tokenForDevice(transaction, token, { wanted: request.name, nowMs })
   if (isRefusal(own)) return own
   return admissionProblem(join, own) ?? admit(deps, join, own)
+}
+
+/** Whoever gets here knows the secret: what the line is good for may be said. */
+export function otherKind({ kind }: Pick<TokenRecord, 'kind'>): Refusal {
+  return refuse('KOS_ENROLMENT_TOKEN', 'token/kind', {
+    remedy:
+      kind === 'user'
+        ? 'This line is for a person: kosctl login -.'
+        : 'This line is for a device or an agent: kosd node --join -.',
+  })
 }
 
 /** Idempotence by (token, public keys): the same request again, or somebody else with the line. */
@@ -263,13 +286,13 @@ function admit(deps: JoinDeps, join: JoinCase, token: TokenRecord): JoinResult {
     tlsSpki,
     profile: profileOf(token.profile),
     generation: 1,
-    lifeMs: undefined,
+    lifeMs: token.kind === 'user' ? OPERATOR_LIFE_MS : undefined,
   })
   const usedAt = deps.clock.wallMs()
   const use = { keyHash: certificate.tlsKeyHash, principalId: named.id, usedAt }
   if (!consumeToken(transaction, token, use)) return tokenRefused('spent')
   const principal = newPrincipal(token, named, {
-    mac: toHex(request.mac),
+    mac: token.kind === 'user' ? '' : toHex(request.mac),
     uuid,
     identitySpki: request.identitySpki,
     kemSpki: request.kemSpki,
@@ -284,15 +307,15 @@ function admit(deps: JoinDeps, join: JoinCase, token: TokenRecord): JoinResult {
   return { grant: toGrant(principal, certificate), repeated: false, token }
 }
 
-/** Who a device or agent is from now on. */
+/** Who a device, agent or user is from now on. */
 export function namePrincipal(
   trustDomain: TrustDomain,
   token: TokenRecord,
   facts: DeviceIdFacts,
 ): Principal | undefined {
-  return token.kind === 'agent'
-    ? principalOf(trustDomain, 'agent', token.name)
-    : principalOf(trustDomain, 'device', deriveDeviceId(facts))
+  return token.kind === 'device'
+    ? principalOf(trustDomain, 'device', deriveDeviceId(facts))
+    : principalOf(trustDomain, token.kind, token.name)
 }
 
 /** What a join finds out of a principal; the rest its token says, or is the same for all. */
@@ -316,19 +339,20 @@ export function newPrincipal(
   { id, uri }: Principal,
   facts: JoinedFacts,
 ): PrincipalRecord {
-  const { kind, name, profile, owner, groups = [], labels = {} } = token
+  const { kind, name, profile, roles = [], groups = [], labels = {} } = token
   return {
     id,
     uri,
     kind,
     name,
     profile,
-    owner,
+    // People own themselves.
+    owner: kind === 'user' ? uri : token.owner,
     ...facts,
     state: 'active',
     generation: 1,
     generationUsed: false,
-    roles: [],
+    roles,
     groups,
     labels,
     lastSeenAt: facts.createdAt,

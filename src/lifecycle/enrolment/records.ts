@@ -9,9 +9,9 @@ export type EnrolmentOrigin = 'est'
 export interface TokenRecord {
   readonly id: string
   readonly name: string
-  readonly kind: 'device' | 'agent'
+  readonly kind: 'device' | 'agent' | 'user'
   readonly profile: ProfileName
-  /** URI of the owning user. */
+  /** URI of the owning user; of who invites, for a user. */
   readonly owner: string
   readonly createdAt: UnixMs
   readonly expiresAt: UnixMs
@@ -30,6 +30,8 @@ export interface TokenRecord {
   readonly labels?: Readonly<Record<string, string>>
   /** For several devices: `name` is the beginning of theirs then. Absent: for one. */
   readonly uses?: TokenUses
+  /** What a user may; absent: nothing. */
+  readonly roles?: readonly string[]
 }
 
 /** How often a join token for several devices can be used, and was. */

@@ -43,7 +43,7 @@ export interface TokenSpecification {
    * begin with: at most 57 of them, the last one a hyphen.
    */
   readonly name: string
-  readonly kind: 'device' | 'agent'
+  readonly kind: 'device' | 'agent' | 'user'
   readonly profile: ProfileName
   /** URI of an active user. */
   readonly owner: string
@@ -57,6 +57,8 @@ export interface TokenSpecification {
   readonly labels?: Readonly<Record<string, string>> | undefined
   /** For several devices: how many, 1 to 10,000. Absent: for one. */
   readonly uses?: number | undefined
+  /** What a user may; for nobody else. */
+  readonly roles?: readonly string[] | undefined
 }
 
 /** Tokens that were created together, in the order they were asked for. */
@@ -203,7 +205,7 @@ function newToken(
     batch,
   }: { readonly id: string; readonly now: UnixMs; readonly batch: string | undefined },
 ): TokenRecord {
-  const { name, kind, profile, owner, lifeMs, origin, groups, labels, uses } = specification
+  const { name, kind, profile, owner, lifeMs, origin, groups, labels, uses, roles } = specification
   return {
     id,
     name,
@@ -216,6 +218,7 @@ function newToken(
     spentTlsKeyHash: undefined,
     principalId: undefined,
     ...(origin && { origin }),
+    ...(roles && { roles }),
     ...(batch !== undefined && { batch }),
     ...(groups?.length && { groups }),
     ...(labels && Object.keys(labels).length > 0 && { labels }),
@@ -271,26 +274,30 @@ function recordProblem(
   )
 }
 
-/** Who owns a device answers for it: an active user of this registry. */
+/**
+ * Who owns a device answers for it: an active user of this registry. Who invites a user is an admin,
+ * then and when the invitation is used.
+ */
 export function ownerProblem(
   transaction: EnrolmentTransaction,
   token: TokenRecord,
 ): Refusal | undefined {
   const named = parsePrincipal(token.owner)
   const owner = named?.kind === 'user' ? transaction.principal(named.id) : undefined
-  if (owner?.uri === token.owner && owner.state === 'active') return undefined
+  const isActive = owner?.uri === token.owner && owner.state === 'active'
+  if (isActive && (token.kind !== 'user' || owner.roles.includes('admin'))) return undefined
   return refuse('KOS_ENROLMENT_REQUEST', 'token/owner', {
-    remedy: 'A join token belongs to an active user.',
+    remedy: 'A join token belongs to an active user, and that of a user to an admin.',
   })
 }
 
-/** Names are unique among those who are there; ids, and an agent's name is its id, for ever. */
+/** Names are unique among those who are there; ids for ever, and agents and users are named by theirs. */
 export function nameProblem(
   transaction: EnrolmentTransaction,
   token: TokenRecord,
 ): Refusal | undefined {
   if (transaction.principalNamed(token.name)) return nameTaken(token, 'principal')
-  const isFormer = token.kind === 'agent' && transaction.principal(token.name)
+  const isFormer = token.kind !== 'device' && transaction.principal(token.name)
   return isFormer ? nameTaken(token, 'former-principal') : undefined
 }
 
@@ -310,6 +317,9 @@ function specificationProblem(
   if (problem) return problem
   const facts = factsProblem(specification)
   if (facts) return facts
+  if (kind === 'user' && isBatch) {
+    return unfit('user-batch', 'A person comes alone: make a line for each.')
+  }
   if (origin === undefined) return evidenceProblem(profileOf(profile))
   // An agent acts by commands, which need the identity key that an EST client does not have.
   if (kind !== 'device') {

@@ -11,6 +11,7 @@ import {
   type Registry,
   type RegistryChange,
   registrySchema,
+  userTokenSchema,
 } from '../../../../src/apps/authority/registry.ts'
 import type { AuthorityTables } from '../../../../src/apps/authority/schema.ts'
 import { batchSchema } from '../../../../src/apps/authority/token-registry.ts'
@@ -43,6 +44,7 @@ function createTestRegistry(context: TestContext): TestRegistry {
           { version: 3, ...floorSchema },
           { version: 4, ...originSchema },
           { version: 5, ...batchSchema },
+          { version: 6, ...userTokenSchema },
         ],
       },
     )

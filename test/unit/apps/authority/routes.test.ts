@@ -6,7 +6,8 @@ import { apiRoutes } from '../../../../src/apps/authority/routes.ts'
 import type { AuthorityServices } from '../../../../src/apps/authority/services.ts'
 import { type RawAnswer, startFabric, type TestFabric } from '../../../kit/fabric.ts'
 
-type Knocker = 'nobody' | 'foreigner' | 'device' | 'roleless' | 'viewer' | 'auditor' | 'operator'
+type Role = 'viewer' | 'auditor' | 'approver' | 'operator'
+type Knocker = 'nobody' | 'foreigner' | 'device' | 'roleless' | Role
 type Everybody = Knocker | 'admin'
 
 const KNOCKERS: readonly Everybody[] = [
@@ -16,10 +17,13 @@ const KNOCKERS: readonly Everybody[] = [
   'roleless',
   'viewer',
   'auditor',
+  'approver',
   'operator',
   'admin',
 ]
 const MEMBERS: readonly Everybody[] = KNOCKERS.slice(2)
+/** Who has any role reads what a viewer reads. */
+const READERS: readonly Everybody[] = KNOCKERS.slice(4)
 const KIB = 1024
 
 interface Row {
@@ -38,6 +42,7 @@ const TABLE: readonly Row[] = [
   row('GET /v1/health', 'public', KNOCKERS),
   row('GET /v1/bundle', 'public', KNOCKERS),
   { ...row('POST /v1/join', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
+  { ...row('POST /v1/login', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
   { ...row('POST /v1/join/psk', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
   { ...row('POST /v1/renew', 'proof', KNOCKERS), maxBytes: 16 * KIB, body: 'x' },
   row('GET /.well-known/est/cacerts', 'public', KNOCKERS),
@@ -49,22 +54,22 @@ const TABLE: readonly Row[] = [
   { ...row('POST /v1/alerts', 'public', KNOCKERS), maxBytes: 4 * KIB, body: 'x' },
   row('GET /v1/alerts', 'operator', ['operator', 'admin']),
   { ...row('POST /v1/session', 'member', MEMBERS), maxBytes: KIB, body: 'x' },
-  row('GET /v1/sessions', 'viewer', ['viewer', 'admin']),
+  row('GET /v1/sessions', 'viewer', READERS),
   row('DELETE /v1/sessions/:handle', 'operator', ['operator', 'admin']),
-  row('GET /v1/principals', 'viewer', ['viewer', 'admin']),
-  row('GET /v1/principals/:name', 'viewer', ['viewer', 'admin']),
+  row('GET /v1/principals', 'viewer', READERS),
+  row('GET /v1/principals/:name', 'viewer', READERS),
   {
     ...row('PATCH /v1/principals/:name', 'operator', ['operator', 'admin']),
     maxBytes: 16 * KIB,
     body: '{}',
   },
   row('GET /v1/objects', 'member', MEMBERS),
-  row('GET /v1/manifest', 'viewer', ['viewer', 'admin']),
+  row('GET /v1/manifest', 'viewer', READERS),
   { ...row('PUT /v1/manifest', 'admin', ['admin']), maxBytes: 12 * KIB * KIB, body: '{}' },
   row('GET /v1/audit', 'auditor', ['auditor', 'admin']),
   row('GET /v1/audit/verify', 'auditor', ['auditor', 'admin']),
   row('GET /v1/audit/members', 'auditor', ['auditor', 'admin']),
-  row('GET /v1/checks', 'viewer', ['viewer', 'admin']),
+  row('GET /v1/checks', 'viewer', READERS),
   {
     ...row('POST /v1/tokens', 'operator', ['operator', 'admin']),
     maxBytes: 16 * KIB,
@@ -75,10 +80,14 @@ const TABLE: readonly Row[] = [
     maxBytes: KIB * KIB,
     body: '{}',
   },
-  row('GET /v1/tokens', 'viewer', ['viewer', 'admin']),
-  row('GET /v1/tokens/:id', 'viewer', ['viewer', 'admin']),
+  row('GET /v1/tokens', 'viewer', READERS),
+  row('GET /v1/tokens/:id', 'viewer', READERS),
   row('DELETE /v1/tokens/batch/:id', 'operator', ['operator', 'admin']),
   row('DELETE /v1/tokens/:id', 'operator', ['operator', 'admin']),
+  row('GET /v1/users', 'viewer', READERS),
+  { ...row('POST /v1/users', 'admin', ['admin']), maxBytes: 4 * KIB, body: '{}' },
+  { ...row('PATCH /v1/users/:name', 'admin', ['admin']), maxBytes: 4 * KIB, body: '{}' },
+  row('DELETE /v1/users/:name', 'admin', ['admin']),
   {
     ...row('POST /v1/principals/:name/raise', 'operator', ['operator', 'admin']),
     maxBytes: KIB,
@@ -92,10 +101,10 @@ const TABLE: readonly Row[] = [
   })),
   row('DELETE /v1/principals/:name', 'operator', ['operator', 'admin']),
   row('POST /v1/principals/:name/rotate-psk', 'operator', ['operator', 'admin']),
-  row('GET /v1/standbys', 'viewer', ['viewer', 'admin']),
+  row('GET /v1/standbys', 'viewer', READERS),
   { ...row('POST /v1/principals/:name/standby', 'admin', ['admin']), maxBytes: KIB, body: '{}' },
   row('DELETE /v1/principals/:name/standby', 'admin', ['admin']),
-  row('GET /v1/ca', 'viewer', ['viewer', 'admin']),
+  row('GET /v1/ca', 'viewer', READERS),
   row('POST /v1/ca/prepare', 'admin', ['admin']),
   row('POST /v1/ca/activate', 'admin', ['admin']),
   row('POST /v1/ca/taint', 'admin', ['admin']),
@@ -150,6 +159,7 @@ describe('guards', () => {
       viewer: ['viewer'],
       auditor: ['auditor'],
       operator: ['operator'],
+      approver: ['approver'],
     })
     folders = {
       nobody: undefined,
@@ -159,6 +169,7 @@ describe('guards', () => {
       viewer: users['viewer'],
       auditor: users['auditor'],
       operator: users['operator'],
+      approver: users['approver'],
       admin: fabric.operator,
     }
   })
@@ -214,7 +225,7 @@ describe('guards', () => {
   })
 
   test('what has no row is refused, also with the strongest credential', async () => {
-    const paths = ['/', '/v1', '/v1/principals/', '/v1//principals', '/v2/health', '/v1/users']
+    const paths = ['/', '/v1', '/v1/principals/', '/v1//principals', '/v2/health', '/v1/people']
     for (const path of paths) {
       const answer = await fabric.request({ method: 'GET', path, as: fabric.operator })
       assert.deepEqual([answer.status, answer.code], [404, 'KOS_AUTHORITY_NOT_FOUND'], path)

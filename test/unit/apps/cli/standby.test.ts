@@ -113,11 +113,12 @@ test('what does not fit is refused, and says what to do', async (context) => {
     assert.equal(await refusalOf(fabric, 'add', 'camera-1', '--for', time), 'KOS_BASE_INVALID')
   }
 
-  const { olaf = '', vera = '' } = await fabric.addUsers({ olaf: ['operator'], vera: ['viewer'] })
+  const users = { olaf: ['operator'], vera: ['viewer'], nora: [] } as const
+  const { olaf = '', vera = '', nora = '' } = await fabric.addUsers(users)
   const byOperator = await fabric.kosctl(['standby', 'add', 'camera-1'], { config: olaf })
   assert.match(byOperator.err, /KOS_AUTHORITY_GUARD/)
   assert.equal((await fabric.kosctl(['standby'], { config: vera })).code, 0)
-  const byNobody = await fabric.kosctl(['standby'], { config: olaf })
+  const byNobody = await fabric.kosctl(['standby'], { config: nora })
   assert.equal(byNobody.code, 3)
 })
 

@@ -14,6 +14,7 @@ import {
   createDevice,
   createFleet,
   createToken,
+  createUser,
   EXPORTER,
   exporterOf,
   joinRequest,
@@ -91,6 +92,10 @@ test('each kind of token joins its own kind of device', async (context) => {
   const request = joinRequest(createDevice(), shared)
   const other = await fleet.joins.join(request, EXPORTER)
   assertRefused(other, 'KOS_ENROLMENT_PROFILE', 'profile/no-certificate')
+  const { record: admin } = await createUser(fleet, 'root-lady', { roles: ['admin'] })
+  const person = await createToken(fleet, { name: 'bob', kind: 'user', owner: admin.uri })
+  const people = await fleet.pskJoins.join(pskJoinRequest(person), EXPORTER)
+  assertRefused(people, 'KOS_ENROLMENT_TOKEN', 'token/kind')
 })
 
 test('keys of another registration join nobody', async (context) => {

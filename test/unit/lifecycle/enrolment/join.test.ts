@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fromHex, parseDeviceId, sha256, toHex } from '../../../../src/foundation/base/index.ts'
-import { createJoinService } from '../../../../src/lifecycle/enrolment/index.ts'
+import { createJoinService, OPERATOR_LIFE_MS } from '../../../../src/lifecycle/enrolment/index.ts'
 import { deriveDeviceId, verifyPeerLeaf } from '../../../../src/trust/pki/index.ts'
 import {
   accepted,
@@ -10,6 +10,7 @@ import {
   createDevice,
   createFleet,
   createToken,
+  createUser,
   EXPORTER,
   exporterOf,
   joined,
@@ -18,8 +19,9 @@ import {
   MINUTE_MS,
   renewRequest,
   type TestDevice,
+  tokenOf,
 } from '../../../kit/enrolment.ts'
-import { DAY_MS } from '../../../kit/pki.ts'
+import { DAY_MS, TRUST_DOMAIN } from '../../../kit/pki.ts'
 import { createTestRandom } from '../../../kit/random.ts'
 import { testKey } from '../../../kit/x509.ts'
 
@@ -102,6 +104,46 @@ test('an agent is named by its token', async (context) => {
   const { grant } = await joined(fleet, { kind: 'agent', name: 'helper' })
   assert.equal(grant.principalId, 'helper')
   assert.equal(grant.uri, 'spiffe://kos.internal/agent/helper')
+})
+
+test('a user comes in by a line of an admin, with its roles, and by nobody else’s service', async (context) => {
+  const fleet = await createFleet(context)
+  const { record: admin } = await createUser(fleet, 'root-lady', { roles: ['admin'] })
+  const user = {
+    kind: 'user',
+    name: 'bob',
+    roles: ['auditor', 'viewer'],
+    owner: admin.uri,
+  } as const
+  assertRefused(
+    await fleet.tokens.create(tokenOf(fleet, { ...user, owner: fleet.owner.uri })),
+    'KOS_ENROLMENT_REQUEST',
+    'token/owner',
+  )
+  const many = await fleet.tokens.createBatch([tokenOf(fleet, user)])
+  assert.equal('rows' in many && many.rows[0]?.refusal.rule, 'token/user-batch')
+  const { clock, ca, tokens, registry: store } = fleet
+  const logins = createJoinService(
+    { clock, random: createTestRandom('logins'), store, ca, tokens },
+    { trustDomain: TRUST_DOMAIN, kinds: ['user'] },
+  )
+  const token = await createToken(fleet, user)
+  const request = joinRequest(createDevice(), token)
+  assertRefused(await fleet.joins.join(request, EXPORTER), 'KOS_ENROLMENT_TOKEN', 'token/kind')
+  const { grant } = accepted(await logins.join(request, EXPORTER))
+  assert.equal(grant.uri, 'spiffe://kos.internal/user/bob')
+  const record = store.principal('bob')
+  assert.ok(record)
+  const { roles, owner, mac, certificateNotAfter } = record
+  assert.deepEqual([roles, owner, mac], [['auditor', 'viewer'], grant.uri, ''])
+  assert.equal(certificateNotAfter - record.certificateNotBefore >= OPERATOR_LIFE_MS, true)
+
+  const device = joinRequest(createDevice(), await createToken(fleet, { name: 'camera-2' }))
+  assertRefused(await logins.join(device, EXPORTER), 'KOS_ENROLMENT_TOKEN', 'token/kind')
+  // Whoever invited is no admin any more.
+  const late = joinRequest(createDevice(), await createToken(fleet, { ...user, name: 'eve' }))
+  await store.change(admin.id, { roles: ['operator'] })
+  assertRefused(await logins.join(late, EXPORTER), 'KOS_ENROLMENT_REQUEST', 'token/owner')
 })
 
 test('the same keys again get the same certificate, on another connection too', async (context) => {

@@ -29,6 +29,7 @@ import { readAuditPage, verifyAudit } from './audit-service.ts'
 import type { AuthorityState } from './authority-state.ts'
 import { authorityChecks } from './checks.ts'
 import { createCaControl } from './ca-control.ts'
+import { createCredentialReport } from './credential-report.ts'
 import type { CrlPublisher } from './crl-publisher.ts'
 import type { FloorGuard } from './floor-guard.ts'
 import type { Hub } from './hub.ts'
@@ -100,6 +101,12 @@ export function createServices(
       publisher,
       record: (event) => recordSoon(audit, deps.log, event),
     }),
+    credentials: createCredentialReport({
+      ...deps,
+      ...state,
+      apiTokens: parts.apiTokens,
+      locks: () => publisher.lockList(),
+    }),
     publisher,
     refreshCrls: () => parts.crls?.refresh(),
     locks: createLocks({
@@ -107,6 +114,10 @@ export function createServices(
       registry,
       publisher,
       disconnect: (uri) => hub.disconnect(uri),
+      endTokens: async (id): Promise<void> => {
+        const own = parts.apiTokens.live().filter(({ principalId }) => principalId === id)
+        await Promise.all(own.map(({ handle }) => parts.apiTokens.revoke(handle)))
+      },
       onChanged: () => parts.crls?.refresh(),
     }),
     settings: {

@@ -2,7 +2,7 @@ import { refuse, type Refusal, sha256 } from '../../foundation/base/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { type Profile, profileOf, refuseDowngrade } from '../../foundation/profiles/index.ts'
 import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
-import { createDirectoryState, type DirectoryState } from '../../trust/pki/index.ts'
+import { createDirectoryState, type DirectoryState, type LockList } from '../../trust/pki/index.ts'
 import {
   type FloorFile,
   floorRecorder,
@@ -64,7 +64,7 @@ export function createFloorGuard(
     memory.note([{ uri, identityKeyHash: sha256(identitySpki), floor: profileOf(profile) }])
   const signed = {
     memory,
-    minimums: publisher.minimums(),
+    minimums: publisher.lockList().minimum,
     directory: directoryOf(state, publisher),
   }
   const corrected = state.registry.principals().flatMap((principal) => {
@@ -118,7 +118,7 @@ export function createFloorGuard(
 
 interface Signed {
   readonly memory: FloorFile
-  readonly minimums: ReturnType<AuthorityPublisher['minimums']>
+  readonly minimums: LockList['minimum']
   readonly directory: DirectoryState
 }
 

@@ -29,6 +29,8 @@ interface LocksDeps {
   readonly registry: Registry
   readonly publisher: Publisher
   readonly disconnect: (uri: string) => void
+  /** Ends the API tokens of a principal that is removed. */
+  readonly endTokens: (id: string) => Promise<void>
   /** Told when registry and lock list say something new. */
   readonly onChanged: () => void
 }
@@ -54,6 +56,7 @@ export function createLocks(deps: LocksDeps): Locks {
     // A quarantine outlives an operator's lock.
     if (state === 'removed' || record.state === 'active')
       await registry.change(record.id, { state })
+    if (state === 'removed') await deps.endTokens(record.id)
     publisher.refreshDirectory()
     deps.onChanged()
   }

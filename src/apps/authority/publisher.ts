@@ -82,8 +82,8 @@ export interface AuthorityPublisher extends Publisher {
   readonly raise: RaiseStore['raise']
   /** Locks what another genuine list locks, too; durable on return. */
   addLocks(list: LockList): void
-  /** The oldest certificate and the weakest profile that still count, by principal URI. */
-  minimums(): LockList['minimum']
+  /** What the lock list in force says. */
+  lockList(): LockList
 }
 
 /**
@@ -168,7 +168,7 @@ export function createPublisher(
       return result
     },
     addLocks: (list: LockList): void => publishLocks(unionOf(locks(), list)),
-    minimums: () => locks().minimum,
+    lockList: locks,
     putManifest: (text: string) => putManifest(deps, series, text),
     manifestText: () => manifestText(series.require('manifest')),
   })

@@ -2,6 +2,7 @@ import type { AlertIntake } from './alert-intake.ts'
 import type { Route } from './http-types.ts'
 import { alertRoutes } from './routes-alerts.ts'
 import { caRoutes } from './routes-ca.ts'
+import { credentialRoutes } from './routes-credentials.ts'
 import { enrolmentRoutes } from './routes-enrolment.ts'
 import { estRoutes } from './routes-est.ts'
 import { MAX_LATE_OFFER_BYTES } from './late-offers.ts'
@@ -32,5 +33,6 @@ export function apiRoutes(services: AuthorityServices, alerts: AlertIntake): rea
     ...standbyRoutes(services),
     ...caRoutes(services),
     ...recoveryRoutes(services.lateOffers, MAX_LATE_OFFER_BYTES),
+    ...credentialRoutes(services),
   ]
 }

@@ -13,6 +13,7 @@ import type { AuditEvent } from '../../trust/audit/index.ts'
 import type { AuditMemberView, AuditPage, AuditReport, CheckView } from './api-schema.ts'
 import type { ApiTokens } from './api-tokens.ts'
 import type { CaControl } from './ca-control.ts'
+import type { CredentialReport } from './credential-report.ts'
 import type { Locks } from './locks.ts'
 import type { PskRotation } from './psk-rotation.ts'
 import type { Registry } from './registry.ts'
@@ -72,6 +73,8 @@ export interface AuthorityServices {
   readonly ca: CaControl
   /** Takes what members bring that were away while this authority was restored. */
   readonly lateOffers: RecoveryPort
+  /** What there is, and how old it is. */
+  readonly credentials: CredentialReport
   /** Signs new lists for outsiders, who know no lock list, where there are any. */
   refreshCrls(): void
   readonly settings: {

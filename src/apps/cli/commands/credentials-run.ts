@@ -13,7 +13,8 @@ import { type CliContext, configFolder } from '../context.ts'
 import { cliErrors } from '../errors.ts'
 import { lockFolder } from '../folder-lock.ts'
 import { newPassphrase } from '../new-passphrase.ts'
-import { EXIT, paint, printFields, printJson, printTable } from '../output.ts'
+import { datesOf, type HeldDates } from '../held-dates.ts'
+import { EXIT, paint, printFields, printJson, printTable, relativeTime } from '../output.ts'
 
 /** Digits of a key id that are shown in a table. */
 const SHOWN_DIGITS = 16
@@ -31,9 +32,11 @@ export function list(context: CliContext, input: CommandInput): number {
 }
 
 function print(
-  { terminal }: CliContext,
+  { terminal, clock }: CliContext,
   { folder, kind, keys }: { folder: string; kind: KeyStoreUnlock['kind']; keys: KeyStore },
 ): void {
+  const now = clock.wallMs()
+  const held = datesOf(folder, keys)
   const rows = keys.list().map(({ name, purpose, algorithm, keyId }) => ({
     name,
     purpose,
@@ -42,12 +45,13 @@ function print(
   }))
   const secrets = keys.listSecrets()
   if (terminal.isJson) {
-    printJson(terminal, { folder, sealedBy: kind, keys: rows, secrets })
+    printJson(terminal, { folder, sealedBy: kind, keys: rows, secrets, ...held })
     return
   }
   printFields(terminal, [
     ['folder', folder],
     ['sealed by', SEALED_BY[kind]],
+    ...fieldsOf(held, now),
   ])
   terminal.out('')
   printTable(
@@ -63,6 +67,28 @@ function print(
       ...secrets.map((name) => [name, 'secret', '-', '-']),
     ],
   )
+}
+
+function fieldsOf({ certificate, apiToken, psk }: HeldDates, now: number): [string, string][] {
+  return [
+    ...pair(certificate, ({ serial, generation, notBefore, notAfter }) => [
+      'certificate',
+      `generation ${generation}, since ${relativeTime(notBefore, now)}, ends ` +
+        `${relativeTime(notAfter, now)}, serial ${serial}`,
+    ]),
+    ...pair(psk, ({ handle, generation }) => [
+      'pre-shared key',
+      `generation ${generation}, handle ${handle}`,
+    ]),
+    ...pair(apiToken, ({ handle, since, ends }) => [
+      'API token',
+      `since ${relativeTime(since, now)}, ends ${relativeTime(ends, now)}, handle ${handle}`,
+    ]),
+  ]
+}
+
+function pair<T>(value: T | undefined, field: (value: T) => [string, string]): [string, string][] {
+  return value === undefined ? [] : [field(value)]
 }
 
 const SEALED_BY: Readonly<Record<KeyStoreUnlock['kind'], string>> = {

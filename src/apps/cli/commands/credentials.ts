@@ -42,5 +42,31 @@ const passphrase: CliCommand<CliContext> = {
   run: async (context, input) => (await import('./credentials-run.ts')).passphrase(context, input),
 }
 
+const report: CliCommand<CliContext> = {
+  path: ['credentials', 'report'],
+  summary: 'list all credentials of the fleet: age, last use, end',
+  usage: '[--older-than 90d] [--unused-for 30d] [--kind KIND …] [--sort age|use|end|name] [--json]',
+  minPositionals: 0,
+  maxPositionals: 0,
+  options: {
+    'older-than': { type: 'string', value: 'DURATION', summary: 'made longer ago than that' },
+    'unused-for': { type: 'string', value: 'DURATION', summary: 'not used for longer than that' },
+    kind: {
+      type: 'string',
+      multiple: true,
+      value: 'root|intermediate|role-key|standby-key|join-token|api-token|psk|certificate',
+      summary: 'of this kind alone; several times for several kinds',
+    },
+    sort: { type: 'string', value: 'age|use|end|name', summary: 'in this order (age)' },
+    json: { type: 'boolean', summary: 'print JSON' },
+  },
+  examples: [
+    'kosctl credentials report --older-than 90d',
+    'kosctl credentials report --kind certificate --unused-for 30d --sort use',
+  ],
+  run: async (context, input) =>
+    (await import('./credentials-report-run.ts')).report(context, input),
+}
+
 /** `kosctl credentials …` */
-export const credentialsCommands: readonly CliCommand<CliContext>[] = [list, passphrase]
+export const credentialsCommands: readonly CliCommand<CliContext>[] = [list, report, passphrase]

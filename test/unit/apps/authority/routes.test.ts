@@ -118,6 +118,7 @@ const TABLE: readonly Row[] = [
   row('DELETE /v1/ca/chain', 'admin', ['admin']),
   row('GET /v1/recovery', 'public', KNOCKERS),
   { ...row('POST /v1/recovery', 'proof', KNOCKERS), maxBytes: 16 * KIB * KIB, body: 'x' },
+  row('GET /v1/credentials', 'report', ['auditor', 'operator', 'admin']),
 ]
 
 function est(name: string, guard: string): Row {

@@ -59,3 +59,25 @@ export const credentialPage: z.ZodType<CredentialPage> = z.object({
   ),
   next: z.string().optional(),
 })
+
+/** What `kosctl credentials revoke` sends. */
+export interface RevokeRequest {
+  /** Why; for the audit log. */
+  readonly reason: string
+}
+
+/** {@link RevokeRequest} as a schema. */
+export const revokeRequest: z.ZodType<RevokeRequest> = z.strictObject({
+  reason: z
+    .string()
+    .max(256)
+    .refine((text) => text.isWellFormed()),
+})
+
+/** The answer to a revocation: what it was, and whose. */
+export const credentialRevoked: z.ZodType<{ kind: CredentialKind; name?: string | undefined }> =
+  z.object({ kind: z.enum(CREDENTIAL_KINDS), name: z.string().optional() })
+
+/** The answer to `POST /v1/principals/:name/rotate`. */
+export const credentialRotated: z.ZodType<{ kind: 'certificate' | 'psk'; delivered: boolean }> =
+  z.object({ kind: z.enum(['certificate', 'psk']), delivered: z.boolean() })

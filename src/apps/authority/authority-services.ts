@@ -36,6 +36,7 @@ import type { Hub } from './hub.ts'
 import { createLateOffers } from './late-offers.ts'
 import { createLocks } from './locks.ts'
 import type { AuthorityPublisher } from './publisher.ts'
+import { createRevocation } from './revocation.ts'
 import type { AuthorityServices } from './services.ts'
 import type { Standbys } from './standbys.ts'
 
@@ -80,6 +81,15 @@ export function createServices(
     registry,
     ...enrolmentServices(deps, parts),
     pskRotation: hub.pskRotation,
+    certificateRotation: hub.certificateRotation,
+    revocation: createRevocation({
+      ...deps,
+      ...hub,
+      registry,
+      publisher,
+      apiTokens: parts.apiTokens,
+      onChanged: () => parts.crls?.refresh(),
+    }),
     noteFloor: (record) => parts.floors.note(record),
     apiTokens: parts.apiTokens,
     sessions: hub.sessions,

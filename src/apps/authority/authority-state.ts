@@ -30,6 +30,7 @@ import {
 import { openFolderKeys, trustAnchorsPem, type UnlockDeps } from '../node/index.ts'
 import { auditOrigin } from './audit-service.ts'
 import { presentedBeyond } from './company-chain.ts'
+import { rotationSchema } from './certificate-rotation.ts'
 import { authorityErrors } from './errors.ts'
 import { floorSchema } from './floor-schema.ts'
 import {
@@ -156,6 +157,7 @@ function openAuthorityStore(
         { version: 9, ...originSchema },
         { version: 10, ...batchSchema },
         { version: 11, ...userTokenSchema },
+        { version: 12, ...rotationSchema },
       ],
       ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
     })

@@ -4,6 +4,7 @@ import {
   type Clock,
   equalBytes,
   type Log,
+  parsePrincipal,
   toHex,
   type UnixMs,
   unixMs,
@@ -15,7 +16,8 @@ import {
   type RevokedCertificate,
 } from '../../foundation/codec/index.ts'
 import type { Store } from '../../foundation/storage/index.ts'
-import type { CertificateAuthority } from '../../trust/pki/index.ts'
+import type { CertificateRecord } from '../../lifecycle/enrolment/index.ts'
+import type { CertificateAuthority, LockList } from '../../trust/pki/index.ts'
 import { writePrivate } from '../node/index.ts'
 import { toCertificateRecord } from './rows.ts'
 import type { AuthorityTables } from './schema.ts'
@@ -41,6 +43,8 @@ interface CrlDeps {
   readonly log: Log
   readonly ca: CertificateAuthority
   readonly store: Store<AuthorityTables>
+  /** The lock list in force. */
+  locks(): Pick<LockList, 'serials' | 'minimum'>
   /** The state folder: numbers and times of revocation go on after a restart. */
   readonly folder: string
 }
@@ -55,7 +59,8 @@ interface Kept {
 
 /**
  * Makes the publisher of certificate revocation lists: one per permitted intermediate, naming every
- * certificate in its time whose principal is locked, quarantined or removed.
+ * certificate in its time whose principal is locked, quarantined or removed, or that the lock list
+ * itself names or no longer counts.
  *
  * Members do not need them: the lock list reaches them at once. They are for other software, which
  * learns of a lock when it fetches the next list.
@@ -68,7 +73,7 @@ export function createCrlPublisher(deps: CrlDeps): CrlPublisher {
   const kept = readKept(deps, folder)
   const refresh = (): void => {
     const now = deps.clock.wallMs()
-    const revoked = revokedByIssuer(deps.store, now)
+    const revoked = revokedByIssuer(deps, now)
     const due = deps.ca.issuers.filter((keyIdHex) =>
       isDue(kept.get(keyIdHex), revoked.get(keyIdHex), now),
     )
@@ -114,24 +119,39 @@ function isDue(
   return list.serials !== (serials ?? []).join()
 }
 
-/** Serial numbers of certificates in their time whose principals are locked out, by issuer. */
-function revokedByIssuer(
-  store: Store<AuthorityTables>,
-  now: UnixMs,
-): ReadonlyMap<string, readonly string[]> {
+/** Serial numbers of certificates in their time that are taken back, by issuer. */
+function revokedByIssuer(deps: CrlDeps, now: UnixMs): ReadonlyMap<string, readonly string[]> {
+  const lockedOut = ofLockedOut(deps.store, now)
+  const all = new Map([...lockedOut, ...revokedAlone(deps, now)].map((one) => [one.serial, one]))
+  const byIssuer = new Map<string, string[]>()
+  for (const [serial, { der }] of [...all].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    const issuer = authorityKeyIdOf(der)
+    byIssuer.set(issuer, [...(byIssuer.get(issuer) ?? []), serial])
+  }
+  return byIssuer
+}
+
+/** Of principals that are there: few, and found by name, so that a refresh stays cheap. */
+function revokedAlone(deps: CrlDeps, now: UnixMs): readonly CertificateRecord[] {
+  const { store } = deps
+  const { serials, minimum } = deps.locks()
+  const inTime = store.db.selectFrom('certificate').selectAll().where('not_after', '>', now)
+  const bySerial = serials.flatMap((serial) => store.rows(inTime.where('serial', '=', serial)))
+  const byGeneration = Object.entries(minimum).flatMap(([uri, { generation }]) => {
+    const id = parsePrincipal(uri)?.id ?? ''
+    return store.rows(inTime.where('principal_id', '=', id).where('generation', '<', generation))
+  })
+  return [...bySerial, ...byGeneration].map(toCertificateRecord)
+}
+
+function ofLockedOut(store: Store<AuthorityTables>, now: UnixMs): readonly CertificateRecord[] {
   const query = store.db
     .selectFrom('certificate')
     .innerJoin('principal', 'principal.id', 'certificate.principal_id')
     .selectAll('certificate')
     .where('principal.state', '<>', 'active')
     .where('certificate.not_after', '>', now)
-    .orderBy('certificate.serial')
-  const byIssuer = new Map<string, string[]>()
-  for (const { serial, der } of store.rows(query).map(toCertificateRecord)) {
-    const issuer = authorityKeyIdOf(der)
-    byIssuer.set(issuer, [...(byIssuer.get(issuer) ?? []), serial])
-  }
-  return byIssuer
+  return store.rows(query).map(toCertificateRecord)
 }
 
 const AUTHORITY_KEY_ID = '2.5.29.35'

@@ -11,6 +11,7 @@ import { createCrlPublisher, type CrlPublisher } from './crl-publisher.ts'
 import { type CrlServer, startCrlServer } from './crl-server.ts'
 import { authorityErrors } from './errors.ts'
 import type { Hub } from './hub.ts'
+import type { AuthorityPublisher } from './publisher.ts'
 
 /** Where revocation lists are served over plain HTTP. */
 export interface CrlOptions {
@@ -26,6 +27,12 @@ export interface CrlService {
   readonly at: HostPort
 }
 
+interface CrlParts {
+  readonly state: AuthorityState
+  readonly hub: Hub
+  readonly publisher: AuthorityPublisher
+}
+
 /**
  * Signs the revocation lists and serves them.
  *
@@ -34,12 +41,16 @@ export interface CrlService {
  */
 export async function serveCrls(
   deps: { readonly clock: Clock; readonly log: Log },
-  { state, hub }: { readonly state: AuthorityState; readonly hub: Hub },
+  { state, hub, publisher }: CrlParts,
   options: CrlOptions | undefined,
 ): Promise<CrlService | undefined> {
   if (!options) return undefined
   const kept: KeptListener = { folder: state.folder, name: 'crl', ...options }
-  const lists = createCrlPublisher({ ...deps, ...state })
+  const lists = createCrlPublisher({
+    ...deps,
+    ...state,
+    locks: () => publisher.lockList(),
+  })
   let reason = 'no-address'
   for (const at of listenCandidates(kept)) {
     try {

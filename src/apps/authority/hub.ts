@@ -59,6 +59,7 @@ import {
 } from '../node/index.ts'
 import { type AuditMembers, createAuditMembers } from './audit-members.ts'
 import { AUTHORITY_PROFILE, type AuthorityState } from './authority-state.ts'
+import { type CertificateRotation, createCertificateRotation } from './certificate-rotation.ts'
 import { createPskMembers, type PskMembers } from './psk-members.ts'
 import { createPskRotation, type PskRotation } from './psk-rotation.ts'
 import type { FloorGuard } from './floor-guard.ts'
@@ -75,6 +76,8 @@ export interface Hub {
   readonly sessions: SessionList
   /** Replaces the keys of devices that have no certificate. */
   readonly pskRotation: PskRotation
+  /** Asks nodes for a new certificate. */
+  readonly certificateRotation: CertificateRotation
   /** Takes over the objects that the publisher made. */
   refresh(): void
   /** Opens the listener of a profile; see {@link PeerRuntime}. */
@@ -131,7 +134,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
   })
   const executor = createHubExecutor(deps, options, { fabric, auditMembers })
   const psk = createHubPsk(deps, state, members)
-  const pskRotation = createHubRotation(deps, state, () => runtime.sessions)
+  const rotations = createHubRotations(deps, state, () => runtime.sessions)
   const runtime = createPeerRuntime(
     {
       ...deps,
@@ -147,7 +150,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
         psk.noted(open, phase)
         if (phase === 'opened') {
           sessions.opened(open)
-          pskRotation.opened(open)
+          rotations.opened(open)
         }
         members.seen(open)
       },
@@ -165,18 +168,14 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     connected: () => runtime.sessions.size,
     send: () => send(['directory']),
   })
-  const refresh = (): void => {
-    const publisher = options.publisher()
-    fabric.apply('bundle', publisher.bundle())
-    fabric.apply('directory', publisher.directory())
-    fabric.apply('locks', publisher.locks())
-  }
+  const refresh = (): void => takeOver(fabric, options.publisher())
   return {
     admission,
     enforcement,
     auditMembers,
     sessions,
-    pskRotation,
+    pskRotation: rotations.pskRotation,
+    certificateRotation: rotations.certificateRotation,
     refresh,
     listen: (profile, candidates, identity) =>
       profile.transport?.authentication === 'psk'
@@ -198,6 +197,12 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
       await executor.close()
     },
   }
+}
+
+function takeOver(fabric: FabricState, publisher: AuthorityPublisher): void {
+  fabric.apply('bundle', publisher.bundle())
+  fabric.apply('directory', publisher.directory())
+  fabric.apply('locks', publisher.locks())
 }
 
 /** The lock list travels inside the notice where it fits: members cut at once, and ask for nothing. */
@@ -384,13 +389,13 @@ function markSeen(
 }
 
 /** New pre-shared keys that were handed out, and that were used first, are recorded. */
-function createHubRotation(
+function createHubRotations(
   deps: HubDeps,
   state: AuthorityState,
   sessions: () => ReadonlySet<OpenSession>,
-): PskRotation {
-  const { registry, audit } = state
-  return createPskRotation({
+): Pick<Hub, 'pskRotation' | 'certificateRotation'> & { opened(open: OpenSession): void } {
+  const { registry, audit, store } = state
+  const pskRotation = createPskRotation({
     ...deps,
     registry,
     keys: createPskKeyService({ ...deps, store: registry, vault: state.pskVault }),
@@ -405,6 +410,15 @@ function createHubRotation(
         detail: { generation },
       }),
   })
+  const certificateRotation = createCertificateRotation({ ...deps, store, sessions })
+  return {
+    pskRotation,
+    certificateRotation,
+    opened: (open) => {
+      pskRotation.opened(open)
+      certificateRotation.opened(open)
+    },
+  }
 }
 
 /** What only a copied key explains is recorded as an alarm. */

@@ -41,7 +41,13 @@ export {
   tokenList,
   type TokenView,
 } from './api-schema-tokens.ts'
-export { CREDENTIAL_KINDS, credentialPage, type CredentialView } from './api-schema-credentials.ts'
+export {
+  CREDENTIAL_KINDS,
+  credentialPage,
+  credentialRevoked,
+  credentialRotated,
+  type CredentialView,
+} from './api-schema-credentials.ts'
 export { userChanged, userInvited, userList, type UserView } from './api-schema-users.ts'
 export { auditOrigin } from './audit-service.ts'
 export { type AuthorityOptions, type RunningAuthority, startAuthority } from './authority.ts'

@@ -82,6 +82,12 @@ export interface AuthorityPublisher extends Publisher {
   readonly raise: RaiseStore['raise']
   /** Locks what another genuine list locks, too; durable on return. */
   addLocks(list: LockList): void
+  /**
+   * Signs a lock list that names one more certificate by its serial number; durable on return.
+   *
+   * @param isKept - whether a serial number that is listed is of use yet
+   */
+  revokeSerial(serial: string, isKept: (listed: string) => boolean): void
   /** What the lock list in force says. */
   lockList(): LockList
 }
@@ -168,6 +174,10 @@ export function createPublisher(
       return result
     },
     addLocks: (list: LockList): void => publishLocks(unionOf(locks(), list)),
+    revokeSerial: (serial: string, isKept: (listed: string) => boolean): void => {
+      const list = locks()
+      publishLocks({ ...list, serials: [...list.serials.filter(isKept), serial] })
+    },
     lockList: locks,
     putManifest: (text: string) => putManifest(deps, series, text),
     manifestText: () => manifestText(series.require('manifest')),

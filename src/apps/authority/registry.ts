@@ -9,6 +9,7 @@ import {
 } from '../../foundation/profiles/index.ts'
 import type { SchemaStep, Store } from '../../foundation/storage/index.ts'
 import type {
+  CertificateRecord,
   EnrolmentStore,
   EnrolmentTransaction,
   KeyUse,
@@ -71,6 +72,8 @@ export interface Registry extends EnrolmentStore, TokenLists {
   principalNamed(name: string): PrincipalRecord | undefined
   /** The newest certificates of all principals that may come back, as far as they are in time. */
   certificatesInForce(nowMs: UnixMs): readonly HeldCertificate[]
+  /** A certificate by its serial number. */
+  certificateOfSerial(serial: string): CertificateRecord | undefined
   /**
    * Changes a principal; durable when it resolves.
    *
@@ -184,6 +187,8 @@ export function createRegistry(store: RegistryStore): Registry {
             .where('certificate.not_after', '>', nowMs),
         )
         .map(({ name, der }) => ({ name, der: Buffer.from(der) })),
+    certificateOfSerial: (serial: string): CertificateRecord | undefined =>
+      transaction.certificateOfSerial(serial),
     ...tokenLists(store),
     change: (id: string, change: RegistryChange): Promise<void> =>
       store.group.enqueue(() => changePrincipal(store, listing, { id, change })),

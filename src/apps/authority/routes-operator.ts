@@ -211,8 +211,12 @@ export function changeable(
   call: RouteCall,
 ): PrincipalRecord | Refusal {
   const principal = named(services, call)
-  if (isRefusal(principal) || principal.kind !== 'user') return principal
-  if (call.caller?.roles.includes('admin')) return principal
+  return isRefusal(principal) ? principal : (peopleProblem(principal, call) ?? principal)
+}
+
+/** Why a caller may not change somebody: people are admins' business. */
+export function peopleProblem({ kind }: PrincipalRecord, call: RouteCall): Refusal | undefined {
+  if (kind !== 'user' || call.caller?.roles.includes('admin')) return undefined
   return refuse('KOS_AUTHORITY_GUARD', 'guard/admin/user', {
     remedy: 'A user is changed by an admin: kosctl operator list.',
   })

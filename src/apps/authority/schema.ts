@@ -87,6 +87,12 @@ export interface SignedObjectRow {
   bytes: Uint8Array
 }
 
+/** A renewal that an operator asked for: of this generation, or an older one. */
+interface AskedRenewalRow {
+  principal_id: string
+  generation: number
+}
+
 /** A token that signs requests to the HTTP API; its secret is derived and not stored. */
 export interface ApiTokenRow {
   handle: string
@@ -129,6 +135,7 @@ export interface AuthorityTables {
   certificate: CertificateRow
   key_use: KeyUseRow
   signed_object: SignedObjectRow
+  asked_renewal: AskedRenewalRow
 }
 
 /** First version of the authority's tables, as SQL statements. */

@@ -13,11 +13,13 @@ import type { AuditEvent } from '../../trust/audit/index.ts'
 import type { AuditMemberView, AuditPage, AuditReport, CheckView } from './api-schema.ts'
 import type { ApiTokens } from './api-tokens.ts'
 import type { CaControl } from './ca-control.ts'
+import type { CertificateRotation } from './certificate-rotation.ts'
 import type { CredentialReport } from './credential-report.ts'
 import type { Locks } from './locks.ts'
 import type { PskRotation } from './psk-rotation.ts'
 import type { Registry } from './registry.ts'
 import type { RecoveryPort } from './routes-recovery.ts'
+import type { Revocation } from './revocation.ts'
 import type { SessionList } from './session-list.ts'
 import type { Standbys } from './standbys.ts'
 
@@ -62,6 +64,8 @@ export interface AuthorityServices {
   /** Joins devices that get a pre-shared key. */
   readonly pskJoins: PskJoinService
   readonly pskRotation: PskRotation
+  readonly certificateRotation: CertificateRotation
+  readonly revocation: Revocation
   /** Devices without `kosd`. */
   readonly estEnrolments: EstEnrolService
   readonly estRenewals: EstRenewService

@@ -120,13 +120,22 @@ function words<Context>(command: CliCommand<Context>, rest: readonly string[]): 
   const others: string[] = []
   for (let at = 0; at < rest.length; at++) {
     const word = rest[at] ?? ''
-    const option = word.startsWith('--') ? command.options[word.slice(2)] : undefined
-    const value = option?.type === 'string' ? rest[++at] : undefined
+    const option = optionNamed(command.options, word)
+    const value = option?.type === 'string' && !word.includes('=') ? rest[++at] : undefined
     if (!option) others.push(word)
     // In one word: a value may begin with a hyphen, too.
     else options.push(value === undefined ? word : `${word}=${value}`)
   }
   return [...options, '--', ...others]
+}
+
+/** The option that a word names; its value may stand behind an equals sign. */
+export function optionNamed(
+  options: Readonly<Record<string, OptionSpecification>>,
+  word: string,
+): OptionSpecification | undefined {
+  const name = word.startsWith('--') ? (word.slice(2).split('=')[0] ?? '') : ''
+  return Object.hasOwn(options, name) ? options[name] : undefined
 }
 
 /** The usage line of a command. */

@@ -1,6 +1,5 @@
 import { BUILTIN_WORDS } from './builtin-words.ts'
-import type { CliCommand, OptionSpecification } from './command-line.ts'
-import { findCommand } from './command-line.ts'
+import { type CliCommand, findCommand, optionNamed } from './command-line.ts'
 import type { CliContext } from './context.ts'
 import { SETTING_NAMES } from './setting-names.ts'
 
@@ -84,20 +83,12 @@ function walk(
   let count = 0
   let place: string | undefined
   for (const word of words) {
-    const option = optionOf(options, word)
+    const option = optionNamed(options, word)
     if (place !== undefined) place = undefined
     else if (option?.type === 'string' && !word.includes('=')) place = option.value ?? 'VALUE'
     else if (!option) count += 1
   }
   return { place, count }
-}
-
-function optionOf(
-  options: Readonly<Record<string, OptionSpecification>>,
-  word: string,
-): OptionSpecification | undefined {
-  const name = word.startsWith('--') ? (word.slice(2).split('=')[0] ?? '') : ''
-  return Object.hasOwn(options, name) ? options[name] : undefined
 }
 
 function optionsOf({ options }: CliCommand<CliContext>): readonly Candidate[] {

@@ -1,7 +1,9 @@
 import { closeSync, openSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Refusal } from '../../foundation/base/index.ts'
 import { type Member, nodeErrors, renewMembership } from '../node/index.ts'
 import { type CliWorld, configFolder } from './context.ts'
+import { cliErrors } from './errors.ts'
 import { isRenewalDue, openCredential } from './credential.ts'
 
 /** Longest silence of the authority in milliseconds. */
@@ -19,6 +21,31 @@ export async function renewEnded(member: Member): Promise<void> {
     const { code, rule } = refusal
     throw nodeErrors.error('KOS_NODE_REFUSED', { code, rule })
   }
+}
+
+/**
+ * Renews a credential because somebody wants it now.
+ *
+ * @returns `undefined` when renewed, else the authority's refusal
+ * @throws {@link KosError} KOS_CLI_BUSY while another command renews it
+ */
+export async function renewNow(
+  { clock }: Pick<CliWorld, 'clock'>,
+  member: Member,
+): Promise<Refusal | undefined> {
+  const path = join(member.folder, LOCK_NAME)
+  if (!takeLock(path, clock.wallMs()))
+    throw cliErrors.error('KOS_CLI_BUSY', { folder: member.folder })
+  try {
+    return await renewMembership(member, { addresses: [], timeoutMs: AUTHORITY_TIMEOUT_MS })
+  } finally {
+    rmSync(path, { force: true })
+  }
+}
+
+/** Renews a credential that the authority does not take any more; `false`: its owner is locked out. */
+export async function renewRevoked(member: Member): Promise<boolean> {
+  return !(await renewMembership(member, { addresses: [], timeoutMs: AUTHORITY_TIMEOUT_MS }))
 }
 
 /**

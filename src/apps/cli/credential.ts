@@ -1,4 +1,9 @@
-import { type AuthorityClient, type Member, openMember } from '../node/index.ts'
+import {
+  type AuthorityClient,
+  isCertificateRefusal,
+  type Member,
+  openMember,
+} from '../node/index.ts'
 import { renewAtMs } from '../../trust/pki/index.ts'
 import { type CliWorld, configFolder } from './context.ts'
 import { cliErrors } from './errors.ts'
@@ -57,7 +62,7 @@ export function withAuthority<T>(
   work: (client: AuthorityClient, member: Member) => Promise<T>,
 ): Promise<T> {
   return withCredential(world, async (member) => {
-    const client = await member.connectAuthority(AUTHORITY_TIMEOUT_MS)
+    const client = renewing(member, await member.connectAuthority(AUTHORITY_TIMEOUT_MS))
     // It may ask for another certificate.
     member.fabric.apply('bundle', client.bundleBytes)
     try {
@@ -66,6 +71,26 @@ export function withAuthority<T>(
       client.close()
     }
   })
+}
+
+/** A certificate that was revoked is replaced once, and the request made again: it was not acted on. */
+function renewing(member: Member, first: AuthorityClient): AuthorityClient {
+  let client = first
+  let hasTried = false
+  return {
+    ...first,
+    request: async (...request) => {
+      const answer = await client.request(...request)
+      if (hasTried || !isCertificateRefusal(answer)) return answer
+      hasTried = true
+      const { renewRevoked } = await import('./credential-renewal.ts')
+      if (!(await renewRevoked(member))) return answer
+      client.close()
+      client = await member.connectAuthority(AUTHORITY_TIMEOUT_MS)
+      return client.request(...request)
+    },
+    close: () => client.close(),
+  }
 }
 
 /** Whether a credential is past half of its life or its issuer on its way out, and it has not ended. */

@@ -2,7 +2,9 @@ import { defineErrors, type ErrorTable } from '../../foundation/base/index.ts'
 
 type CliErrorCode =
   | 'KOS_CLI_USAGE'
+  | 'KOS_CLI_BUSY'
   | 'KOS_CLI_CREDENTIAL'
+  | 'KOS_CLI_EXPORT'
   | 'KOS_CLI_FILE'
   | 'KOS_CLI_INTERRUPTED'
   | 'KOS_CLI_PASSPHRASE_FILE'
@@ -26,6 +28,16 @@ export const cliErrors: ErrorTable<CliErrorCode> = defineErrors({
   KOS_CLI_USAGE: {
     message: 'The command line is not understood.',
     hint: 'Add --help to the command, or to the program alone.',
+    retry: 'never',
+  },
+  KOS_CLI_BUSY: {
+    message: 'Another command renews the credential of this folder.',
+    hint: 'Try again in a moment.',
+    retry: 'later',
+  },
+  KOS_CLI_EXPORT: {
+    message: 'This does not leave the folder.',
+    hint: 'TLS keys of a member can be exported; identity, log, CA and role keys move in backups alone.',
     retry: 'never',
   },
   KOS_CLI_CREDENTIAL: {

@@ -165,6 +165,7 @@ function fileError(cause: SystemError): Error {
 /** Codes that do not mean "failed". */
 const EXIT_OF: Partial<Record<KosErrorCode, ExitCode>> = {
   KOS_CLI_USAGE: EXIT.usage,
+  KOS_CLI_EXPORT: EXIT.refused,
   KOS_CLI_FOLDER_TAKEN: EXIT.refused,
   KOS_CLI_LOCKED: EXIT.refused,
   KOS_CLI_UNREACHABLE: EXIT.unreachable,

@@ -33,6 +33,7 @@ export const FABRIC = {
   locks: 'fabric.peer.locks',
   vouch: 'fabric.peer.vouch',
   psk: 'fabric.push.psk',
+  renew: 'fabric.push.renew',
 } as const
 
 /** Where a member says that it is reached. */
@@ -82,6 +83,12 @@ export interface MemberPort {
    * @param next - handle, generation, and 32 secret bytes which are wiped afterwards
    */
   readonly psk?: (next: PskHandedOut) => Refusal | undefined
+  /**
+   * An operator wants another certificate for another key, unless there is one already.
+   *
+   * @param generation - of the certificate that is to be replaced
+   */
+  renew(generation: number): void
 }
 
 /** A pre-shared key as the authority hands it out. */
@@ -262,6 +269,7 @@ export function memberFabricCommands(port: MemberPort): readonly Command[] {
   return [
     noticeCommand(port),
     locksCommand(port),
+    renewCommand(port),
     ...(port.psk ? [pskCommand(port.psk)] : []),
     ...(port.vouch ? [vouchCommand(port.vouch)] : []),
   ]
@@ -343,6 +351,30 @@ function noticeCommand(port: MemberPort): Command {
     run: (context, { kinds, locks }) => {
       if (context.peer.principal.kind !== 'authority') return refuse('KOS_NODE_REFUSED', 'notice')
       port.notice(kinds, locks)
+      return {}
+    },
+  })
+}
+
+function renewCommand(port: MemberPort): Command {
+  return defineCommand({
+    name: FABRIC.renew,
+    domain: 'fabric',
+    summary: 'Asks for a new TLS key and certificate',
+    description:
+      'Makes the member renew soon, when its certificate is of this generation or older.',
+    argumentSchema: z.strictObject({ generation: z.int().min(1) }),
+    resultSchema: z.strictObject({}),
+    positional: ['generation'],
+    permission: FABRIC.renew,
+    effects: 'change',
+    limits: SMALL,
+    examples: [
+      { purpose: 'Replace the first certificate.', arguments: { generation: 1 }, result: {} },
+    ],
+    run: (context, { generation }) => {
+      if (context.peer.principal.kind !== 'authority') return refuse('KOS_NODE_REFUSED', 'renew')
+      port.renew(generation)
       return {}
     },
   })

@@ -41,6 +41,7 @@ export {
   MAX_PUSHED_BYTES,
 } from './fabric-commands.ts'
 export { explainedSubject, type ExplainedSubject } from './explain-subject.ts'
+export { isCertificateRefusal } from './refused-certificate.ts'
 export { readKeptToken } from './signed-client.ts'
 export { createFabricState, type FabricState } from './fabric-state.ts'
 export { type FirstBoot, readFirstBoot, shredFirstBoot, writeFirstBoot } from './first-boot.ts'

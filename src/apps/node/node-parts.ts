@@ -78,6 +78,7 @@ import {
   sessionRecorder,
 } from './recorders.ts'
 import { takePsk } from './psk-credential.ts'
+import { type CertificateQuestion, createCertificateQuestion } from './refused-certificate.ts'
 import { createRenewalSchedule, type RenewalSchedule } from './renewal.ts'
 import { memberSelf } from './self.ts'
 import { createStandbyLink, type StandbyLink } from './standby-link.ts'
@@ -151,6 +152,7 @@ export interface NodeParts {
   readonly signer: StandbySigner | undefined
   readonly standbys: StandbyLink
   readonly renewal: RenewalSchedule
+  readonly question: CertificateQuestion
   /** Of the listener of the own floor. */
   address: HostPort | undefined
   listeners: OpenListeners
@@ -271,6 +273,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
     addresses,
     address: undefined,
     listeners: new Map(),
+    question: createCertificateQuestion({ clock: deps.clock, member }),
     renewal: createRenewalSchedule({
       ...deps,
       member,
@@ -289,7 +292,7 @@ function assemble(deps: TimedDeps, opened: Opened, options: NodeOptions): NodePa
       authorityAddress: () => member.membership.session,
       onApplied: (kinds) => applied(deps, parts, kinds),
       onRefused: (kind, refusal) => objectRefused(deps, opened, { kind, refusal }),
-      onUnreachable: () => consult(deps, parts),
+      onUnreachable: (refusal) => askWhy(deps, parts, refusal),
     }),
   }
   return parts
@@ -335,6 +338,9 @@ function nodeCatalog(
         ...memberFabricCommands({
           notice: (kinds, locks) => noticed(parts().link, kinds, locks),
           locksAfter: (held) => locksAfter(member.fabric.locks, held),
+          renew: (generation) => {
+            if (member.membership.generation <= generation) parts().renewal.now()
+          },
           ...(options.standby && {
             vouch: (question, locks) => vouchWith(parts(), question, locks),
           }),
@@ -428,6 +434,22 @@ async function consult(deps: TimedDeps, parts: NodeParts): Promise<number | unde
     deps.log.event('clock.not-compared', { code }, isAway ? 'debug' : 'warn')
     return undefined
   }
+}
+
+/** The clocks, a restore, and last the own certificate: one that was revoked is replaced. */
+async function askWhy(
+  deps: TimedDeps,
+  parts: NodeParts,
+  refusal: Refusal,
+): Promise<number | undefined> {
+  const waitMs = await consult(deps, parts)
+  if (waitMs !== undefined) return waitMs
+  try {
+    if (await parts.question.isRefused(refusal)) parts.renewal.now()
+  } catch (error) {
+    deps.log.event('certificate.not-asked', { error: String(error) }, 'debug')
+  }
+  return undefined
 }
 
 /** The series of manifests that a node is sent. */

@@ -31,6 +31,8 @@ export interface RenewalDeps {
 export interface RenewalSchedule {
   /** Looks at the clock, the certificate and the trust bundle, now and from now on. */
   arm(): void
+  /** Renews now, whatever the certificate says, until it is another one or the authority says no. */
+  now(): void
   stop(): void
 }
 
@@ -48,11 +50,14 @@ export function createRenewalSchedule(deps: RenewalDeps): RenewalSchedule {
   let dueMs = Number.NaN
   let dueOf = Number.NaN
   let taintedMs = Number.NaN
+  /** Generation of a certificate that is to be replaced at once. */
+  let unwanted = Number.NaN
   /** One draw per certificate, however often the clock is looked at. */
   const due = (): number => {
     const { notBefore, notAfter } = deps.member.validity
     if (dueOf !== notAfter) dueMs = renewAtMs(notBefore, notAfter, deps.random)
     dueOf = notAfter
+    if (unwanted === deps.member.membership.generation) return clock.wallMs()
     if (!deps.member.isIssuerTainted) taintedMs = Number.NaN
     else if (Number.isNaN(taintedMs)) {
       taintedMs = clock.wallMs() + taintSpreadMs * deps.random.fraction()
@@ -69,12 +74,18 @@ export function createRenewalSchedule(deps: RenewalDeps): RenewalSchedule {
     })
   }
   const pauseAfter = (outcome: Outcome): number => {
+    // A "no" stays one: whoever asked for another certificate asks again.
+    if (outcome.isRefused) unwanted = Number.NaN
     if (!outcome.isDone) return backoff.next(outcome.retryAfterMs)
     backoff.reset()
     return due() - clock.wallMs()
   }
   return {
     arm: () => wait(due() - clock.wallMs()),
+    now: (): void => {
+      unwanted = deps.member.membership.generation
+      wait(0)
+    },
     stop: (): void => {
       isStopped = true
       cancel?.()
@@ -85,6 +96,8 @@ export function createRenewalSchedule(deps: RenewalDeps): RenewalSchedule {
 /** How an attempt ended, and what the authority asked for when it was refused. */
 interface Outcome {
   readonly isDone: boolean
+  /** The authority said no, and not for now only. */
+  readonly isRefused?: boolean
   readonly retryAfterMs?: number | undefined
 }
 
@@ -94,7 +107,8 @@ async function renew(deps: RenewalDeps): Promise<Outcome> {
     const refusal = await renewMembership(member, { addresses: deps.addresses() })
     if (refusal) {
       log.event('certificate.renewal-refused', { rule: refusal.rule }, 'error')
-      return { isDone: false, retryAfterMs: refusal.retryAfterMs }
+      const { retryAfterMs } = refusal
+      return { isDone: false, isRefused: retryAfterMs === undefined, retryAfterMs }
     }
     deps.onRenewed()
     log.event('certificate.renewed', { number: member.membership.generation })

@@ -68,5 +68,45 @@ const report: CliCommand<CliContext> = {
     (await import('./credentials-report-run.ts')).report(context, input),
 }
 
+const rotate: CliCommand<CliContext> = {
+  path: ['credentials', 'rotate'],
+  summary: 'a new TLS key and certificate now: of this folder, or asked of a device by its name',
+  usage: '[NAME | --state FOLDER] [--json]',
+  minPositionals: 0,
+  maxPositionals: 1,
+  options: {
+    state: { ...STATE, summary: 'another folder than the own: that of a node that is stopped' },
+    json: { type: 'boolean', summary: 'print JSON' },
+  },
+  examples: ['kosctl credentials rotate', 'kosctl credentials rotate camera-1'],
+  run: async (context, input) =>
+    (await import('./credentials-change-run.ts')).rotate(context, input),
+}
+
+const revoke: CliCommand<CliContext> = {
+  path: ['credentials', 'revoke'],
+  summary: 'take one credential back, or all certificates of a principal, which renews then',
+  usage: 'NAME|SERIAL|HANDLE|TOKEN [--reason TEXT] [--json]',
+  minPositionals: 1,
+  maxPositionals: 1,
+  takesHyphens: true,
+  options: {
+    reason: { type: 'string', value: 'TEXT', summary: 'why; it stands in the audit log' },
+    json: { type: 'boolean', summary: 'print JSON' },
+  },
+  examples: [
+    'kosctl credentials revoke camera-1 --reason "backup was stolen"',
+    'kosctl credentials revoke 5ff83dec865ede7c26cf8a878c6763a4',
+  ],
+  run: async (context, input) =>
+    (await import('./credentials-change-run.ts')).revoke(context, input),
+}
+
 /** `kosctl credentials …` */
-export const credentialsCommands: readonly CliCommand<CliContext>[] = [list, report, passphrase]
+export const credentialsCommands: readonly CliCommand<CliContext>[] = [
+  list,
+  report,
+  rotate,
+  revoke,
+  passphrase,
+]

@@ -119,6 +119,12 @@ const TABLE: readonly Row[] = [
   row('GET /v1/recovery', 'public', KNOCKERS),
   { ...row('POST /v1/recovery', 'proof', KNOCKERS), maxBytes: 16 * KIB * KIB, body: 'x' },
   row('GET /v1/credentials', 'report', ['auditor', 'operator', 'admin']),
+  row('POST /v1/principals/:name/rotate', 'operator', ['operator', 'admin']),
+  {
+    ...row('POST /v1/credentials/:name/revoke', 'operator', ['operator', 'admin']),
+    maxBytes: 4 * KIB,
+    body: '{}',
+  },
 ]
 
 function est(name: string, guard: string): Row {

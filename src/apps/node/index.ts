@@ -58,6 +58,7 @@ export { listenerAddresses, type OpenListeners, openListeners } from './listener
 export { loadMembership, type Membership, storeMembership } from './membership.ts'
 export { type RunningNode, startNode } from './node.ts'
 export type { NodeDeps, NodeOptions } from './node-parts.ts'
+export { recordOffline } from './node-store.ts'
 export { OBJECT_KINDS, type ObjectKind, writeObject, writePrivate } from './object-files.ts'
 export {
   createPeerRuntime,

@@ -1,8 +1,7 @@
-import { join } from 'node:path'
 import { type Clock, isRefusal, type Log, type Refusal } from '../../foundation/base/index.ts'
 import { profileOf, type ProfileName } from '../../foundation/profiles/index.ts'
 import type { Enforcement } from '../../foundation/pipeline/index.ts'
-import { openStore, type Store, storageErrors } from '../../foundation/storage/index.ts'
+import type { Store } from '../../foundation/storage/index.ts'
 import {
   type Catalog,
   type CommandSecrets,
@@ -34,13 +33,7 @@ import {
   createAdmission,
 } from '../../network/admission/index.ts'
 import { SESSION_LIMITS } from '../../network/session/index.ts'
-import {
-  type AuditLog,
-  auditSegments,
-  auditTables,
-  createAuditLog,
-  createCallRecorder,
-} from '../../trust/audit/index.ts'
+import { type AuditLog, createCallRecorder } from '../../trust/audit/index.ts'
 import { ensureValueKey } from '../../trust/keys/index.ts'
 import {
   createAuthorisePort,
@@ -65,6 +58,7 @@ import { floorRecorder, profileRecorder } from './floor-records.ts'
 import { listenerAddresses, type OpenListeners } from './listeners.ts'
 import { bindMachine, machineMarks, type MachineMarks } from './machine.ts'
 import { type Member, openMember } from './member.ts'
+import { openNodeLog, openNodeStore } from './node-store.ts'
 import type { ObjectKind } from './object-files.ts'
 import { askPeerForLocks, carriesLocks, locksAfter } from './peer-locks.ts'
 import { createPeerRuntime, type OpenSession, type PeerRuntime } from './peer-runtime.ts'
@@ -189,31 +183,13 @@ export async function openParts(deps: NodeDeps, options: NodeOptions): Promise<N
     bindMachine(member.keys, options.marks ?? machineMarks(), options.isMoved)
     const timed = { ...deps, clock: member.clock }
     const engine = policy.start(member)
-    const audit = await createAuditLog(
-      { ...timed, store, keys: logKeys(member) },
-      { origin: logOrigin(member) },
-    )
+    const audit = await openNodeLog(timed, { store, member })
     recorder.onFloorRefused = floorRecorder({ ...timed, audit }, member.membership.principal.uri)
     return assemble(timed, { member, engine, store, audit }, options)
   } catch (error) {
     member?.close()
     store.close()
     throw error
-  }
-}
-
-function openNodeStore(deps: NodeDeps, folder: string): Store<object> {
-  try {
-    return openStore<object>(deps, {
-      path: join(folder, 'node.sqlite'),
-      migrations: [
-        { version: 1, ...auditTables },
-        { version: 2, ...auditSegments },
-      ],
-    })
-  } catch (cause) {
-    const isInUse = storageErrors.has(cause) && cause.code === 'KOS_STORAGE_LOCKED'
-    throw isInUse ? nodeErrors.error('KOS_NODE_IN_USE', { folder }, cause) : cause
   }
 }
 
@@ -556,18 +532,6 @@ function applied(
     })
     deps.log.event('object.applied', { kind })
   }
-}
-
-function logKeys(member: Member): Parameters<typeof createAuditLog>[0]['keys'] {
-  return {
-    ed25519: member.keys.require('log-ed25519'),
-    mlDsa44: member.keys.require('log-ml-dsa-44'),
-  }
-}
-
-function logOrigin(member: Member): string {
-  const { trustDomain, kind, id } = member.membership.principal
-  return `${trustDomain}/${kind}/${id}`
 }
 
 function systemPort(

@@ -139,6 +139,7 @@ export {
   type PkixSigned,
   verifyPkixSignature,
 } from './x509-pkix-signatures.ts'
+export { buildEncryptedPkcs8, type EncryptedPkcs8 } from './pkcs8-encrypted.ts'
 export { MAX_PEM_CHARACTERS, pemDecode, pemEncode } from './x509-pem.ts'
 export {
   buildCsr,

@@ -1,6 +1,7 @@
 /** Private keys and secrets of one principal: sealed on disk, each bound to one purpose. */
 export { changeKeyStoreUnlock, keyStoreUnlockKind } from './change-unlock.ts'
 export { keysErrors } from './errors.ts'
+export { encryptPrivateKey } from './export-key.ts'
 export { approvedGroups, type FipsProbe, isFipsMode, probeFips } from './fips.ts'
 export { openKeyFile, openKeyStore } from './key-store.ts'
 export {

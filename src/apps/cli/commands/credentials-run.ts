@@ -14,6 +14,7 @@ import { cliErrors } from '../errors.ts'
 import { lockFolder } from '../folder-lock.ts'
 import { newPassphrase } from '../new-passphrase.ts'
 import { datesOf, type HeldDates } from '../held-dates.ts'
+import { newPassphrase } from '../new-passphrase.ts'
 import { EXIT, paint, printFields, printJson, printTable, relativeTime } from '../output.ts'
 
 /** Digits of a key id that are shown in a table. */

@@ -102,11 +102,43 @@ const revoke: CliCommand<CliContext> = {
     (await import('./credentials-change-run.ts')).revoke(context, input),
 }
 
+const exportCommand: CliCommand<CliContext> = {
+  path: ['credentials', 'export'],
+  summary:
+    'write a certificate with its chain, or its TLS key under a passphrase, for other software',
+  usage:
+    '[KEY] [--certificate] [--private] [--out FILE] [--new-file FILE] [--state FOLDER] [--json]',
+  minPositionals: 0,
+  maxPositionals: 1,
+  options: {
+    certificate: {
+      type: 'boolean',
+      summary: 'the certificate and the intermediate that signed it',
+    },
+    private: { type: 'boolean', summary: 'the TLS key, encrypted (PKCS#8, AES-256); needs --out' },
+    out: { type: 'string', value: 'FILE', summary: 'a new file of mode 0600' },
+    'new-file': {
+      type: 'string',
+      value: 'FILE',
+      summary: 'read the passphrase from a file of mode 0600 instead of asking',
+    },
+    state: STATE,
+    json: { type: 'boolean', summary: 'print JSON' },
+  },
+  examples: [
+    'kosctl credentials export --certificate >ada.pem',
+    'kosctl credentials export --certificate --private --out ada-tls.pem',
+  ],
+  run: async (context, input) =>
+    (await import('./credentials-export-run.ts')).exportKey(context, input),
+}
+
 /** `kosctl credentials …` */
 export const credentialsCommands: readonly CliCommand<CliContext>[] = [
   list,
   report,
   rotate,
   revoke,
+  exportCommand,
   passphrase,
 ]

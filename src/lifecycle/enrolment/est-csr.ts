@@ -3,13 +3,13 @@ import {
   type CertificateRequest,
   challengePassword,
   codecErrors,
-  EXTENSION_OID,
   importSpki,
   parseCsr,
   requestedExtensions,
   verifyCsr,
   type X509Extension,
 } from '../../foundation/codec/index.ts'
+import { unknownCritical } from './csr-extensions.ts'
 
 /** A certificate request of an EST client that proves possession of its key. */
 export interface EstCsr {
@@ -17,8 +17,6 @@ export interface EstCsr {
   readonly csr: CertificateRequest
   readonly extensions: readonly X509Extension[]
 }
-
-const KNOWN_EXTENSIONS: ReadonlySet<string> = new Set(Object.values(EXTENSION_OID))
 
 /**
  * Checks a PKCS#10 request as an EST client sends it: its form, a P-256 key, the signature by that key,
@@ -43,9 +41,9 @@ export function verifyEstCsr(der: Uint8Array, binding: Uint8Array): EstCsr | Ref
     }
     // A point that is not on the curve is no key.
     importSpki(csr.spki)
-    const unknown = extensions.find(({ critical, oid }) => critical && !KNOWN_EXTENSIONS.has(oid))
-    if (unknown) {
-      return csrRefused('critical-extension', `Extension ${unknown.oid} is not known here.`)
+    const unknown = unknownCritical(extensions)
+    if (unknown !== undefined) {
+      return csrRefused('critical-extension', `Extension ${unknown} is not known here.`)
     }
     if (!verifyCsr(csr)) return refuse('KOS_ENROLMENT_PROOF', 'proof/csr-signature')
     if (challenge !== undefined && !isBinding(challenge, binding)) {

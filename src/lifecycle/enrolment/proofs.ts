@@ -16,12 +16,14 @@ import {
   encodeCbor,
   importSpki,
   parseCsr,
+  requestedExtensions,
   signCose1,
   spkiAlgorithm,
   verifyCose1,
   verifyCsr,
   type X509KeyAlgorithm,
 } from '../../foundation/codec/index.ts'
+import { unknownCritical } from './csr-extensions.ts'
 import { type JoinRequest, MAX_PROOF_BYTES, type RenewRequest } from './messages.ts'
 
 /** What the identity key signs of a join request: all of it but the two proofs. */
@@ -141,6 +143,10 @@ export function verifyProofs(
     const problem = keysProblem(keys)
     if (problem !== undefined) return failed(problem)
     if (!verifyCsr(csr)) return failed('csr-signature')
+    // Names and other wishes in it are ignored: the token, or the registry, says what is certified.
+    if (unknownCritical(requestedExtensions(csr)) !== undefined) {
+      return failed('csr-critical-extension')
+    }
     const verified = verifyCose1(request.proof, {
       externalAad: expected.context,
       verifier: coseVerifierFromSpki(request.identitySpki),

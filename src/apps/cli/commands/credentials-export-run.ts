@@ -18,6 +18,8 @@ export async function exportKey(context: CliContext, input: CommandInput): Promi
   const file = input.text('out')
   if (!isPrivate && !input.flag('certificate')) throw usage('--certificate, --private, or both')
   if (isPrivate && file === undefined) throw usage('--private needs --out FILE')
+  // Before a passphrase is asked for; the writing itself refuses it once more.
+  if (file !== undefined && existsSync(file)) throw usage(`${file} is there already`)
   const folder = input.text('state') ?? configFolder(context.environment)
   const member = openCredential(context, folder)
   try {

@@ -148,22 +148,15 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
       onSession: (open, phase, reason) => {
         record(open, phase, reason)
         psk.noted(open, phase)
-        if (phase === 'opened') {
-          sessions.opened(open)
-          rotations.opened(open)
-        }
+        if (phase === 'opened') for (const noted of [sessions, rotations]) noted.opened(open)
         members.seen(open)
       },
     },
     SESSION_LIMITS,
   )
   const sessions = createSessionList(deps.clock, () => runtime.sessions)
-  const send = (kinds: readonly ObjectKind[]): void => {
-    const notice = noticeOf(kinds, options.publisher().locks())
-    for (const { session } of runtime.sessions) {
-      void session.call(FABRIC.notice, notice, { deadlineMs: NOTICE_DEADLINE_MS })
-    }
-  }
+  const send = (kinds: readonly ObjectKind[]): void =>
+    sendNotice(runtime.sessions, noticeOf(kinds, options.publisher().locks()))
   const listing = createListingNotices(deps.clock, {
     connected: () => runtime.sessions.size,
     send: () => send(['directory']),
@@ -196,6 +189,12 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
       await runtime.close()
       await executor.close()
     },
+  }
+}
+
+function sendNotice(sessions: ReadonlySet<OpenSession>, notice: CborInput): void {
+  for (const { session } of sessions) {
+    void session.call(FABRIC.notice, notice, { deadlineMs: NOTICE_DEADLINE_MS })
   }
 }
 

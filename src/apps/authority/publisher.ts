@@ -123,11 +123,6 @@ export function createPublisher(
     if (series.publish('directory', encodeDirectory(entries))) deps.onPublished('directory')
     listedVersion = version
   }
-  const withLocked = (list: LockList, locked: readonly PrincipalRecord[]): LockList => ({
-    ...list,
-    principals: [...list.principals, ...locked.map(({ uri }) => uri)],
-    spkis: [...list.spkis, ...locked.map(({ identitySpki }) => sha256(identitySpki))],
-  })
   // A crash between the registry's lock and the signed one must not let a locked principal back in.
   publishLocks(withLocked(locks(), deps.registry.principals().filter(isLocked)))
   if (!series.held('directory')) refreshDirectory()
@@ -198,6 +193,14 @@ function unionOf(list: LockList, other: LockList): LockList {
     (merged, [uri, minimum]) => withMinimum(merged, { uri, ...minimum }),
     both,
   )
+}
+
+function withLocked(list: LockList, locked: readonly PrincipalRecord[]): LockList {
+  return {
+    ...list,
+    principals: [...list.principals, ...locked.map(({ uri }) => uri)],
+    spkis: [...list.spkis, ...locked.map(({ identitySpki }) => sha256(identitySpki))],
+  }
 }
 
 function withUnlocked(list: LockList, { uri, identitySpki }: PrincipalRecord): LockList {

@@ -404,7 +404,7 @@ test('a stored record that does not fit is damage, not input', async (context) =
   assert.equal(registry.principal('d1')?.state, 'active')
   store.raw.exec(`UPDATE principal SET profile = 'SEC-9'`)
   assert.throws(() => registry.principal('d1'), { code: 'KOS_AUTHORITY_STORE' })
-  for (const fault of [`kind = 'user'`, `kind = 'agent', state = 'lost'`]) {
+  for (const fault of [`kind = 'service'`, `kind = 'agent', state = 'lost'`]) {
     store.raw.exec(`UPDATE token SET ${fault}`)
     assert.throws(() => registry.tokens(), { code: 'KOS_AUTHORITY_STORE' }, fault)
   }

@@ -113,7 +113,7 @@ const TABLE: readonly Row[] = [
   row('DELETE /v1/ca/request', 'admin', ['admin']),
   { ...row('POST /v1/ca/answer', 'admin', ['admin']), maxBytes: 64 * KIB, body: 'x' },
   row('GET /v1/ca/csr/:of', 'admin', ['admin']),
-  row('GET /v1/ca/chain', 'viewer', ['viewer', 'admin']),
+  row('GET /v1/ca/chain', 'viewer', READERS),
   { ...row('POST /v1/ca/chain', 'admin', ['admin']), maxBytes: 128 * KIB, body: '{}' },
   row('DELETE /v1/ca/chain', 'admin', ['admin']),
   row('GET /v1/recovery', 'public', KNOCKERS),

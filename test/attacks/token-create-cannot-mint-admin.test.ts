@@ -24,7 +24,7 @@ test('a token makes a device or an agent of its creator, without roles', async (
     { ...GOOD, kind: 'service' },
     { ...GOOD, roles: ['admin'] },
     { ...GOOD, owner: 'spiffe://kos.internal/user/olga' },
-    { ...GOOD, groups: ['admins'] },
+    { ...GOOD, groups: ['admins, owners'] },
     { ...GOOD, lifeMs: 86_400_000 },
     { ...GOOD, name: 'authority' },
     { ...GOOD, name: 'olga' },

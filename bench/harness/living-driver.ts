@@ -52,8 +52,10 @@ export interface LivingDriver {
   stopAuthority(): Promise<void>
   /** Puts the clocks of all forward. */
   advance(ms: number): Promise<void>
-  /** Waits until the members are as wanted. */
+  /** Waits until the members are as wanted; throws when they are not in time. */
   until(isSo: (state: LivingState) => boolean, withinMs: number): Promise<LivingState>
+  /** The same; says how they are when the time is over. */
+  settle(isSo: (state: LivingState) => boolean, withinMs: number): Promise<LivingState>
   /** Watches the authority while something goes on, with an operator who asks all the time. */
   watch<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly watched: Watched }>
   stop(): Promise<void>
@@ -183,14 +185,17 @@ class Driver implements LivingDriver {
   }
 
   async until(isSo: (state: LivingState) => boolean, withinMs: number): Promise<LivingState> {
+    const state = await this.settle(isSo, withinMs)
+    if (isSo(state)) return state
+    const { renewedAtMs: _, ...rest } = state
+    throw new Error(`not within ${withinMs} ms: ${JSON.stringify(rest)}`)
+  }
+
+  async settle(isSo: (state: LivingState) => boolean, withinMs: number): Promise<LivingState> {
     const startedMs = performance.now()
     for (;;) {
       const state = await this.state()
-      if (isSo(state)) return state
-      if (performance.now() - startedMs > withinMs) {
-        const { renewedAtMs: _, ...rest } = state
-        throw new Error(`not within ${withinMs} ms: ${JSON.stringify(rest)}`)
-      }
+      if (isSo(state) || performance.now() - startedMs > withinMs) return state
       await sleep(POLL_MS)
     }
   }

@@ -47,6 +47,7 @@ export const ONE_ADDRESS: Partial<AdmissionLimits> = Object.freeze({
   connectionRate: { perSecond: 100_000, burst: 100_000 },
   connectionsPerSource: 4096,
   halfOpenPerSource: 64,
+  penaltyMs: { abandoned: 0, authentication: 0, handshake: 0, protocol: 0, timeout: 0 },
 })
 
 /** Makes an authority with so many members, which run nowhere yet. */

@@ -8,7 +8,7 @@ import type { Member } from './member.ts'
  * Pauses after renewals that failed or were refused: a fleet whose authority was away does not come back
  * in step.
  */
-const RETRY = Object.freeze({ minMs: 30_000, maxMs: 300_000 })
+const RETRY = Object.freeze({ minMs: 30_000, maxMs: 120_000 })
 /** Within this time all renew that the trust bundle asks to: not all at once. */
 const TAINT_SPREAD_MS = 10 * 60 * 1000
 /** Longest wait of one timer: the wall clock may be moved meanwhile. */

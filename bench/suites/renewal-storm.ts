@@ -11,7 +11,7 @@ const HOUR_MS = 3_600_000
 const AWAY_MS = 15 * HOUR_MS
 /** How long members knock in vain, in real time. */
 const OUTAGE_MS = 45_000
-const CONNECTED_WITHIN_MS = 300_000
+const CONNECTED_WITHIN_MS = 900_000
 const RENEWED_WITHIN_MS = 600_000
 
 /** What a storm of renewals did. */

@@ -146,6 +146,7 @@ export function createServices(
     auditVerify: (fromSize) => verifyAudit(audit, fromSize),
     auditMembers: () => hub.auditMembers.list(),
     isConnected: (uri) => hub.isConnected(uri),
+    connected: () => hub.connected(),
     disconnect: (uri) => hub.disconnect(uri),
     checks: () => authorityChecks(deps.clock, state, { hub, standbys: parts.standbys }),
   }

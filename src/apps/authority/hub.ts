@@ -85,6 +85,8 @@ export interface Hub {
   /** The active principal behind a leaf, or why there is none. */
   identify(leafDer: Uint8Array, purpose: 'client' | 'server'): PrincipalRecord | Refusal
   isConnected(uri: string): boolean
+  /** URIs of all who are connected. */
+  connected(): ReadonlySet<string>
   disconnect(uri: string): void
   /** Tells every connected member that objects changed, and cuts off who is no longer welcome. */
   notify(kinds: readonly ObjectKind[]): void
@@ -124,7 +126,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
   )
   const record = sessionRecorder(deps.log, state.audit, uri)
   const isConnected = (peer: string): boolean =>
-    [...runtime.sessions].some((open) => open.authenticated.peer.principal.uri === peer)
+    runtime.sessions.values().some((open) => uriOf(open) === peer)
   const auditMembers = createAuditMembers({
     clock: deps.clock,
     audit: state.audit,
@@ -176,6 +178,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
         : runtime.listen(profile, candidates, identity),
     identify: (leafDer, purpose) => members.identify(leafDer, purpose),
     isConnected,
+    connected: () => new Set(runtime.sessions.values().map(uriOf)),
     disconnect: (peer) => runtime.disconnect(peer, 'locked'),
     notify: (kinds) => {
       refresh()
@@ -190,6 +193,10 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
       await executor.close()
     },
   }
+}
+
+function uriOf({ authenticated }: OpenSession): string {
+  return authenticated.peer.principal.uri
 }
 
 function sendNotice(sessions: ReadonlySet<OpenSession>, notice: CborInput): void {

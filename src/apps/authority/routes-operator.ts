@@ -33,7 +33,13 @@ function principalRoutes(services: AuthorityServices): readonly Route[] {
       path: '/v1/principals',
       guard: 'viewer',
       maxBytes: 0,
-      handle: () => json({ principals: services.registry.principals().map(view(services)) }),
+      handle: () => {
+        const connected = services.connected()
+        const principals = services.registry
+          .principals()
+          .map((record) => principalViewOf(record, connected.has(record.uri)))
+        return json({ principals })
+      },
     },
     {
       method: 'GET',

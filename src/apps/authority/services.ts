@@ -101,6 +101,8 @@ export interface AuthorityServices {
   auditMembers(): Promise<readonly AuditMemberView[]>
   /** Whether a principal has an open session with this authority. */
   isConnected(uri: string): boolean
+  /** URIs of all who have one. */
+  connected(): ReadonlySet<string>
   /** Ends the open sessions of a principal. */
   disconnect(uri: string): void
   checks(): CheckView[]

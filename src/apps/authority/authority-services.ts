@@ -119,17 +119,7 @@ export function createServices(
     }),
     publisher,
     refreshCrls: () => parts.crls?.refresh(),
-    locks: createLocks({
-      clock: deps.clock,
-      registry,
-      publisher,
-      disconnect: (uri) => hub.disconnect(uri),
-      endTokens: async (id): Promise<void> => {
-        const own = parts.apiTokens.live().filter(({ principalId }) => principalId === id)
-        await Promise.all(own.map(({ handle }) => parts.apiTokens.revoke(handle)))
-      },
-      onChanged: () => parts.crls?.refresh(),
-    }),
+    locks: locksOf(deps, parts),
     settings: {
       trustDomain,
       pin: ca.pin,
@@ -150,6 +140,23 @@ export function createServices(
     disconnect: (uri) => hub.disconnect(uri),
     checks: () => authorityChecks(deps.clock, state, { hub, standbys: parts.standbys }),
   }
+}
+
+function locksOf(
+  { clock }: { readonly clock: Clock },
+  { state, publisher, hub, apiTokens, crls }: ServedParts,
+): ReturnType<typeof createLocks> {
+  return createLocks({
+    clock,
+    registry: state.registry,
+    publisher,
+    disconnect: (uri) => hub.disconnect(uri),
+    endTokens: async (id): Promise<void> => {
+      const own = apiTokens.live().filter(({ principalId }) => principalId === id)
+      await Promise.all(own.map(({ handle }) => apiTokens.revoke(handle)))
+    },
+    onChanged: () => crls?.refresh(),
+  })
 }
 
 /** The ways in, and what renews or raises whoever is in. */

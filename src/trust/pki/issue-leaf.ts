@@ -106,7 +106,8 @@ export function issueLeaf(
     },
     signer,
   )
-  return Object.freeze({ der, serialHex: toHex(serial), notBefore, notAfter })
+  // A copy of its own: what was written lies in memory that much else shares.
+  return Object.freeze({ der: new Uint8Array(der), serialHex: toHex(serial), notBefore, notAfter })
 }
 
 function checkRequest(request: LeafRequest): void {

@@ -20,7 +20,7 @@ import type { FloorClock } from './floor-clock.ts'
 import { trustAnchorsPem } from './trust-anchors.ts'
 
 /** Largest answer accepted from the authority, in bytes. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 /** How far the own clock may be ahead of the authority's. @see protocol: Limits */
 const MAX_CLOCK_SKEW_MS = 30_000
 

@@ -41,7 +41,7 @@ import { keepOwnFloor, type Membership, storeMembership } from './membership.ts'
 import { OBJECT_KINDS, writeObject } from './object-files.ts'
 import { ensurePrincipalKeys, ensureTlsKey, tlsKeyName } from './principal-keys.ts'
 
-const MAX_ANSWER = { maxBytes: 64 * 1024 * 1024, maxItems: 4096 }
+const MAX_ANSWER = { maxBytes: 32 * 1024 * 1024, maxItems: 4096 }
 const TIMEOUT_MS = 10_000
 
 /** What a device gives to join. */

@@ -1,54 +1,12 @@
 /** An authority is lost and comes back from an older backup; its members need no hand. */
 import assert from 'node:assert/strict'
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { test, type TestContext } from 'node:test'
-import { Secret, silentLog, systemRandom } from '../../../../src/foundation/base/index.ts'
-import {
-  createBackup,
-  type RecoveryProgress,
-  restoreBackup,
-} from '../../../../src/apps/authority/index.ts'
+import { test } from 'node:test'
+import type { RecoveryProgress } from '../../../../src/apps/authority/index.ts'
 import { renewMembership } from '../../../../src/apps/node/index.ts'
-import {
-  connected,
-  eventually,
-  startFabric,
-  type TestFabric,
-  type TestNode,
-} from '../../../kit/fabric.ts'
+import { connected, eventually, type TestNode } from '../../../kit/fabric.ts'
+import { backUp, lose, restore, type World, world } from '../../../kit/lost-authority.ts'
 
 const MINUTE_MS = 60_000
-const passphrase = (): Secret => Secret.take(Buffer.from('correct horse battery'))
-
-interface World {
-  readonly fabric: TestFabric
-  readonly deps: {
-    readonly clock: TestFabric['clock']
-    readonly random: typeof systemRandom
-    readonly log: typeof silentLog
-  }
-  readonly file: string
-}
-
-async function world(context: TestContext, names: readonly string[]): Promise<World> {
-  const fabric = await startFabric(context)
-  for (const name of names) await fabric.addNode(name)
-  const deps = { clock: fabric.clock, random: systemRandom, log: silentLog }
-  return { fabric, deps, file: join(fabric.folder, 'kos.backup') }
-}
-
-const backUp = ({ deps, fabric, file }: World): Promise<unknown> =>
-  createBackup(deps, { folder: fabric.stateFolder, file, passphrase: passphrase() })
-
-async function lose({ fabric }: World): Promise<void> {
-  await fabric.stopAuthority()
-  rmSync(fabric.stateFolder, { recursive: true })
-}
-
-const restore = ({ deps, fabric, file }: World): ReturnType<typeof restoreBackup> =>
-  restoreBackup(deps, { folder: fabric.stateFolder, file, passphrase: passphrase() })
-
 /** Starts it while time goes on: members ask in pauses of their own. */
 async function startAgain(
   { fabric }: World,
@@ -135,44 +93,4 @@ test('what came after the backup is brought by the members, rotated intermediate
   assert.match(verified.out, /verified/, verified.err)
   const audit = await fabric.kosctl(['audit', 'tail', '--count', '300'])
   assert.match(audit.out, /authority\.restore/)
-})
-
-test('one that was away brings what nobody else knew: a lock, and its own certificate', async (context) => {
-  const all = await world(context, ['lamp', 'gate'])
-  const { fabric } = all
-  const [lamp, gate] = fabric.nodes
-  assert.ok(lamp && gate)
-  await backUp(all)
-  // Neither of them hears of what comes now.
-  await lamp.running.stop()
-  await gate.running.stop()
-  const late = await fabric.addNode('late')
-  assert.equal((await fabric.kosctl(['lock', 'lamp', '--reason', 'stolen'])).code, 0)
-  const { locks } = late.running.member.fabric
-  const { uri } = lamp.running.member.membership.principal
-  await eventually(() => locks.isLocked(uri))
-  await late.running.stop()
-  await lose(all)
-  await restore(all)
-  const members = fabric.startAuthority({ recovery: { waitMs: MINUTE_MS } })
-  const passing = setInterval(() => fabric.clock.advance(5000), 50)
-  const back = await gate.restart().finally(() => clearInterval(passing))
-  await members
-  assert.deepEqual(fabric.authority.recovered, { adopted: 0, renewed: 0, locked: 0, unknown: 0 })
-  assert.ok(!back.running.member.fabric.locks.isLocked(uri))
-
-  const again = await late.restart()
-  assert.ok(again.running.link.isConnected)
-  const devices = (await fabric.kosctl(['devices'])).out
-  assert.match(devices, /late .*connected/)
-  assert.match(devices, /lamp .*locked/)
-  await eventually(
-    () => back.running.member.fabric.locks.isLocked(uri),
-    'the lock is in force again',
-  )
-  const audit = await fabric.kosctl(['audit', 'tail', '--count', '100'])
-  assert.match(audit.out, /locks\.recover.*member\.adopt/s)
-  const unlocked = await fabric.kosctl(['unlock', 'lamp'])
-  assert.equal(unlocked.code, 0, unlocked.err)
-  await eventually(() => !back.running.member.fabric.locks.isLocked(uri))
 })

@@ -1,8 +1,8 @@
 /** A passphrase as somebody types it: unseen, on a terminal, whatever the standard streams are. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { startFabric } from '../../../kit/fabric.ts'
-import { noTerminal, sitDown } from '../../../kit/terminal.ts'
+import { startFabric } from '../kit/fabric.ts'
+import { noTerminal, sitDown } from '../kit/terminal.ts'
 
 const [ENTER, BACKSPACE, CTRL_C, CTRL_U] = ['\r', '\u007f', '\u0003', '\u0015']
 

@@ -4,9 +4,9 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startFabric, type TestFabric } from '../../../kit/fabric.ts'
-import { noTerminal, sitDown, type Typist } from '../../../kit/terminal.ts'
-import { commandFile } from '../../../kit/user-commands.ts'
+import { startFabric, type TestFabric } from '../kit/fabric.ts'
+import { noTerminal, sitDown, type Typist } from '../kit/terminal.ts'
+import { commandFile } from '../kit/user-commands.ts'
 
 const [TAB, ENTER, UP, CTRL_C, CTRL_D] = ['\t', '\r', '\u001b[A', '\u0003', '\u0004']
 

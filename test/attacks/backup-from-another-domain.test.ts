@@ -4,7 +4,12 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Secret, silentLog, systemRandom } from '../../src/foundation/base/index.ts'
-import { createBackup, restoreBackup, startAuthority } from '../../src/apps/authority/index.ts'
+import {
+  createBackup,
+  restoreUnpacked,
+  startAuthority,
+  unpackBackup,
+} from '../../src/apps/authority/index.ts'
 import { consultAuthority } from '../../src/apps/node/consult.ts'
 import { CROWD, startFabric } from '../kit/fabric.ts'
 import { domain } from '../kit/pki.ts'
@@ -23,7 +28,10 @@ test('neither node nor operator believes it, and nothing of the fleet is told to
   const { api, session } = fabric.authority
   await fabric.stopAuthority()
   rmSync(fabric.stateFolder, { recursive: true })
-  await restoreBackup(deps, { file, folder: fabric.stateFolder, passphrase: passphrase() })
+  await restoreUnpacked(
+    deps,
+    unpackBackup({ file, folder: fabric.stateFolder, passphrase: passphrase() }),
+  )
   // Under the own domain it does not even open.
   await assert.rejects(
     fabric.startAuthority({ recovery: { waitMs: 0 } }),

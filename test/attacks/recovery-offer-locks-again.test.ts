@@ -53,7 +53,7 @@ test('a genuine list of before locks nobody again', async (context) => {
   const [newBundle, lockedAgain] = [object('bundle'), object('locks')]
   await fabric.kosctl(['unlock', 'lamp'])
   const replayed = await offer(newBundle, lockedAgain)
-  assert.deepEqual([replayed.status, replayed.rule], [400, 'era'])
+  assert.deepEqual([replayed.status, replayed.rule], [400, 'lock-list: era'])
   assert.ok(!(await isLocked()))
   // A list of another fleet, and one without the roots.
   const forged = await offer(lockedAgain, lockedAgain)

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { Secret, silentLog, systemRandom } from '../../src/foundation/base/index.ts'
-import { createBackup, restoreBackup } from '../../src/apps/authority/index.ts'
+import { createBackup, restoreUnpacked, unpackBackup } from '../../src/apps/authority/index.ts'
 import { startFabric, type TestFabric } from './fabric.ts'
 
 const passphrase = (): Secret => Secret.take(Buffer.from('correct horse battery'))
@@ -38,5 +38,8 @@ export async function lose({ fabric }: World): Promise<void> {
 }
 
 /** Brings it back; it does not run yet. */
-export const restore = ({ deps, fabric, file }: World): ReturnType<typeof restoreBackup> =>
-  restoreBackup(deps, { folder: fabric.stateFolder, file, passphrase: passphrase() })
+export const restore = ({ deps, fabric, file }: World): ReturnType<typeof restoreUnpacked> =>
+  restoreUnpacked(
+    deps,
+    unpackBackup({ folder: fabric.stateFolder, file, passphrase: passphrase() }),
+  )

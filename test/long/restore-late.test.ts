@@ -1,7 +1,8 @@
 /** An authority was restored while a member was away; what that one alone knew counts when it comes. */
 import assert from 'node:assert/strict'
+import { cpSync, renameSync, rmSync } from 'node:fs'
 import { test } from 'node:test'
-import { eventually } from '../kit/fabric.ts'
+import { connected, eventually } from '../kit/fabric.ts'
 import { backUp, lose, restore, world } from '../kit/lost-authority.ts'
 
 const MINUTE_MS = 60_000
@@ -44,4 +45,33 @@ test('one that was away brings what nobody else knew: a lock, and its own certif
   const unlocked = await fabric.kosctl(['unlock', 'lamp'])
   assert.equal(unlocked.code, 0, unlocked.err)
   await eventually(() => !back.running.member.fabric.locks.isLocked(uri))
+})
+
+test('a machine that was set back without a restore is told to ask its members', async (context) => {
+  const { fabric } = await world(context, ['lamp', 'gate'])
+  const [, gate] = fabric.nodes
+  assert.ok(gate)
+  await fabric.stopAuthority()
+  const snapshot = `${fabric.stateFolder}.snapshot`
+  cpSync(fabric.stateFolder, snapshot, { recursive: true })
+  await fabric.startAuthority()
+  await Promise.all(fabric.nodes.map(connected))
+  assert.equal((await fabric.kosctl(['lock', 'lamp', '--reason', 'stolen'])).code, 0)
+  const held = gate.running.member.fabric
+  await eventually(() => held.locks.current?.value.principals.length === 1)
+  await fabric.stopAuthority()
+  rmSync(fabric.stateFolder, { recursive: true })
+  renameSync(snapshot, fabric.stateFolder)
+
+  const starting = fabric.startAuthority({ recovery: { waitMs: MINUTE_MS, isForced: true } })
+  const isToldSo = async (): Promise<boolean> => {
+    const { code, err } = await fabric.kosctl(['devices'])
+    return code === 4 && err.includes('does not serve yet. (KOS_NODE_AUTHORITY_RESTORED)')
+  }
+  await eventually(isToldSo, 'it says that it does not serve yet')
+  const passing = setInterval(() => fabric.clock.advance(5000), 50)
+  await starting.finally(() => clearInterval(passing))
+  await eventually(() => held.bundle.era === 2)
+  assert.equal(fabric.authority.recovered?.locked, 1)
+  assert.match((await fabric.kosctl(['devices'])).out, /lamp .*locked/)
 })

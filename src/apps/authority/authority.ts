@@ -9,9 +9,6 @@ import {
   enforcementEvent,
   formatHostPort,
   type HostPort,
-  keepPort,
-  type KeptListener,
-  listenCandidates,
   loadEnforcement,
   listenerAddresses,
   type OpenListeners,
@@ -49,7 +46,8 @@ import { type CrlOptions, serveCrls } from './crl-service.ts'
 import { authorityErrors } from './errors.ts'
 import { createFloorGuard, type FloorGuard } from './floor-guard.ts'
 import { createHub, type Hub } from './hub.ts'
-import { type HttpServer, type ServerIdentity, startHttpServer } from './http-server.ts'
+import { listenForHttp } from './http-listen.ts'
+import type { HttpServer } from './http-server.ts'
 import { ensureOperator, type OperatorOptions, type OperatorOutcome } from './operator.ts'
 import { type AuthorityPublisher, createPublisher } from './publisher.ts'
 import { readLastBackup } from './last-backup.ts'
@@ -400,10 +398,6 @@ function localAddress(options: AuthorityOptions, bound: HostPort): HostPort {
   return { host: local, port: bound.port }
 }
 
-function keptApi({ folder, listen, fixedPorts }: AuthorityOptions): KeptListener {
-  return { folder, name: 'api', listen, isPortFixed: fixedPorts.api }
-}
-
 async function listenForSessions(hub: Hub, options: AuthorityOptions): Promise<OpenListeners> {
   const open = await openListeners((...how) => hub.listen(...how), {
     folder: options.folder,
@@ -428,7 +422,6 @@ async function serveHttp(
   parts: Core & { readonly services: AuthorityServices; readonly refusals: RefusalLog },
 ): Promise<HttpServer> {
   const { hub, state, services } = parts
-  const kept = keptApi(options)
   const alerts = createAlertIntake({ ...deps, findKey: apiTokenKeys(services.apiTokens) })
   const serverDeps = {
     log: deps.log,
@@ -449,20 +442,7 @@ async function serveHttp(
     canRecord: () => state.audit.healthy,
     onRefused: (request: RefusedRequest) => parts.refusals.note(request),
   }
-  const identity: ServerIdentity = parts.certificate.identity
-  let reason = 'no-address'
-  for (const at of listenCandidates(kept)) {
-    try {
-      const http = await startHttpServer(serverDeps, { ...at, identity })
-      keepPort(kept, http.port)
-      return http
-    } catch (cause) {
-      reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
-      if (reason !== 'EADDRINUSE') break
-    }
-  }
-  const address = formatHostPort(options.listen)
-  throw authorityErrors.error('KOS_AUTHORITY_LISTEN', { address, reason })
+  return listenForHttp(serverDeps, options, parts.certificate.identity)
 }
 
 function systemEvent(

@@ -31,6 +31,12 @@ export const BACKUP_FILES = [
   'keys/keystore.key',
   'floors.bin',
   'config.yaml',
+  'api.port',
+  'session.port',
+  'session-sec-1.port',
+  'session-sec-3.port',
+  'session-sec-4.port',
+  'crl.port',
 ] as const
 export type BackupFile = (typeof BACKUP_FILES)[number]
 
@@ -61,7 +67,7 @@ const fileSchema = z.strictObject({ name: z.enum(BACKUP_FILES), bytes: number })
 
 /** Writes a backup: what it says of itself, then file after file. */
 export interface BackupWriter {
-  /** Copies a file in; it must not change meanwhile. `undefined`: there is none. */
+  /** Copies a file in; it must not change meanwhile. */
   addFile(name: BackupFile, path: string): void
   addBytes(name: BackupFile, bytes: Uint8Array): void
   /** Durable on return. */
@@ -131,14 +137,6 @@ export interface BackupSink {
   }
 }
 
-/** Opens a backup. @throws {@link KosError} KOS_KEYS_UNLOCK, KOS_AUTHORITY_BACKUP `no-backup` */
-export function openBackup(from: {
-  readonly descriptor: number
-  readonly passphrase: Secret
-}): SealedFileReader {
-  return legible(() => openSealedFile({ ...from, kind: KIND }))
-}
-
 /** What a damaged key store is told is of no use here. */
 const DAMAGE: Readonly<Record<string, string>> = {
   'file: kind': 'no-backup',
@@ -165,8 +163,7 @@ export function readBackup(
   from: { readonly descriptor: number; readonly passphrase: Secret },
   sink: BackupSink | undefined,
 ): BackupSummary {
-  const sealed = openBackup(from)
-  return legible(() => readFiles(sealed, sink))
+  return legible(() => readFiles(openSealedFile({ ...from, kind: KIND }), sink))
 }
 
 function readFiles(sealed: SealedFileReader, sink: BackupSink | undefined): BackupSummary {

@@ -17,11 +17,12 @@ import {
 } from '../../foundation/base/index.ts'
 import { readJournalFile, snapshotDatabase, syncFolder } from '../../foundation/storage/index.ts'
 import { JOURNAL_BYTES, journalPath } from '../../trust/audit/index.ts'
-import { type BackupFile, type BackupSummary, writeBackup } from './backup-archive.ts'
+import { BACKUP_FILES, type BackupSummary, writeBackup } from './backup-archive.ts'
 import { authorityErrors } from './errors.ts'
 import { writeLastBackup } from './last-backup.ts'
 
 const DATABASE = 'authority.sqlite'
+const JOURNAL = 'authority.sqlite.audit-journal'
 
 /** Which authority is backed up, and where to. */
 export interface BackupOptions {
@@ -91,16 +92,10 @@ function write(
   const descriptor = openSync(from.partial, 'wx', 0o600)
   try {
     const backup = writeBackup(deps, { descriptor, passphrase }, summary)
-    if (from.journal) backup.addBytes('authority.sqlite.audit-journal', from.journal)
+    if (from.journal) backup.addBytes(JOURNAL, from.journal)
     backup.addFile(DATABASE, from.copy)
-    // Written as a whole each time: what is read is one version or the next.
-    const others: readonly BackupFile[] = [
-      'keys/keystore.cbor',
-      'keys/keystore.key',
-      'floors.bin',
-      'config.yaml',
-    ]
-    for (const name of others) {
+    // The others are written as a whole each time: what is read is one version or the next.
+    for (const name of BACKUP_FILES.filter((file) => file !== JOURNAL && file !== DATABASE)) {
       const path = join(folder, name)
       if (existsSync(path)) backup.addBytes(name, readFileSync(path))
     }

@@ -18,7 +18,7 @@ import {
   closeAuthorityState,
   openAuthorityState,
 } from './authority-state.ts'
-import { type BackupSink, type BackupSummary, openBackup, readBackup } from './backup-archive.ts'
+import { type BackupSink, type BackupSummary, readBackup } from './backup-archive.ts'
 import { authorityErrors } from './errors.ts'
 import { markRestored } from './restored-mark.ts'
 
@@ -39,20 +39,6 @@ export interface RestoredBackup extends BackupSummary {
 }
 
 /**
- * Checks a passphrase against a backup, and nothing else.
- *
- * @throws {@link KosError} KOS_KEYS_UNLOCK when it does not fit, KOS_AUTHORITY_BACKUP `no-backup`
- */
-export function checkBackupPassphrase(from: Pick<RestoreOptions, 'file' | 'passphrase'>): void {
-  const descriptor = openSync(from.file, 'r')
-  try {
-    openBackup({ descriptor, passphrase: from.passphrase })
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
-/**
  * What a backup says of itself; every byte of it is read and verified.
  *
  * @throws {@link KosError} KOS_KEYS_UNLOCK for a wrong passphrase, KOS_AUTHORITY_BACKUP `no-backup`, `truncated`,
@@ -67,24 +53,52 @@ export function inspectBackup(from: Pick<RestoreOptions, 'file' | 'passphrase'>)
   }
 }
 
+/** A backup that lies open beside the folder that it is for. */
+export interface UnpackedBackup {
+  readonly folder: string
+  readonly summary: BackupSummary
+}
+
 /**
- * Brings an authority back from a backup: unpacks it beside the folder, opens it as an authority would
- * (keys, CA, both roots, database), reads its whole audit log, and only then gives it its name. The
- * authority that starts there asks its members first; see `docs/credentials.md`.
+ * The first half of a restore: unpacks a backup beside the folder. The second is {@link restoreUnpacked}.
  *
- * @throws {@link KosError} KOS_AUTHORITY_BACKUP `folder`, `format`, `audit`, `files`, and what opening throws.
- *   Nothing is left then.
+ * @throws {@link KosError} KOS_KEYS_UNLOCK for a wrong passphrase, KOS_AUTHORITY_BACKUP `folder`, `no-backup`,
+ *   `truncated`, `damaged`, `format`, `files`. Nothing is left then.
  */
-export async function restoreBackup(
-  deps: AuthorityStateDeps,
-  options: RestoreOptions,
-): Promise<RestoredBackup> {
-  const { folder } = options
+export function unpackBackup({ file, folder, passphrase }: RestoreOptions): UnpackedBackup {
   requireFree(folder)
-  const unpacked = `${folder}.restoring`
+  const unpacked = placeOf(folder)
   rmSync(unpacked, { recursive: true, force: true })
+  const descriptor = openSync(file, 'r')
+  const sink = sinkInto(unpacked)
   try {
-    const summary = unpack(options, unpacked)
+    // Nothing is made before the passphrase fits.
+    const summary = readBackup({ descriptor, passphrase }, sink)
+    if (!sink.isWhole()) throw backupError('files')
+    return { folder, summary }
+  } catch (error) {
+    sink.close()
+    rmSync(unpacked, { recursive: true, force: true })
+    throw error
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/**
+ * Brings an authority back from what was unpacked: opens it as an authority would (keys, CA, both roots,
+ * database), reads its whole audit log, and only then gives it its name. The authority that starts there
+ * asks its members first; see `docs/credentials.md`.
+ *
+ * @throws {@link KosError} KOS_AUTHORITY_BACKUP `folder`, `format`, `audit`, and what opening throws. Nothing is
+ *   left then.
+ */
+export async function restoreUnpacked(
+  deps: AuthorityStateDeps,
+  { folder, summary }: UnpackedBackup,
+): Promise<RestoredBackup> {
+  const unpacked = placeOf(folder)
+  try {
     const verified = await verify(deps, unpacked, summary)
     markRestored(unpacked, { backupAt: summary.createdAt })
     requireFree(folder)
@@ -98,43 +112,41 @@ export async function restoreBackup(
   }
 }
 
+function placeOf(folder: string): string {
+  return `${folder}.restoring`
+}
+
 function requireFree(folder: string): void {
   if (existsSync(folder) && readdirSync(folder).length > 0) throw backupError('folder')
 }
 
-function unpack({ file, passphrase }: RestoreOptions, folder: string): BackupSummary {
-  const descriptor = openSync(file, 'r')
-  try {
-    // Nothing is made before the passphrase fits.
-    const sink = sinkInto(folder)
-    const summary = readBackup({ descriptor, passphrase }, sink)
-    if (!sink.isWhole()) throw backupError('files')
-    return summary
-  } finally {
-    closeSync(descriptor)
-  }
-}
-
 /** The names are those that a backup may hold, each once: none leads out of the folder. */
-function sinkInto(folder: string): BackupSink & { isWhole(): boolean } {
+function sinkInto(folder: string): BackupSink & { isWhole(): boolean; close(): void } {
   const seen = new Set<string>()
+  let descriptor: number | undefined
+  const close = (): void => {
+    if (descriptor !== undefined) closeSync(descriptor)
+    descriptor = undefined
+  }
   return {
     isWhole: () => ['authority.sqlite', 'keys/keystore.cbor'].every((name) => seen.has(name)),
+    close,
     file: (name) => {
       const path = join(folder, name)
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
       if (seen.has(name)) throw backupError('format')
       seen.add(name)
-      const descriptor = openSync(path, 'wx', 0o600)
+      const opened = openSync(path, 'wx', 0o600)
+      descriptor = opened
       return {
         write: (bytes) => {
           for (let written = 0; written < bytes.length;) {
-            written += writeSync(descriptor, bytes, written)
+            written += writeSync(opened, bytes, written)
           }
         },
         end: () => {
-          fsyncSync(descriptor)
-          closeSync(descriptor)
+          fsyncSync(opened)
+          close()
         },
       }
     },

@@ -54,9 +54,9 @@ export { type AuthorityOptions, type RunningAuthority, startAuthority } from './
 export { type BackupSummary } from './backup-archive.ts'
 export { type BackupOptions, createBackup, type CreatedBackup } from './backup-create.ts'
 export {
-  checkBackupPassphrase,
   inspectBackup,
-  restoreBackup,
+  restoreUnpacked,
+  unpackBackup,
   type RestoredBackup,
   type RestoreOptions,
 } from './backup-restore.ts'

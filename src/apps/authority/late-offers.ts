@@ -9,13 +9,14 @@ import {
 } from '../../foundation/base/index.ts'
 import {
   createRecoveryCollector,
+  readRecovered,
   type ProvenMember,
   type Recovered,
   type RecoveredKind,
   type RecoveredState,
   type RecoveryOffer,
 } from '../../lifecycle/recovery/index.ts'
-import { compareNumbered, type LockList, verifyNumbered } from '../../trust/pki/index.ts'
+import { compareNumbered, type LockList } from '../../trust/pki/index.ts'
 import type { AuditEvent } from '../../trust/audit/index.ts'
 import type { AuthorityState } from './authority-state.ts'
 import type { AuthorityPublisher } from './publisher.ts'
@@ -32,7 +33,6 @@ import type { RecoveryPort } from './routes-recovery.ts'
 
 /** Largest offer of a member that comes late: a bundle, a lock list, a directory and a claim. */
 export const MAX_LATE_OFFER_BYTES: number = 16 * 1024 * 1024
-const OBJECT_LIMITS = { maxBytes: 32 * 1024 * 1024, maxItems: 4 * 1024 * 1024 }
 
 interface LateDeps {
   readonly clock: Clock
@@ -50,6 +50,7 @@ interface LateDeps {
  */
 export function createLateOffers(deps: LateDeps): RecoveryPort {
   const { state, publisher } = deps
+  let merged: Merged | undefined
   const newest = (): ReturnType<RecoveryPort['status']>['newest'] => {
     const { era, number } = state.ca.trust
     const now = { era, number }
@@ -64,29 +65,37 @@ export function createLateOffers(deps: LateDeps): RecoveryPort {
     status: () => ({ isWaiting: false, newest: newest() }),
     take: (offer, exporter) => {
       if (state.ca.era === 1) return refuse('KOS_RECOVERY_OFFER', 'not-restored')
-      const taken = judge(deps, offer, exporter)
+      const before = (merged ??= readMerged(state))
+      const taken = judge(deps, offer, { exporter, merged: before })
       if (isRefusal(taken)) return taken
       const { former, member } = taken
-      const locks = lockListOf(former)
-      // What was known of and is not locked now was unlocked since.
-      const news = withoutKnown(locks, taken.merged)
-      keepNewer(state, former, 'directory')
-      if (keepNewer(state, former, 'lock-list')) {
+      if (isNewer(state, former, 'lock-list')) {
+        // What was known of and is not locked now was unlocked since.
+        const news = withoutKnown(lockListOf(former), lockListOf({ objects: before }))
         // The list first: after a crash in between they are locked all the same.
         publisher.addLocks(news)
         lockListed(state, news)
         record(deps, 'locks.recover', state.principal.uri)
       }
-      if (!member) return undefined
-      const entries = directoryOf(former)
-      const { uri } = member.peer.principal
-      if (adopt(deps, state, { member, entries, locks })) {
-        publisher.refreshDirectory()
-        record(deps, 'member.adopt', uri)
-      } else if (takeOver(state, member)) record(deps, 'member.renewal', uri)
+      for (const kind of ['directory', 'lock-list'] as const) keepNewer(state, former, kind)
+      merged = new Map(former.objects)
+      if (member) takeMember(deps, former, member)
       return undefined
     },
   }
+}
+
+function takeMember(deps: LateDeps, former: RecoveredState, member: ProvenMember): void {
+  const { state, publisher } = deps
+  const { uri, id } = member.peer.principal
+  if (state.registry.principal(id)) {
+    if (takeOver(state, member)) record(deps, 'member.renewal', uri)
+    return
+  }
+  const found = { member, entries: directoryOf(former), locks: lockListOf(former) }
+  if (!adopt(deps, state, found)) return
+  publisher.refreshDirectory()
+  record(deps, 'member.adopt', uri)
 }
 
 /** Where the newest of the eras before is kept. */
@@ -97,30 +106,35 @@ const LATEST = Object.freeze({ era: Number.MAX_SAFE_INTEGER, number: 1 })
 interface Judged {
   readonly former: RecoveredState
   readonly member: ProvenMember | undefined
-  /** The lock list that was merged already. */
-  readonly merged: LockList
 }
 
-/** The offer as of the era before: what was merged then is what it is compared with. */
-function judge(deps: LateDeps, offer: RecoveryOffer, exporter: Uint8Array): Judged | Refusal {
-  const { ca, registry } = deps.state
-  const bundle = { signed: ca.bundle, object: ca.trust }
-  const known = new Map<RecoveredKind, Recovered>()
+/** The offer as of the eras before: what was merged then is what it is compared with. */
+function judge(
+  deps: LateDeps,
+  offer: RecoveryOffer,
+  from: { readonly exporter: Uint8Array; readonly merged: Merged },
+): Judged | Refusal {
+  const { ca } = deps.state
+  const { exporter, merged } = from
+  const own = { bundle: { signed: ca.bundle, object: ca.trust }, objects: merged }
+  // One of this era is in force or was replaced: what it locked must not be locked again.
+  const former = createRecoveryCollector(own, ca.era)
+  const { manifest: _, ...objects } = offer.objects
+  const taken = former.take({ ...offer, objects }, { exporter, nowMs: deps.clock.wallMs() })
+  return isRefusal(taken) ? taken : { member: taken.member, former }
+}
+
+type Merged = RecoveredState['objects']
+
+/** What was merged at the restore and since; read once, since it may be large and anybody may ask. */
+function readMerged({ ca, registry }: AuthorityState): Merged {
+  const merged = new Map<RecoveredKind, Recovered>()
   for (const kind of ['directory', 'lock-list'] as const) {
     const bytes = registry.signedObject(FORMER[kind])?.bytes
-    const verifiers = ca.trust.signingKeys[kind === 'directory' ? 'directory' : 'lock']
-    const object = bytes && verifyNumbered(kind, bytes, { ...OBJECT_LIMITS, verifiers })
-    if (bytes && object && !isRefusal(object)) known.set(kind, { signed: bytes, object })
+    const read = bytes && readRecovered(kind, bytes, [ca.trust])
+    if (read && !isRefusal(read)) merged.set(kind, read)
   }
-  const merged = lockListOf({ objects: known })
-  const former = createRecoveryCollector({ bundle, objects: known })
-  const { manifest: _, ...objects } = offer.objects
-  const narrowed = { ...offer, objects }
-  const taken = former.take(narrowed, { exporter, nowMs: deps.clock.wallMs() })
-  if (isRefusal(taken)) return taken
-  // One of this era is either in force or was replaced: what it locked must not be locked again.
-  const isOfNow = [...former.objects.values()].some(({ object }) => object.era >= ca.era)
-  return isOfNow ? refuse('KOS_RECOVERY_OFFER', 'era') : { ...taken, former, merged }
+  return merged
 }
 
 function withoutKnown(list: LockList, known: LockList): LockList {
@@ -150,18 +164,26 @@ function placeOf(
   return stored && { era: stored.era, number: stored.number }
 }
 
-/** Keeps an object of before that is newer than the one that was merged; whether it is. */
-function keepNewer(
+/** Whether an object of before is newer than the one that was merged. */
+function isNewer(
   state: AuthorityState,
   { objects }: Pick<RecoveredState, 'objects'>,
   kind: keyof typeof FORMER,
 ): boolean {
   const found = objects.get(kind)
   const known = placeOf(state, FORMER[kind])
-  if (!found || (known && compareNumbered(found.object, known) <= 0)) return false
+  return found !== undefined && (!known || compareNumbered(found.object, known) > 0)
+}
+
+function keepNewer(
+  state: AuthorityState,
+  former: Pick<RecoveredState, 'objects'>,
+  kind: keyof typeof FORMER,
+): void {
+  const found = former.objects.get(kind)
+  if (!found || !isNewer(state, former, kind)) return
   const { era, number } = found.object
   state.registry.putSignedObject({ kind: FORMER[kind], era, number, bytes: found.signed })
-  return true
 }
 
 function record(deps: LateDeps, action: string, target: string): void {

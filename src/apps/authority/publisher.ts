@@ -27,9 +27,9 @@ import {
   type NumberedKind,
   type NumberedObject,
   readLockList,
+  SIGNED_BY,
   type SignedNumbered,
   signSuccessor,
-  type SigningRole,
   verifyNumbered,
 } from '../../trust/pki/index.ts'
 import {
@@ -62,12 +62,6 @@ interface PublisherDeps {
   readonly ca: CertificateAuthority
   readonly registry: Registry
   readonly onPublished: OnPublished
-}
-
-const ROLES: Readonly<Record<NumberedKind, SigningRole>> = {
-  'lock-list': 'lock',
-  directory: 'directory',
-  manifest: 'policy',
 }
 
 /** A publisher and what keeps its lock list fresh. */
@@ -318,7 +312,7 @@ function createSeries(deps: PublisherDeps): Series {
   const store = (kind: NumberedKind, body: CborInput): SignedNumbered => {
     const held = objects.get(kind)?.object
     const next = { held, era: deps.ca.era, body, issuedAt: deps.clock.wallMs() }
-    const signed = signSuccessor(kind, next, deps.ca.signers[ROLES[kind]].coseSigner())
+    const signed = signSuccessor(kind, next, deps.ca.signers[SIGNED_BY[kind]].coseSigner())
     const { era, number } = signed.object
     deps.registry.putSignedObject({ kind, era, number, bytes: signed.bytes })
     return signed
@@ -342,7 +336,7 @@ function createSeries(deps: PublisherDeps): Series {
 }
 
 function verifyOwn(deps: PublisherDeps, kind: NumberedKind, bytes: Uint8Array): NumberedObject {
-  const verifiers = deps.ca.trust.signingKeys[ROLES[kind]]
+  const verifiers = deps.ca.trust.signingKeys[SIGNED_BY[kind]]
   const object = verifyNumbered(kind, bytes, { ...OWN_LIMITS, verifiers })
   if (isRefusal(object)) {
     throw authorityErrors.error('KOS_AUTHORITY_STORE', { kind, rule: object.rule })

@@ -2,6 +2,7 @@ import { type CancelTimer, isRefusal, refuse, type UnixMs } from '../../foundati
 import {
   createRecoveryCollector,
   MAX_OFFER_BYTES,
+  readRecovered,
   RECOVERED_KINDS,
   type Recovered,
   type RecoveredKind,
@@ -12,7 +13,6 @@ import {
   compareNumbered,
   type RootSigner,
   type TrustBundle,
-  verifyNumbered,
   verifyTrustBundle,
 } from '../../trust/pki/index.ts'
 import { loadEnforcement } from '../node/index.ts'
@@ -27,7 +27,8 @@ import {
 import type { AuthorityOptions } from './authority.ts'
 import { authorityErrors } from './errors.ts'
 import { json, cbor, type Route } from './http-types.ts'
-import { type HttpServer, startHttpServer } from './http-server.ts'
+import { listenForHttp } from './http-listen.ts'
+import type { HttpServer } from './http-server.ts'
 import {
   applyRecovered,
   directoryOf,
@@ -41,7 +42,6 @@ import { recoveryRoutes } from './routes-recovery.ts'
 /** Longest wait for members by default: one that was away long tries every five minutes. */
 export const RECOVERY_WAIT_MS: number = 6 * 60 * 1000
 const FORMER_BUNDLE = 'former-bundle'
-const OBJECT_LIMITS = { maxBytes: 32 * 1024 * 1024, maxItems: 4 * 1024 * 1024 }
 
 /** How a restored authority asks its members. */
 export interface RecoveryOptions {
@@ -133,15 +133,13 @@ function formerBundle({ ca, registry }: AuthorityState): Recovered<TrustBundle> 
 }
 
 function ownObjects({ ca, registry }: AuthorityState): ReadonlyMap<RecoveredKind, Recovered> {
-  const roles = { directory: 'directory', 'lock-list': 'lock', manifest: 'policy' } as const
   const objects = new Map<RecoveredKind, Recovered>()
   for (const kind of RECOVERED_KINDS) {
     const stored = registry.signedObject(kind)
     if (!stored) continue
-    const verifiers = ca.trust.signingKeys[roles[kind]]
-    const object = verifyNumbered(kind, stored.bytes, { ...OBJECT_LIMITS, verifiers })
-    if (isRefusal(object)) throw authorityErrors.error('KOS_AUTHORITY_STORE', { kind })
-    objects.set(kind, { signed: stored.bytes, object })
+    const read = readRecovered(kind, stored.bytes, [ca.trust])
+    if (isRefusal(read)) throw authorityErrors.error('KOS_AUTHORITY_STORE', { kind })
+    objects.set(kind, read)
   }
   return objects
 }
@@ -156,8 +154,9 @@ async function collect(
   const { promise, resolve } = Promise.withResolvers<void>()
   let cancel: CancelTimer | undefined
   let told = ''
+  const progressNow = progressMeter(collecting)
   const looked = (): void => {
-    const progress = progressOf(collecting)
+    const progress = progressNow()
     const news = `${progress.reported} of ${progress.expected}`
     // The same member comes again while the others are waited for.
     if (news !== told) collecting.onProgress(progress)
@@ -175,17 +174,31 @@ async function collect(
   return applyRecovered(deps, state, collector)
 }
 
-function progressOf({ state, collector, mark }: Collecting): RecoveryProgress {
-  const locks = new Set(lockListOf(collector).principals)
-  const expected = [...directoryOf(collector).values()].filter(
-    (entry) => !locks.has(entry.uri) && isExpected(entry, state.registry.principal(entry.id)),
-  )
-  const reported = expected.filter(({ uri }) => collector.members.has(uri))
-  return {
-    backupAt: mark.backupAt,
-    era: state.ca.era,
-    expected: expected.length,
-    reported: reported.length,
+/** Who is expected changes with directory and lock list alone; both may be large, and each member asks. */
+function progressMeter({ state, collector, mark }: Collecting): () => RecoveryProgress {
+  let directory: Recovered | undefined
+  let locks: Recovered | undefined
+  let expected: readonly string[] | undefined
+  const look = (): readonly string[] => {
+    const { objects } = collector
+    const isSame = directory === objects.get('directory') && locks === objects.get('lock-list')
+    if (expected && isSame) return expected
+    directory = objects.get('directory')
+    locks = objects.get('lock-list')
+    const locked = new Set(lockListOf(collector).principals)
+    return [...directoryOf(collector).values()]
+      .filter((entry) => isExpected(entry, state.registry.principal(entry.id)))
+      .map(({ uri }) => uri)
+      .filter((uri) => !locked.has(uri))
+  }
+  return () => {
+    expected = look()
+    return {
+      backupAt: mark.backupAt,
+      era: state.ca.era,
+      expected: expected.length,
+      reported: expected.filter((uri) => collector.members.has(uri)).length,
+    }
   }
 }
 
@@ -237,7 +250,7 @@ async function serve(
     },
     options.admission ? { limits: options.admission } : {},
   )
-  return startHttpServer(
+  return listenForHttp(
     {
       log,
       admission,
@@ -249,7 +262,8 @@ async function serve(
       canRecord: () => true,
       onRefused: () => undefined,
     },
-    { ...options.listen, identity: issueAuthorityCertificate(state, options.names).identity },
+    options,
+    issueAuthorityCertificate(state, options.names).identity,
   )
 }
 

@@ -169,6 +169,7 @@ const EXIT_OF: Partial<Record<KosErrorCode, ExitCode>> = {
   KOS_CLI_FOLDER_TAKEN: EXIT.refused,
   KOS_CLI_LOCKED: EXIT.refused,
   KOS_CLI_UNREACHABLE: EXIT.unreachable,
+  KOS_NODE_AUTHORITY_RESTORED: EXIT.unreachable,
   KOS_NODE_AUTHORITY_UNREACHABLE: EXIT.unreachable,
   KOS_NODE_AUTHORITY_UNTRUSTED: EXIT.unverified,
   KOS_NODE_REFUSED: EXIT.refused,

@@ -213,32 +213,6 @@ export function acceptAnswer(
   if (former !== next.tlsKey && keys.get(former)) keys.remove(former)
 }
 
-/**
- * Asks the authority for the time, without presenting a certificate.
- *
- * @param member - whose clock is compared, and raised when it is behind
- * @param timeoutMs - longest silence of the authority
- * @returns by how many milliseconds the clock was moved forward
- * @throws {@link KosError} KOS_NODE_CLOCK when the own clock is ahead, KOS_NODE_AUTHORITY_UNREACHABLE,
- * KOS_NODE_AUTHORITY_UNTRUSTED
- * @see identity: First boot without a clock
- */
-export async function agreeOnTime(member: Member, timeoutMs: number): Promise<number> {
-  const { host, port, pin } = member.membership
-  const { clock } = member
-  const offset = (): number => clock.wallMs() - clock.monotonicMs()
-  const before = offset()
-  const held = member.fabric.bundle
-  const target = { host, port, pin, held, timeoutMs, identity: undefined }
-  const client = await connectAuthority({ clock }, target)
-  try {
-    await client.agreeOnTime()
-    return Math.max(0, offset() - before)
-  } finally {
-    client.close()
-  }
-}
-
 /** The keys that take part in a request. */
 export function requestKeys(keys: KeyStore, tls: KeyRef): RequestKeys {
   const identity = keys.require('identity')

@@ -1,6 +1,7 @@
 import { defineErrors, type ErrorTable } from '../../foundation/base/index.ts'
 
 type NodeErrorCode =
+  | 'KOS_NODE_AUTHORITY_RESTORED'
   | 'KOS_NODE_AUTHORITY_UNREACHABLE'
   | 'KOS_NODE_AUTHORITY_UNTRUSTED'
   | 'KOS_NODE_CLOCK'
@@ -24,6 +25,11 @@ type NodeErrorCode =
 
 /** The errors of this room. */
 export const nodeErrors: ErrorTable<NodeErrorCode> = defineErrors({
+  KOS_NODE_AUTHORITY_RESTORED: {
+    message: 'The authority was restored from a backup and does not serve yet.',
+    hint: 'It waits for its members to bring what is newer than the backup; try again in a minute.',
+    retry: 'later',
+  },
   KOS_NODE_AUTHORITY_UNREACHABLE: {
     message: 'The authority cannot be reached.',
     hint: 'Check that "kosd authority" runs and that host and port are right.',

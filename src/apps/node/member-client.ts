@@ -2,6 +2,7 @@ import type { Random } from '../../foundation/base/index.ts'
 import type { KeyStore } from '../../trust/keys/index.ts'
 import { type AuthorityClient, type ClientIdentity, connectAuthority } from './authority-client.ts'
 import { bringNews } from './consult.ts'
+import { nodeErrors } from './errors.ts'
 import type { FabricState } from './fabric-state.ts'
 import type { FloorClock } from './floor-clock.ts'
 import type { Membership } from './membership.ts'
@@ -23,7 +24,8 @@ export interface ConnectingMember {
  * Connects a member to its authority with its certificate; requests are signed. An authority that was
  * restored learns first what it lacks: its new bundle must not be taken before that.
  *
- * @throws {@link KosError} as {@link connectAuthority}
+ * @throws {@link KosError} KOS_NODE_AUTHORITY_RESTORED while that one waits for others, and as
+ *   {@link connectAuthority}
  */
 export async function connectMember(
   deps: { readonly random: Random },
@@ -34,7 +36,11 @@ export async function connectMember(
   const { host, port, pin } = membership
   const target = { host, port, pin, timeoutMs, held: fabric.bundle, identity }
   const client = await connectAuthority({ clock }, target)
-  await bringNews(member, client)
+  const { isWaiting } = await bringNews(member, client)
+  if (isWaiting) {
+    client.close()
+    throw nodeErrors.error('KOS_NODE_AUTHORITY_RESTORED')
+  }
   return signedClient(client, {
     clock,
     random: deps.random,

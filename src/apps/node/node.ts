@@ -4,7 +4,8 @@ import { listenersOf, profileOf } from '../../foundation/profiles/index.ts'
 import type { AuditLog } from '../../trust/audit/index.ts'
 import { formatHostPort, type HostPort } from './addresses.ts'
 import type { AuthorityLink } from './authority-link.ts'
-import { agreeOnTime, renewMembership } from './enrol.ts'
+import { consultAuthority } from './consult.ts'
+import { renewMembership } from './enrol.ts'
 import { configurationEvent, describeEnforcement, enforcementEvent } from './enforcement.ts'
 import { nodeErrors } from './errors.ts'
 import { recordInterrupted } from './interrupted.ts'
@@ -121,10 +122,13 @@ async function closeParts(parts: NodeParts): Promise<void> {
   })
 }
 
-/** A clock that is ahead is a reason not to serve; an authority that is away is none. */
+/**
+ * A clock that is ahead is a reason not to serve; an authority that is away is none. One that was restored
+ * is told what it lacks.
+ */
 async function compareClock(deps: NodeDeps, member: Member): Promise<void> {
   try {
-    await agreeOnTime(member, TIME_TIMEOUT_MS)
+    await consultAuthority(member, TIME_TIMEOUT_MS)
   } catch (error) {
     if (!nodeErrors.has(error) || error.code === 'KOS_NODE_CLOCK') throw error
     deps.log.event('clock.not-compared', { code: error.code }, 'warn')

@@ -9,7 +9,7 @@ import {
   compareNumbered,
   type EraNumber,
   type NumberedObject,
-  type SigningRole,
+  SIGNED_BY,
   type TrustBundle,
   verifyNumbered,
   verifyTrustBundle,
@@ -26,12 +26,6 @@ import {
 const OBJECT_LIMITS = { maxBytes: 32 * 1024 * 1024, maxItems: 4 * 1024 * 1024 }
 /** Most members that are remembered; a directory has no more entries. */
 const MAX_MEMBERS = 131_072
-
-const ROLES: Readonly<Record<RecoveredKind, SigningRole>> = {
-  directory: 'directory',
-  'lock-list': 'lock',
-  manifest: 'policy',
-}
 
 /** A signed object in both its forms. */
 export interface Recovered<T extends EraNumber = NumberedObject> {
@@ -72,18 +66,24 @@ export interface RecoveryCollector extends RecoveredState {
  * than the backup. One honest member that was connected to the end is enough.
  *
  * @param own - the newest that the backup holds
+ * @param endEra - objects of this era and of later ones are refused; absent: none is
  * @see identity: Eras: restore without bricking
  */
-export function createRecoveryCollector(own: Omit<RecoveredState, 'members'>): RecoveryCollector {
+export function createRecoveryCollector(
+  own: Omit<RecoveredState, 'members'>,
+  endEra: number = Infinity,
+): RecoveryCollector {
   const anchor = { pin: own.bundle.object.pin }
   let bundle = own.bundle
   const objects = new Map(own.objects)
   const members = new Map<string, ProvenMember>()
   const take: RecoveryCollector['take'] = (offer, on) => {
-    const offered = verifyTrustBundle(offer.bundle, anchor)
+    // Most members hold the same one.
+    const isKnown = equalBytes(offer.bundle, bundle.signed)
+    const offered = isKnown ? bundle.object : verifyTrustBundle(offer.bundle, anchor)
     if (isRefusal(offered)) return refuse('KOS_RECOVERY_OFFER', `bundle: ${offered.rule}`)
     const bundles = [offered, bundle.object, own.bundle.object]
-    const newer = verifyNewer(offer, { bundles, objects })
+    const newer = verifyNewer(offer, { bundles, objects, endEra })
     if (isRefusal(newer)) return newer
     const member = offer.claim && verifyClaim(offer.claim, { ...on, bundles })
     if (isRefusal(member)) return member
@@ -119,22 +119,40 @@ function placeOf({ era, number }: EraNumber): EraNumber {
   return { era, number }
 }
 
+/**
+ * Verifies a signed object by the keys that bundles name.
+ *
+ * @param signed - copied
+ * @param bundles - each verified
+ * @returns both its forms, or a refusal KOS_PKI_OBJECT
+ */
+export function readRecovered(
+  kind: RecoveredKind,
+  signed: Uint8Array,
+  bundles: readonly TrustBundle[],
+): Recovered | Refusal {
+  const verifiers = bundles.flatMap(({ signingKeys }) => signingKeys[SIGNED_BY[kind]])
+  const object = verifyNumbered(kind, signed, { ...OBJECT_LIMITS, verifiers })
+  return isRefusal(object) ? object : { signed: Uint8Array.from(signed), object }
+}
+
 /** The objects of an offer that are newer than those known; one that is not genuine refuses all. */
 function verifyNewer(
   offer: RecoveryOffer,
   known: {
     readonly bundles: readonly TrustBundle[]
     readonly objects: ReadonlyMap<RecoveredKind, Recovered>
+    readonly endEra: number
   },
 ): ReadonlyMap<RecoveredKind, Recovered> | Refusal {
   const newer = new Map<RecoveredKind, Recovered>()
-  const maxEra = Math.max(...known.bundles.map(({ era }) => era))
+  const maxEra = Math.min(known.endEra - 1, Math.max(...known.bundles.map(({ era }) => era)))
   for (const kind of RECOVERED_KINDS) {
     const signed = offer.objects[kind]
     if (!signed) continue
-    const verifiers = known.bundles.flatMap(({ signingKeys }) => signingKeys[ROLES[kind]])
-    const object = verifyNumbered(kind, signed, { ...OBJECT_LIMITS, verifiers })
-    if (isRefusal(object)) return refuse('KOS_RECOVERY_OFFER', `${kind}: ${object.rule}`)
+    const read = readRecovered(kind, signed, known.bundles)
+    if (isRefusal(read)) return refuse('KOS_RECOVERY_OFFER', `${kind}: ${read.rule}`)
+    const { object } = read
     // Only the root keys open an era.
     if (object.era > maxEra) return refuse('KOS_RECOVERY_OFFER', `${kind}: era`)
     const held = known.objects.get(kind)?.object
@@ -142,7 +160,7 @@ function verifyNewer(
     if (order === 0 && held && !equalBytes(object.hash, held.hash)) {
       return refuse('KOS_RECOVERY_OFFER', `${kind}: fork`)
     }
-    if (order > 0) newer.set(kind, { signed: Uint8Array.from(signed), object })
+    if (order > 0) newer.set(kind, read)
   }
   return newer
 }

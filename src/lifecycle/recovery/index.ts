@@ -2,6 +2,7 @@
 export { type ProvenMember, verifyClaim } from './claim.ts'
 export {
   createRecoveryCollector,
+  readRecovered,
   type Recovered,
   type RecoveredState,
   type RecoveryCollector,

@@ -57,6 +57,7 @@ export {
   type HeldObject,
   type NumberedRules,
   type NumberedState,
+  SIGNED_BY,
 } from './numbered-state.ts'
 export { MAX_OUTER_CERTIFICATES, type OuterChain, type OuterSubject } from './outer-chain.ts'
 export { PATH_REASONS, type PathReason, type PathRefusal } from './path-reasons.ts'

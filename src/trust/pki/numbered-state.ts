@@ -8,6 +8,13 @@ import {
 } from './numbered.ts'
 import type { SigningRole, TrustBundle } from './trust-bundle.ts'
 
+/** The role whose keys sign a kind of object. */
+export const SIGNED_BY: Readonly<Record<NumberedKind, SigningRole>> = Object.freeze({
+  'lock-list': 'lock',
+  directory: 'directory',
+  manifest: 'policy',
+})
+
 /** An object that was verified and took effect. */
 export interface HeldObject<T> {
   readonly object: NumberedObject

@@ -1,10 +1,10 @@
-import { Secret, silentLog } from '../../../foundation/base/index.ts'
+import { type Secret, silentLog } from '../../../foundation/base/index.ts'
 import {
   type BackupSummary,
-  checkBackupPassphrase,
   createBackup,
   inspectBackup,
-  restoreBackup,
+  restoreUnpacked,
+  unpackBackup,
 } from '../../authority/index.ts'
 import { byPassphrase } from '../../node/index.ts'
 import type { CommandInput } from '../command-line.ts'
@@ -37,8 +37,9 @@ export async function create(context: CliContext, input: CommandInput): Promise<
 /** `kosctl backup show` */
 export function show(context: CliContext, input: CommandInput): number {
   const file = fileOf(input)
-  using passphrase = passphraseOf(context, input)
-  const summary = inspectBackup({ file, passphrase })
+  const summary = withPassphrase(context, input, (passphrase) =>
+    inspectBackup({ file, passphrase }),
+  )
   if (input.flag('json')) printJson(context.terminal, { file, ...summary })
   else printFields(context.terminal, [['file', file], ...fieldsOf(context, summary)])
   return EXIT.ok
@@ -48,8 +49,10 @@ export function show(context: CliContext, input: CommandInput): number {
 export async function restore(context: CliContext, input: CommandInput): Promise<number> {
   const file = fileOf(input)
   const folder = folderOf(context, input)
-  using passphrase = passphraseOf(context, input)
-  const restored = await restoreBackup({ ...context, log: silentLog }, { file, folder, passphrase })
+  const unpacked = withPassphrase(context, input, (passphrase) =>
+    unpackBackup({ file, folder, passphrase }),
+  )
+  const restored = await restoreUnpacked({ ...context, log: silentLog }, unpacked)
   const { terminal } = context
   if (input.flag('json')) {
     printJson(terminal, { file, folder, ...restored })
@@ -77,15 +80,14 @@ function nextStart(
   ].join(' ')
 }
 
-/** The passphrase that opens a backup; asked for again while it is wrong, as that of a key store is. */
-function passphraseOf(context: CliContext, input: CommandInput): Secret {
-  const file = fileOf(input)
+/** Opens a backup; the passphrase is asked for again while it is wrong, as that of a key store is. */
+function withPassphrase<T>(
+  context: CliContext,
+  input: CommandInput,
+  open: (passphrase: Secret) => T,
+): T {
   const asking = withPassphraseFile(context, input.text('passphrase-file'))
-  return byPassphrase(asking, file, (ask) => {
-    const { passphrase } = ask()
-    checkBackupPassphrase({ file, passphrase })
-    return passphrase.use((bytes) => Secret.copy(bytes))
-  })
+  return byPassphrase(asking, fileOf(input), (ask) => open(ask().passphrase))
 }
 
 function fileOf({ positionals }: CommandInput): string {

@@ -23,7 +23,8 @@ import {
 import {
   createBackup,
   inspectBackup,
-  restoreBackup,
+  restoreUnpacked,
+  unpackBackup,
   startAuthority,
 } from '../../../../src/apps/authority/index.ts'
 import { readLastBackup } from '../../../../src/apps/authority/last-backup.ts'
@@ -50,15 +51,18 @@ describe('a backup of an authority that serves', () => {
   let fabric: TestFabric
   let file = ''
   const at = (name: string): string => join(fabric.folder, name)
-  const deps = (): Parameters<typeof restoreBackup>[0] => ({
+  const deps = (): Parameters<typeof restoreUnpacked>[0] => ({
     clock: fabric.clock,
     random: systemRandom,
     log: silentLog,
   })
   const create = (changes: Partial<Parameters<typeof createBackup>[1]> = {}): Promise<unknown> =>
     createBackup(deps(), { folder: fabric.stateFolder, file, passphrase: secret(), ...changes })
-  const restore = (changes: Partial<Parameters<typeof restoreBackup>[1]> = {}): Promise<unknown> =>
-    restoreBackup(deps(), { file, folder: at('back'), passphrase: secret(), ...changes })
+  const restore = (changes: Partial<Parameters<typeof unpackBackup>[0]> = {}): Promise<unknown> =>
+    restored({ file, folder: at('back'), passphrase: secret(), ...changes })
+
+  const restored = async (options: Parameters<typeof unpackBackup>[0]): Promise<unknown> =>
+    restoreUnpacked(deps(), unpackBackup(options))
 
   before(async () => {
     fabric = await startFabric({ after: (end) => void ends.push(end) })

@@ -4,7 +4,9 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Secret } from '../../../../src/foundation/base/index.ts'
+import { readLastBackup, writeLastBackup } from '../../../../src/apps/authority/last-backup.ts'
 import { startFabric } from '../../../kit/fabric.ts'
+import { DAY_MS } from '../../../kit/pki.ts'
 
 test('a backup is made, shown and brought back', async (context) => {
   const fabric = await startFabric(context)
@@ -36,6 +38,10 @@ test('a backup is made, shown and brought back', async (context) => {
     /^backed up {2}\S+\nfile +\S+kos\.backup\nsize +[\d.]+ [kM]B\nmade .* ago\n.*principals +user 1\n/s,
   )
   assert.match(await doctor(), /ok +backup +made 0 h ago/)
+  const last = readLastBackup(fabric.stateFolder)
+  assert.ok(last)
+  writeLastBackup(fabric.stateFolder, { ...last, at: last.at - 8 * DAY_MS })
+  assert.match(await doctor(), /warning +backup +the newest was made 8 d ago/)
   const again = await backup('create', file, ...state, ...by)
   assert.deepEqual([again.code, /KOS_AUTHORITY_BACKUP/.test(again.err)], [1, true])
 

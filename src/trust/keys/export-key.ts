@@ -1,18 +1,17 @@
 import { createCipheriv, createPrivateKey, pbkdf2Sync } from 'node:crypto'
 import { type Random, Secret } from '../../foundation/base/index.ts'
 import { buildEncryptedPkcs8, pemEncode } from '../../foundation/codec/index.ts'
-import { keysErrors } from './errors.ts'
+import { requirePassphraseLength } from './unlock.ts'
 
 /** Rounds of PBKDF2 with HMAC-SHA-256 for a key that leaves its store. */
-export const EXPORT_ITERATIONS = 600_000
-const MIN_PASSPHRASE_BYTES = 8
+const EXPORT_ITERATIONS = 600_000
 const SALT_BYTES = 16
 const IV_BYTES = 16
 const KEY_BYTES = 32
 
 /**
  * Encrypts a private key by a passphrase, for a file that other software reads: PKCS#8 by AES-256-CBC
- * under PBKDF2 with {@link EXPORT_ITERATIONS} rounds, which every OpenSSL opens.
+ * under PBKDF2 with 600,000 rounds, which every OpenSSL opens.
  *
  * @param pem - PKCS#8, as `tlsPrivateKeyPem` of a key gives it
  * @param passphrase - at least 8 bytes
@@ -25,9 +24,7 @@ export function encryptPrivateKey(
   pem: Secret,
   passphrase: Secret,
 ): string {
-  if (passphrase.length < MIN_PASSPHRASE_BYTES) {
-    throw keysErrors.error('KOS_KEYS_UNLOCK', { rule: 'passphrase too short' })
-  }
+  requirePassphraseLength(passphrase)
   const salt = Uint8Array.from(random.bytes(SALT_BYTES))
   const iv = Uint8Array.from(random.bytes(IV_BYTES))
   using key = passphrase.use((bytes) =>

@@ -115,12 +115,17 @@ export function openSealedFile(options: SealedFileOptions): SealedFileReader {
   const isOfKind = equalBytes(header.subarray(0, NAME_BYTES), nameOf(options.kind))
   if (header.length !== HEADER_BYTES || !isOfKind) throw corrupt('kind')
   const sealer = sealerOf(header, keyOf(header, options.passphrase))
-  const check = readUpTo(descriptor, TAG_BYTES)
-  if (check.length !== TAG_BYTES) throw corrupt('truncated')
-  if (!sealer.open(check, CHECK_NUMBER, false)) {
-    throw keysErrors.error('KOS_KEYS_UNLOCK', { rule: 'wrong key' })
+  try {
+    const check = readUpTo(descriptor, TAG_BYTES)
+    if (check.length !== TAG_BYTES) throw corrupt('truncated')
+    if (!sealer.open(check, CHECK_NUMBER, false)) {
+      throw keysErrors.error('KOS_KEYS_UNLOCK', { rule: 'wrong key' })
+    }
+    return partsReader(descriptor, sealer)
+  } catch (error) {
+    sealer.close()
+    throw error
   }
-  return partsReader(descriptor, sealer)
 }
 
 /** Opens the parts that {@link partsWriter} wrote, from where the file is read next. */

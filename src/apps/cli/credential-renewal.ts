@@ -1,13 +1,7 @@
 import { closeSync, openSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Refusal } from '../../foundation/base/index.ts'
-import {
-  type AuthorityAnswer,
-  isCertificateRefusal,
-  type Member,
-  nodeErrors,
-  renewMembership,
-} from '../node/index.ts'
+import { type Member, nodeErrors, renewMembership } from '../node/index.ts'
 import { type CliWorld, configFolder } from './context.ts'
 import { cliErrors } from './errors.ts'
 import { isRenewalDue, openCredential } from './credential.ts'
@@ -50,12 +44,11 @@ export async function renewNow(
 }
 
 /**
- * Renews a credential when an answer says that the authority does not take it any more.
+ * Renews a credential that the authority does not take any more.
  *
- * @returns `false` when it says something else, or the owner is locked out
+ * @returns `false` when its owner is locked out
  */
-export async function renewRefused(member: Member, answer: AuthorityAnswer): Promise<boolean> {
-  if (!isCertificateRefusal(answer)) return false
+export async function renewRefused(member: Member): Promise<boolean> {
   return !(await renewMembership(member, { addresses: [], timeoutMs: AUTHORITY_TIMEOUT_MS }))
 }
 

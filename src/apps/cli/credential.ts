@@ -1,4 +1,9 @@
-import { type AuthorityClient, type Member, openMember } from '../node/index.ts'
+import {
+  type AuthorityClient,
+  isCertificateRefusal,
+  type Member,
+  openMember,
+} from '../node/index.ts'
 import { renewAtMs } from '../../trust/pki/index.ts'
 import { type CliWorld, configFolder } from './context.ts'
 import { cliErrors } from './errors.ts'
@@ -76,10 +81,10 @@ function renewing(member: Member, first: AuthorityClient): AuthorityClient {
     ...first,
     request: async (...request) => {
       const answer = await client.request(...request)
-      if (hasTried || answer.status !== 403) return answer
+      if (hasTried || !isCertificateRefusal(answer)) return answer
       hasTried = true
       const { renewRefused } = await import('./credential-renewal.ts')
-      if (!(await renewRefused(member, answer))) return answer
+      if (!(await renewRefused(member))) return answer
       client.close()
       client = await member.connectAuthority(AUTHORITY_TIMEOUT_MS)
       return client.request(...request)

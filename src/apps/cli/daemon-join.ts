@@ -59,6 +59,8 @@ export async function joinIfAsked(
     }
     const joining = joiningOf(context, input, folder)
     if (!joining) return 'unjoined'
+    // The line is used once: nothing of it is left in memory afterwards.
+    using _secret = joining.line.secret
     const joined = await join(context, input, { joining, options, keys })
     if (isRefusal(joined)) {
       printRefusal(context.terminal, 'join', joined)
@@ -133,6 +135,11 @@ export function joinText(context: CliContext, input: CommandInput): string | und
   const file = input.text('join-file')
   const given = input.text('join')
   if (file !== undefined) return readFileSync(file, 'utf8').slice(0, MAX_LINE_BYTES)
+  return given === undefined ? undefined : lineText(context, given)
+}
+
+/** A join line as it is given; `-`: from standard input, so that no list of processes shows it. */
+export function lineText(context: CliContext, given: string): string {
   return given === '-' ? context.readInput().slice(0, MAX_LINE_BYTES) : given
 }
 

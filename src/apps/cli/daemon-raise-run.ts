@@ -3,11 +3,9 @@ import { parseJoinLine } from '../../lifecycle/enrolment/index.ts'
 import { openMember, raiseMembership } from '../node/index.ts'
 import type { CommandInput } from './command-line.ts'
 import type { CliContext } from './context.ts'
+import { lineText } from './daemon-join.ts'
 import { cliErrors } from './errors.ts'
 import { EXIT, paint, printFields, printRefusal } from './output.ts'
-
-/** Longest text that is taken for a line. */
-const MAX_LINE_BYTES = 1024
 
 /** `kosd node --raise`: gets the certificate of the stricter profile before anything is served. */
 export async function raiseIfAsked(
@@ -17,7 +15,7 @@ export async function raiseIfAsked(
 ): Promise<number> {
   const given = input.text('raise')
   if (given === undefined) return EXIT.ok
-  const line = parseJoinLine(given === '-' ? context.readInput().slice(0, MAX_LINE_BYTES) : given)
+  const line = parseJoinLine(lineText(context, given))
   if (isRefusal(line)) throw cliErrors.error('KOS_CLI_USAGE', { reason: line.rule })
   // The line is used once: nothing of it is left in memory afterwards.
   using secret = line.secret

@@ -22,8 +22,8 @@ export interface HeldDates {
 export function datesOf(folder: string, keys: KeyStore): HeldDates {
   // An authority's folder has no membership: its certificates are made anew at every start.
   const membership = loadMembership(keys)
-  const token = apiTokenOf(folder)
   if (!membership) return {}
+  const token = apiTokenOf(folder)
   const { generation, psk, tlsKey, leaf } = membership
   const held = psk
     ? { psk: { handle: psk.handle, generation } }

@@ -1,24 +1,21 @@
 import { isRefusal, type Refusal } from '../../../foundation/base/index.ts'
-import { type JoinLine, parseJoinLine } from '../../../lifecycle/enrolment/index.ts'
+import type { JoinLine } from '../../../lifecycle/enrolment/index.ts'
 import { joinAuthority, loadMembership, type Membership, openMemberKeys } from '../../node/index.ts'
 import type { CommandInput } from '../command-line.ts'
 import { type CliContext, configFolder } from '../context.ts'
 import { openCredential } from '../credential.ts'
+import { lineText, readJoinLine } from '../daemon-join.ts'
 import { cliErrors } from '../errors.ts'
 import { EXIT, printFields, printRefusal, relativeTime } from '../output.ts'
 
-const MAX_LINE_BYTES = 1024
 /** A person has no network card. */
 const NO_MAC_BYTES = 6
 
 /** `kosctl login` */
 export async function login(context: CliContext, input: CommandInput): Promise<number> {
   const folder = configFolder(context.environment)
-  const line = parseJoinLine(lineOf(context, input))
-  if (isRefusal(line)) {
-    printRefusal(context.terminal, 'join line', line)
-    throw cliErrors.error('KOS_CLI_USAGE', { reason: line.rule })
-  }
+  const [given = ''] = input.positionals
+  const line = readJoinLine(context, lineText(context, given))
   const joined = await join(context, folder, line)
   if (isRefusal(joined)) {
     printRefusal(context.terminal, 'login', joined)
@@ -26,11 +23,6 @@ export async function login(context: CliContext, input: CommandInput): Promise<n
   }
   show(context, folder)
   return EXIT.ok
-}
-
-/** From standard input it stands in no list of processes and in no history of a shell. */
-function lineOf(context: CliContext, { positionals: [text = ''] }: CommandInput): string {
-  return text === '-' ? context.readInput().slice(0, MAX_LINE_BYTES) : text
 }
 
 /** Keys that a login left behind that was cut off are used again: the same request, the same certificate. */

@@ -1,9 +1,8 @@
 import { parseProfileName } from '../../foundation/profiles/index.ts'
+import { MAX_BATCH_TOKENS } from '../../lifecycle/enrolment/index.ts'
 import type { BatchRow } from '../authority/index.ts'
 import { type CsvProblem, type CsvRow, parseCsv } from './csv.ts'
 
-/** Most devices of one list; the authority creates no more at once. */
-const MAX_ROWS = 1000
 const COLUMNS = ['name', 'profile', 'kind', 'owner', 'groups', 'labels'] as const
 type Column = (typeof COLUMNS)[number]
 
@@ -30,9 +29,9 @@ export function readDeviceList(
   const columns = header ? columnsOf(header) : { line: 1, reason: 'the file is empty' }
   if ('reason' in columns) return { problems: [columns] }
   if (rest.length === 0) return { problems: [{ line: 2, reason: 'there is no device' }] }
-  if (rest.length > MAX_ROWS) {
-    const line = rest[MAX_ROWS]?.line ?? 1
-    return { problems: [{ line, reason: `more than ${MAX_ROWS} devices` }] }
+  if (rest.length > MAX_BATCH_TOKENS) {
+    const line = rest[MAX_BATCH_TOKENS]?.line ?? 1
+    return { problems: [{ line, reason: `more than ${MAX_BATCH_TOKENS} devices` }] }
   }
   const listed = rest.map((row) => deviceOf(row, columns))
   const problems = listed.filter((one) => 'reason' in one)
@@ -61,7 +60,7 @@ function deviceOf({ line, fields }: CsvRow, columns: readonly Column[]): ListedD
   const kind = cell('kind') || 'device'
   const owner = cell('owner')
   const labels = labelsOf(cell('labels'))
-  if (name === '' || name.length > 64) return { line, reason: 'a name has 1 to 63 characters' }
+  if (name === '' || name.length > 63) return { line, reason: 'a name has 1 to 63 characters' }
   if (!profile) return { line, reason: 'the profile is SEC-1 to SEC-4' }
   if (kind !== 'device' && kind !== 'agent') return { line, reason: 'the kind is device or agent' }
   if (!labels) return { line, reason: 'labels are like site=north;floor=2' }

@@ -58,7 +58,7 @@ export {
   type UserDefinition,
   type UserReading,
 } from './user-file.ts'
-export { commandFileJsonSchema, USER_LIMITS } from './user-format.ts'
+export { commandFileJsonSchema, SECRET_NAME, USER_LIMITS } from './user-format.ts'
 export type { FileProblem } from './user-schema.ts'
 export type { CommandSecrets } from './user-secrets.ts'
 export { trustProblem } from './user-trust.ts'

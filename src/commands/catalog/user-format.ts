@@ -28,6 +28,9 @@ export interface UserLimits {
   readonly processes: number
 }
 
+/** How secrets of a device are called, in its configuration and in command files. */
+export const SECRET_NAME: RegExp = /^[a-z0-9][a-z0-9_-]{0,63}$/
+
 /** Variables of a program: texts, and secrets of the device by their names. */
 export type UserEnvironment = Readonly<Record<string, string | { readonly secret: string }>>
 
@@ -161,10 +164,7 @@ const variable = z
     message: 'must not be PATH, HOME, LANG, or begin with LD_ or NODE_',
   })
 const environment = z
-  .record(
-    variable,
-    z.union([word, z.strictObject({ secret: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/) })]),
-  )
+  .record(variable, z.union([word, z.strictObject({ secret: z.string().regex(SECRET_NAME) })]))
   .refine((variables) => Object.keys(variables).length <= 32, { message: 'must be at most 32' })
   .default({})
   .describe('Variables: texts, or {"secret": NAME} for a secret of the configuration of the node')

@@ -104,9 +104,10 @@ export function guardStream(
 
 /** How many bytes at the end of some are the beginning of others. */
 function lengthOfBeginning(bytes: Buffer, other: Buffer): number {
-  let length = Math.min(bytes.length, other.length - 1)
-  while (length > 0 && !bytes.subarray(bytes.length - length).equals(other.subarray(0, length))) {
-    length -= 1
+  const [first = 0] = other
+  let at = bytes.indexOf(first, Math.max(0, bytes.length - other.length + 1))
+  while (at >= 0 && bytes.compare(other, 0, bytes.length - at, at) !== 0) {
+    at = bytes.indexOf(first, at + 1)
   }
-  return length
+  return at < 0 ? 0 : bytes.length - at
 }

@@ -1,14 +1,12 @@
 import { isIP } from 'node:net'
 import { parseTrustDomain, z } from '../../../foundation/base/index.ts'
 import { PROFILE_NAMES } from '../../../foundation/profiles/index.ts'
-import type { JsonSchema } from '../../../commands/catalog/index.ts'
+import { type JsonSchema, SECRET_NAME } from '../../../commands/catalog/index.ts'
 import { parseHostPort, plainHost } from '../../node/index.ts'
 
 /** Which daemon a configuration is for. */
 export type DaemonRole = 'authority' | 'node'
 
-/** Name of a secret; a command file names it so. */
-export const SECRET_NAME: RegExp = /^[a-z0-9][a-z0-9_-]{0,63}$/
 /** Most secrets of one configuration. */
 export const MAX_SECRETS = 128
 /** A sealed value of the longest secret; a plain one is shorter. */

@@ -98,6 +98,7 @@ test('every row of a list that is unfit is named', () => {
     'c,,,site',
     'd,,,a=1;a=2',
     'e,,,',
+    `${'f'.repeat(64)},,,`,
   ]
   assert.deepEqual(problems(rows.join('\n')), [
     '2: a name has 1 to 63 characters',
@@ -105,5 +106,6 @@ test('every row of a list that is unfit is named', () => {
     '4: the kind is device or agent',
     '5: labels are like site=north;floor=2',
     '6: labels are like site=north;floor=2',
+    '8: a name has 1 to 63 characters',
   ])
 })

@@ -16,6 +16,8 @@ interface RunChanges {
   /** What somebody types, once per question; absent: nobody is there. */
   readonly typed?: readonly string[]
   readonly editor?: string
+  /** The user's folder in memory; absent: the one of the state folders. */
+  readonly runtime?: string
   readonly terminal?: Partial<Terminal>
 }
 
@@ -45,12 +47,12 @@ export function createConfigFolder(
   const folder = join(state, role)
   const path = join(folder, 'config.yaml')
   mkdirSync(folder, { mode: 0o700 })
-  const world = ({ input = '', typed, editor }: RunChanges): CliWorld => {
+  const world = ({ input = '', typed, editor, runtime = state }: RunChanges): CliWorld => {
     const answers = [...(typed ?? [])]
     const plain = testWorld({ config: join(state, 'operator'), readInput: () => input })
     return {
       ...plain,
-      environment: { ...plain.environment, state, home: state, editor, runtime: state },
+      environment: { ...plain.environment, state, home: state, editor, runtime },
       ...(typed && {
         prompt: () => {
           const answer = answers.shift()

@@ -124,7 +124,7 @@ function readEnvironment(): CliEnvironment {
     passphraseFile: passphraseFile(env),
     isRoot: process.getuid?.() === 0,
     agent: env['KOS_AGENT'],
-    editor: env['VISUAL'] ?? env['EDITOR'],
+    editor: env['VISUAL'] || env['EDITOR'] || undefined,
     runtime: env['XDG_RUNTIME_DIR'],
     user: env['SUDO_USER'] ?? env['USER'] ?? env['LOGNAME'] ?? 'operator',
   })

@@ -86,7 +86,8 @@ export function readPassphraseFile(path: string): Secret {
   }
 }
 
-function lengthOfLine(bytes: Uint8Array, length: number): number {
+/** Length without the last line break. */
+export function lengthOfLine(bytes: Uint8Array, length: number): number {
   let end = length
   if (bytes[end - 1] === LINE_FEED) end--
   if (bytes[end - 1] === CARRIAGE_RETURN) end--

@@ -3,13 +3,22 @@ import { Secret } from '../../foundation/base/index.ts'
 import { MAX_SEALED_VALUE_BYTES } from '../../trust/keys/index.ts'
 import type { CliContext } from './context.ts'
 import { cliErrors } from './errors.ts'
+import { lengthOfLine } from './passphrase.ts'
 
-const LINE_FEED = 0x0a
-const CARRIAGE_RETURN = 0x0d
+/** What stands in a text for bytes that are none. @see Unicode, section 5.22 */
+const REPLACEMENT = '\ufffd'
 
-/** A secret from standard input, its last line break aside. */
+/**
+ * A secret from standard input, its last line break aside.
+ *
+ * @throws {@link KosError} KOS_CLI_USAGE when it is not UTF-8: another secret would be kept
+ */
 export function secretOfInput(context: CliContext): Secret {
-  return withoutLineBreak(Buffer.from(context.readInput()))
+  const text = context.readInput()
+  if (text.includes(REPLACEMENT)) {
+    throw cliErrors.error('KOS_CLI_USAGE', { reason: 'standard input is not UTF-8 text' })
+  }
+  return withoutLineBreak(Buffer.from(text))
 }
 
 /**
@@ -45,10 +54,7 @@ function tooLong(path: string): Error {
 }
 
 function withoutLineBreak(bytes: Uint8Array): Secret {
-  let end = bytes.length
-  if (bytes[end - 1] === LINE_FEED) end--
-  if (bytes[end - 1] === CARRIAGE_RETURN) end--
-  const secret = Secret.copy(bytes.subarray(0, end))
+  const secret = Secret.copy(bytes.subarray(0, lengthOfLine(bytes, bytes.length)))
   bytes.fill(0)
   return secret
 }

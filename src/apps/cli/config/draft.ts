@@ -2,13 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   accessSync,
+  chmodSync,
   closeSync,
   constants,
   fsyncSync,
   mkdtempSync,
   openSync,
   readdirSync,
-  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -16,10 +16,11 @@ import {
 } from 'node:fs'
 import { constants as osConstants, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { trustProblem } from '../../../commands/catalog/index.ts'
 import type { CliContext } from '../context.ts'
 import { cliErrors } from '../errors.ts'
+import { readText } from './file.ts'
 import { placeSchema } from './place.ts'
-import { MAX_CONFIG_BYTES } from './yaml.ts'
 
 const MEMORY = '/dev/shm'
 
@@ -28,6 +29,7 @@ export interface Draft {
   readonly path: string
   /** Runs the editor until it ends. @throws {@link KosError} KOS_CLI_EDITOR */
   edit(): Promise<void>
+  /** @throws {@link KosError} KOS_CLI_CONFIG when it is too large, or no UTF-8 */
   read(): string
 }
 
@@ -64,7 +66,7 @@ export async function withDraft<T>(
         const [status] = (await once(editor, 'exit')) as [number | null]
         if (status !== 0) throw cliErrors.error('KOS_CLI_EDITOR')
       },
-      read: () => readDraft(path),
+      read: () => readText(path).text,
     })
   } finally {
     wipeFolder(folder)
@@ -72,9 +74,11 @@ export async function withDraft<T>(
   }
 }
 
-function privatePlace({ environment }: CliContext): string {
-  const places = [environment.runtime, MEMORY].filter((place) => place !== undefined)
-  return places.find(isWritable) ?? tmpdir()
+/** Under sudo the folder of the environment is somebody else's, who could put another draft in place. */
+function privatePlace({ environment: { runtime } }: CliContext): string {
+  const isOwn =
+    runtime !== undefined && trustProblem(runtime, process.getuid?.() ?? 0, 'folder') === undefined
+  return [...(isOwn ? [runtime] : []), MEMORY].find(isWritable) ?? tmpdir()
 }
 
 function isWritable(folder: string): boolean {
@@ -92,22 +96,19 @@ function startEditor({ environment }: CliContext, path: string): ChildProcess {
   return spawn('/bin/sh', ['-c', `${editor} "$@"`, editor, path], { stdio: 'inherit' })
 }
 
-function readDraft(path: string): string {
-  const { size } = statSync(path)
-  if (size > MAX_CONFIG_BYTES) {
-    throw cliErrors.error('KOS_CLI_CONFIG', { at: path, problem: 'the file is too large' })
-  }
-  return readFileSync(path, 'utf8')
-}
-
+/** Whatever cannot be overwritten, such as a file that the editor made read-only, is removed all the same. */
 function wipeFolder(folder: string): void {
-  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
-    if (entry.isFile()) wipeFile(join(entry.parentPath, entry.name))
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
+      if (entry.isFile()) wipeFile(join(entry.parentPath, entry.name))
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
-  rmSync(folder, { recursive: true, force: true })
 }
 
 function wipeFile(path: string): void {
+  chmodSync(path, 0o600)
   const descriptor = openSync(path, 'r+')
   try {
     writeSync(descriptor, Buffer.alloc(statSync(path).size), 0)

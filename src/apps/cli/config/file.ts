@@ -1,4 +1,5 @@
 import {
+  type BigIntStats,
   closeSync,
   constants,
   fchmodSync,
@@ -46,15 +47,23 @@ export function readConfigFile(path: string): ConfigFile | undefined {
   if (!isThere(path)) return undefined
   const problem = trustProblem(path, process.getuid?.() ?? 0, 'file')
   if (problem !== undefined) throw refused(path, `the file ${problem}`)
+  const { text, stats } = readText(path)
+  return { path, text, isOpen: (stats.mode & 0o044n) !== 0n, version: versionOf(stats) }
+}
+
+/**
+ * Reads the text of a file, whoever wrote it.
+ *
+ * @throws {@link KosError} KOS_CLI_CONFIG when it is too large, or no UTF-8
+ */
+export function readText(path: string): { readonly text: string; readonly stats: BigIntStats } {
   const descriptor = openSync(path, O_RDONLY | O_NONBLOCK)
   try {
     const stats = fstatSync(descriptor, { bigint: true })
     if (stats.size > BigInt(MAX_CONFIG_BYTES)) {
       throw refused(path, `the file is larger than ${MAX_CONFIG_BYTES} bytes`)
     }
-    const text = decode(readFileSync(descriptor))
-    if (text === undefined) throw refused(path, 'the file is not UTF-8')
-    return { path, text, isOpen: (stats.mode & 0o044n) !== 0n, version: versionOf(stats) }
+    return { text: decode(path, readFileSync(descriptor)), stats }
   } finally {
     closeSync(descriptor)
   }
@@ -65,20 +74,15 @@ function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
-function decode(bytes: Uint8Array): string | undefined {
+function decode(path: string, bytes: Uint8Array): string {
   try {
     return UTF8.decode(bytes)
   } catch {
-    return undefined
+    throw refused(path, 'the file is not UTF-8')
   }
 }
 
-function versionOf(stats: {
-  readonly ino: bigint
-  readonly size: bigint
-  readonly mtimeNs: bigint
-  readonly ctimeNs: bigint
-}): string {
+function versionOf(stats: BigIntStats): string {
   return `${stats.ino}/${stats.size}/${stats.mtimeNs}/${stats.ctimeNs}`
 }
 

@@ -171,6 +171,8 @@ describe('what cannot be meant is refused, and nothing is changed', () => {
     }
     assert.match((await from(Buffer.from('nul\0 in the middle'))).err, /holds a NUL character/)
     assert.match((await from(Buffer.from('ÿÿÿÿÿÿÿÿÿ', 'latin1'))).err, /is not UTF-8 text/)
+    const input = await config(['set', 'secrets.weather', '-'], { input: 'no text: \ufffd\ufffd' })
+    assert.match(input.err, /standard input is not UTF-8 text/)
     assert.match((await from(Buffer.alloc(20_000, 'x'))).err, /no file of at most 16384 bytes/)
     assert.match((await config(['set', 'secrets.w', '--value-file', folder])).err, /no file of/)
     const typed = await config(['set', 'secrets.weather'], { typed: ['x'.repeat(1024)] })
@@ -257,6 +259,18 @@ test('an editor sees secrets open; only what changed is sealed anew', async (con
   const failed = await config(['edit'], { editor: 'false' })
   assert.match(failed.err, /KOS_CLI_EDITOR/)
 
+  const bytes = await config(['edit'], { editor: `b() { printf 'share: \\377\n' >"$1"; }; b` })
+  assert.match(bytes.err, /KOS_CLI_CONFIG\)[^]*the file is not UTF-8/)
+  // A folder that others can write to is no place for it.
+  const runtime = temporaryFolder(context)
+  const print = { editor: `p() { echo "$1" >'${seen}'; }; p`, runtime }
+  assert.match((await config(['edit'], print)).out, /^nothing changed /)
+  assert.ok(readFileSync(seen, 'utf8').startsWith(runtime))
+  chmodSync(runtime, 0o777)
+  const place = await config(['edit'], print)
+  assert.match(place.out, /^nothing changed /)
+  assert.ok(!readFileSync(seen, 'utf8').startsWith(runtime))
+
   // A value that does not open stays as it is until it is replaced.
   write(
     read().replace(/weather: \S+/, `weather: kos-sealed:v1:${'0'.repeat(16)}:${'A'.repeat(40)}`),
@@ -325,7 +339,7 @@ test('the doctor looks at the configurations of this machine, and opens nothing'
 })
 
 test('which folder is meant is said where it is not clear', async (context) => {
-  const { config, state, folder, path } = createConfigFolder(context)
+  const { config, state, folder } = createConfigFolder(context)
   assert.equal((await config(['set', 'share', '/srv'])).code, 0)
   const other = createConfigFolder(context, 'authority')
   assert.equal((await other.config(['set', 'trustDomain', 'fabric.example'])).code, 0)
@@ -360,7 +374,11 @@ test('which folder is meant is said where it is not clear', async (context) => {
   const unknown = ['--state', join(state, 'new'), '--config', join(state, 'new', 'c.yaml')]
   assert.equal((await config(['set', 'trustDomain', 'a.example', ...unknown])).code, 0)
   assert.match((await config(['set', 'standby', 'true', ...unknown])).err, /is a setting of kosd/)
-  assert.ok(!existsSync(`${path}.tmp`))
+  const left = [folder, state].flatMap((place) => readdirSync(place))
+  assert.deepEqual(
+    left.filter((name) => name.endsWith('.tmp')),
+    [],
+  )
 })
 
 test('a daemon takes its settings from it, and the command line wins', async (context) => {

@@ -29,6 +29,7 @@ import {
 import { configuredInput, type DaemonInput } from './daemon-config.ts'
 import { cliErrors } from './errors.ts'
 import { enterFips } from './fips.ts'
+import { isHost, isHostName } from './host-names.ts'
 import { paint, parseDuration, printFields, printJsonLine, relativeTime } from './output.ts'
 
 const DEFAULT_HOST = '127.0.0.1'
@@ -164,19 +165,6 @@ function recoveredFields({ recovered }: RunningAuthority): readonly (readonly [s
   const { adopted, renewed, locked, unknown } = recovered
   const counts = `${adopted} adopted, ${renewed} renewed, ${locked} locked since the backup`
   return [['members', unknown > 0 ? `${counts}; ${unknown} not known` : counts]]
-}
-
-function isHost(text: string): boolean {
-  return isIP(plainHost(text)) !== 0 || isHostName(text)
-}
-
-/** RFC 1123 section 2.1; a machine may be called anything else, a certificate may not. */
-function isHostName(text: string): boolean {
-  return (
-    isIP(text) === 0 &&
-    /^(?:(?!-)[A-Za-z0-9-]{1,63}(?:\.|$)){1,8}$/.test(text) &&
-    !text.endsWith('.')
-  )
 }
 
 /** Names and addresses for the authority's certificate, each once. */

@@ -4,6 +4,7 @@ export const SETTING_NAMES: readonly string[] = [
   'authority',
   'commands',
   'crl',
+  'devicesPerAddress',
   'enforcement',
   'fips',
   'fipsConfig',

@@ -93,7 +93,7 @@ function withValue(target: ConfigTarget, path: readonly string[], given: string)
   throw cliErrors.error('KOS_CLI_USAGE', { reason })
 }
 
-const OTHER_KIND = / must be (?:a text|a list|a map|true or false)/
+const OTHER_KIND = / must be (?:a text|a number|a list|a map|true or false)/
 
 function meanings(given: string): readonly NewValue[] {
   const { root } = readYaml(`value: ${given}\n`)

@@ -61,6 +61,7 @@ function configured(input: CommandInput, settings: Settings, folder: string): Co
   for (const [name, value] of Object.entries(settings)) {
     const option = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
     if (typeof value === 'boolean') values.set(option, value)
+    else if (typeof value === 'number') values.set(option, String(value))
     else if (typeof value === 'string') {
       values.set(option, PATH_SETTINGS.has(name) ? resolve(folder, value) : value)
     } else if (Array.isArray(value)) values.set(option, value.join(','))

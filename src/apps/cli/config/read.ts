@@ -132,6 +132,7 @@ function distance(one: string, other: string): number {
 const KINDS: Readonly<Record<string, string>> = {
   string: 'a text: put it in quotes',
   boolean: 'true or false',
+  number: 'a number',
   array: 'a list: [ONE, OTHER]',
   record: 'a map: NAME: VALUE on lines of their own',
 }

@@ -1,8 +1,9 @@
-import { isIP } from 'node:net'
 import { parseTrustDomain, z } from '../../../foundation/base/index.ts'
 import { PROFILE_NAMES } from '../../../foundation/profiles/index.ts'
 import { type JsonSchema, SECRET_NAME } from '../../../commands/catalog/index.ts'
-import { parseHostPort, plainHost } from '../../node/index.ts'
+import { DEFAULT_ADMISSION_LIMITS } from '../../../network/admission/index.ts'
+import { parseHostPort } from '../../node/index.ts'
+import { isHost } from '../host-names.ts'
 
 /** Which daemon a configuration is for. */
 export type DaemonRole = 'authority' | 'node'
@@ -62,6 +63,11 @@ const authority = {
     .refine(isHost, { message: 'must be a host name or an address' })
     .optional()
     .describe('Name or address that devices are told'),
+  devicesPerAddress: z
+    .number()
+    .refine(isDeviceCount, { message: `must be 1 to ${DEFAULT_ADMISSION_LIMITS.connectionsTotal}` })
+    .optional()
+    .describe('How many devices may come from one address (16)'),
   trustDomain: line(255)
     .refine((text) => parseTrustDomain(text) !== undefined, { message: 'must be a DNS name' })
     .optional()
@@ -100,7 +106,7 @@ const schemas = {
 
 /** What a configuration sets, by name; checked by {@link settingsSchema}. */
 export type Settings = Readonly<
-  Record<string, string | boolean | readonly string[] | undefined>
+  Record<string, string | number | boolean | readonly string[] | undefined>
 > & {
   readonly secrets?: Readonly<Record<string, string>>
 }
@@ -178,9 +184,7 @@ function mergeOf(one: Property | undefined, other: Property): Property {
   return { ...one, ...other, description }
 }
 
-function isHost(text: string): boolean {
-  return (
-    isIP(plainHost(text)) !== 0 ||
-    (/^(?:(?!-)[A-Za-z0-9-]{1,63}(?:\.|$)){1,8}$/.test(text) && !text.endsWith('.'))
-  )
+function isDeviceCount(count: number): boolean {
+  const { connectionsTotal } = DEFAULT_ADMISSION_LIMITS
+  return Number.isInteger(count) && count >= 1 && count <= connectionsTotal
 }

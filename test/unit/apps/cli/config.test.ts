@@ -12,11 +12,15 @@ import {
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { lockStore } from '../../../../src/foundation/storage/index.ts'
+import { parseInput } from '../../../../src/apps/cli/command-line.ts'
 import { configurationChecks } from '../../../../src/apps/cli/config/doctor.ts'
+import { loadConfiguration } from '../../../../src/apps/cli/config/load.ts'
 import { configCommands } from '../../../../src/apps/cli/commands/config.ts'
-import { MAX_SECRETS, settingNames } from '../../../../src/apps/cli/config/schema.ts'
+import { MAX_SECRETS, PATH_SETTINGS, settingNames } from '../../../../src/apps/cli/config/schema.ts'
 import { MAX_CONFIG_BYTES } from '../../../../src/apps/cli/config/yaml.ts'
 import { MAX_SEALED_VALUE_BYTES } from '../../../../src/trust/keys/index.ts'
+import { authorityCommand } from '../../../../src/apps/cli/daemon-authority.ts'
+import { nodeCommand } from '../../../../src/apps/cli/daemon-node.ts'
 import { main as kosctlMain } from '../../../../src/apps/cli/main.ts'
 import { SETTING_NAMES } from '../../../../src/apps/cli/setting-names.ts'
 import { createConfigFolder } from '../../../kit/config.ts'
@@ -91,6 +95,30 @@ test('names of settings are completed', async () => {
   assert.match(terminal.printed.out, /listen\b[^]*listeners/)
 })
 
+/** What happens once, and where: on the command line alone. */
+const ONCE: Readonly<Record<'authority' | 'node', readonly string[]>> = {
+  authority: ['recover-operator', 'recover', 'recovery-wait', 'root-file', 'root-passphrase-file'],
+  node: ['join', 'raise', 'name', 'patience', 'moved', 'alert'],
+}
+
+test('settings are the options of the daemon that last', () => {
+  for (const [role, { options }] of [
+    ['authority', authorityCommand],
+    ['node', nodeCommand],
+  ] as const) {
+    const lasting = new Map(
+      settingNames(role).map((name) => [name.replaceAll(/[A-Z]/g, '-$&').toLowerCase(), name]),
+    )
+    lasting.delete('secrets')
+    const known = [...lasting.keys(), ...ONCE[role], 'state', 'config', 'json']
+    assert.deepEqual(known.toSorted(), Object.keys(options).toSorted())
+    for (const [option, name] of lasting) {
+      const isPath = ['FILE', 'FOLDER'].includes(options[option]?.value ?? '')
+      assert.equal(PATH_SETTINGS.has(name), isPath, name)
+    }
+  }
+})
+
 test('what is shown of secrets without --reveal is their key', async (context) => {
   const { config, seal, write, read } = createConfigFolder(context)
   await config(['set', 'listeners', 'SEC-2,SEC-3'])
@@ -149,6 +177,7 @@ describe('what cannot be meant is refused, and nothing is changed', () => {
     [['set', 'secrets.weather', 'correct horse'], /a secret is no argument/],
     [['set', 'secrets.weather'], /no terminal to ask on/],
     [['set', 'secrets.weather', '-'], /the secret is shorter than 8 bytes/],
+    [['set', 'devicesPerAddress', '9'], /is a setting of kosd authority/],
     [['rotate-key'], /there is no secret/],
   ]
   for (const [args, reason] of refused) {
@@ -343,6 +372,19 @@ test('which folder is meant is said where it is not clear', async (context) => {
   assert.equal((await config(['set', 'share', '/srv'])).code, 0)
   const other = createConfigFolder(context, 'authority')
   assert.equal((await other.config(['set', 'trustDomain', 'fabric.example'])).code, 0)
+  assert.equal((await other.config(['set', 'devicesPerAddress', '200'])).code, 0)
+  assert.match(other.read(), /\ntrustDomain: fabric\.example\ndevicesPerAddress: 200\n$/)
+  const words = parseInput(authorityCommand, ['--trust-domain', 'other.example'], 'kosd')
+  const { input } = loadConfiguration(words, { role: 'authority', ...other })
+  assert.equal(input.text('devices-per-address'), '200')
+  assert.equal(input.text('trust-domain'), 'other.example')
+  for (const [count, reason] of [
+    ['0', /must be 1 to 4096/],
+    ['1.5', /must be 1 to 4096/],
+    ['many', /must be a number/],
+  ] as const) {
+    assert.match((await other.config(['set', 'devicesPerAddress', count])).err, reason)
+  }
   const both = createConfigFolder(context)
   writeFileSync(join(both.state, 'authority'), '')
   assert.match(

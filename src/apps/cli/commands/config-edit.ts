@@ -24,13 +24,13 @@ type Opened = ReadonlyMap<string, { readonly sealed: string; readonly plain: str
 /** `kosctl config edit` */
 export function edit(context: CliContext, input: CommandInput): Promise<number> {
   const target = configTarget(context, input)
-  const { opened, text } = openForEditing(context, target)
+  const { opened, text } = openForEditing(target)
   return withDraft(context, text, async (draft) => {
     for (;;) {
       await draft.edit()
       const edited = draft.read()
       if (edited === text) return said(context, target, 'nothing changed')
-      const sealed = sealEdited(context, { target, opened }, edited)
+      const sealed = sealEdited({ target, opened }, edited)
       if (typeof sealed === 'string') {
         storeConfig(context, target, sealed)
         return said(context, target, 'written')
@@ -56,15 +56,12 @@ function isToGoOn(context: CliContext): boolean {
 }
 
 /** What does not open stays as it is: it can be replaced or taken out. */
-function openForEditing(
-  context: CliContext,
-  target: ConfigTarget,
-): { readonly opened: Opened; readonly text: string } {
+function openForEditing(target: ConfigTarget): { readonly opened: Opened; readonly text: string } {
   const { secrets, problems } = readConfiguration(target.text, target.role)
   const sealed = problems.length === 0 ? secrets.filter(({ isSealed }) => isSealed) : []
   const opened = new Map<string, { sealed: string; plain: string }>()
   if (sealed.length > 0) {
-    withValueKeys(context, target.folder, (keys) => {
+    withValueKeys(target.unlock, target.folder, (keys) => {
       for (const secret of sealed) {
         const plain = openSecret(keys, secret)
         if (isRefusal(plain)) continue
@@ -82,7 +79,6 @@ function openForEditing(
 
 /** The edited text with its secrets sealed, those that did not change as they were; or what is wrong. */
 function sealEdited(
-  context: CliContext,
   { target, opened }: { readonly target: ConfigTarget; readonly opened: Opened },
   edited: string,
 ): string | readonly ConfigProblem[] {
@@ -96,7 +92,7 @@ function sealEdited(
   const wrong = others.filter(({ isSealed }) => !isSealed).flatMap(plainProblems)
   if (wrong.length > 0) return wrong
   if (others.length === 0) return changeValues(edited, kept)
-  return sealing(context, target, (keys) => {
+  return sealing(target, (keys) => {
     const moved = others
       .filter(({ isSealed }) => isSealed)
       .flatMap((secret) => sealedProblem(keys, secret) ?? [])

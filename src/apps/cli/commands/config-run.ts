@@ -45,7 +45,7 @@ async function printSecret(
     else terminal.out(hidden(secret.text))
     return EXIT.ok
   }
-  const value = secret.isSealed ? reveal(context, target, secret) : secret.text
+  const value = secret.isSealed ? reveal(target, secret) : secret.text
   if (terminal.isJson) printJson(terminal, { setting, value })
   else if (terminal.interactive) terminal.out(value.split('\n').map(printable).join('\n'))
   // To a file or program it goes byte for byte.
@@ -53,8 +53,8 @@ async function printSecret(
   return EXIT.ok
 }
 
-function reveal(context: CliContext, target: ConfigTarget, secret: ConfigSecret): string {
-  return withValueKeys(context, target.folder, (keys) => {
+function reveal(target: ConfigTarget, secret: ConfigSecret): string {
+  return withValueKeys(target.unlock, target.folder, (keys) => {
     const opened = openSecret(keys, secret)
     if (isRefusal(opened)) throw configError(target.path, [unopened(secret, opened)])
     using plain = opened
@@ -105,7 +105,7 @@ function hidden(value: unknown): string {
 export function check(context: CliContext, input: CommandInput): number {
   const target = existingTarget(context, input)
   const reading = readConfiguration(target.text, target.role)
-  const problems = [...reading.problems, ...secretProblems(context, target, reading)].toSorted(
+  const problems = [...reading.problems, ...secretProblems(target, reading)].toSorted(
     (a, b) => a.line - b.line,
   )
   const { terminal } = context
@@ -122,8 +122,7 @@ export function check(context: CliContext, input: CommandInput): number {
 }
 
 function secretProblems(
-  context: CliContext,
-  { folder, seal, file }: ConfigTarget,
+  { folder, seal, file, unlock }: ConfigTarget,
   { secrets }: ConfigReading,
 ): readonly ConfigProblem[] {
   const open = file?.isOpen === true ? ', and others can read this file' : ''
@@ -134,7 +133,7 @@ function secretProblems(
     })
   const sealed = secrets.filter(({ isSealed }) => isSealed)
   if (sealed.length === 0) return plain
-  const unopenable = withValueKeys(context, folder, (keys) =>
+  const unopenable = withValueKeys(unlock, folder, (keys) =>
     sealed.flatMap((secret) => sealedProblem(keys, secret) ?? []),
   )
   return [...plain, ...unopenable]

@@ -119,7 +119,7 @@ function withSecret(
   if (problem !== undefined) {
     throw cliErrors.error('KOS_CLI_USAGE', { reason: `the secret ${problem}` })
   }
-  const value = sealing(context, target, (keys) => keys.seal(path, plain))
+  const value = sealing(target, (keys) => keys.seal(path, plain))
   const text = changeValues(target.text, [{ path, value }])
   const { problems } = readConfiguration(text, target.role)
   if (problems.length > 0) throw configError(target.path, problems)
@@ -143,12 +143,8 @@ function readSecret(context: CliContext, input: CommandInput, setting: string): 
 }
 
 /** Runs work with keys of which one is current; the first one is made while no daemon runs. */
-export function sealing<T>(
-  context: CliContext,
-  { folder }: ConfigTarget,
-  work: (keys: ValueKeys) => T,
-): T {
-  return withNewValueKeys(context, folder, (keys) => {
+export function sealing<T>({ folder, unlock }: ConfigTarget, work: (keys: ValueKeys) => T): T {
+  return withNewValueKeys(unlock, folder, (keys) => {
     if (keys.current === undefined) {
       using _lock = lockFolder(folder)
       keys.addKey()
@@ -163,7 +159,7 @@ export function encrypt(context: CliContext, input: CommandInput): number {
   const { secrets } = validReading(target)
   const plain = secrets.filter(({ isSealed }) => !isSealed)
   if (plain.length > 0) {
-    const replacements = sealing(context, target, (keys) =>
+    const replacements = sealing(target, (keys) =>
       plain.map((secret) => sealPlain(keys, target, secret)),
     )
     storeConfig(context, target, changeValues(target.text, replacements))
@@ -202,7 +198,7 @@ export function rotateKey(context: CliContext, input: CommandInput): number {
     throw cliErrors.error('KOS_CLI_USAGE', { reason: 'there is no secret in this configuration' })
   }
   using _lock = lockFolder(target.folder)
-  const key = withNewValueKeys(context, target.folder, (keys) => {
+  const key = withNewValueKeys(target.unlock, target.folder, (keys) => {
     using opened = new DisposableStack()
     // Before there is another key: one that does not open stops everything.
     const plain = secrets.map((secret) => {

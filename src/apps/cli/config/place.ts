@@ -1,13 +1,15 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { writePrivate } from '../../node/index.ts'
+import { type UnlockDeps, writePrivate } from '../../node/index.ts'
 import type { CommandInput } from '../command-line.ts'
-import { type CliContext, stateFolder } from '../context.ts'
+import { type CliContext, stateFolder, withPassphraseFile } from '../context.ts'
 import { CONFIG_FILE } from '../daemon-config.ts'
 import { cliErrors } from '../errors.ts'
 import { type ConfigFile, readConfigFile, writeConfigFile } from './file.ts'
 import { configJsonSchema, type DaemonRole } from './schema.ts'
 import { sealingCommand } from './shown.ts'
+import { valueAt } from './text.ts'
+import { readYaml } from './yaml.ts'
 
 const SCHEMA_FILE = 'config.schema.json'
 const HEADER = `# yaml-language-server: $schema=./${SCHEMA_FILE}\n`
@@ -26,6 +28,8 @@ export interface ConfigTarget {
   readonly text: string
   /** The command that seals what stands in the clear. */
   readonly seal: string
+  /** Opens the keys as the daemon does: with the passphrase that its configuration names, if it does. */
+  readonly unlock: UnlockDeps
 }
 
 /**
@@ -37,8 +41,15 @@ export function configTarget(context: CliContext, input: CommandInput): ConfigTa
   const folder = resolve(input.text('state') ?? usualFolder(context))
   const path = resolve(input.text('config') ?? join(folder, CONFIG_FILE))
   const file = readConfigFile(path)
+  const text = file?.text ?? HEADER
   const seal = sealingCommand({ folder, path })
-  return { folder, path, role: roleOf(folder), file, text: file?.text ?? HEADER, seal }
+  const unlock = withPassphraseFile(context, passphraseFileOf(path, text))
+  return { folder, path, role: roleOf(folder), file, text, seal, unlock }
+}
+
+function passphraseFileOf(path: string, text: string): string | undefined {
+  const named = valueAt(readYaml(text).root, ['passphraseFile'])
+  return typeof named === 'string' ? resolve(dirname(path), named) : undefined
 }
 
 /** The same, where there must be a file. */

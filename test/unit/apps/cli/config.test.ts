@@ -18,7 +18,7 @@ import { loadConfiguration } from '../../../../src/apps/cli/config/load.ts'
 import { configCommands } from '../../../../src/apps/cli/commands/config.ts'
 import { MAX_SECRETS, PATH_SETTINGS, settingNames } from '../../../../src/apps/cli/config/schema.ts'
 import { MAX_CONFIG_BYTES } from '../../../../src/apps/cli/config/yaml.ts'
-import { MAX_SEALED_VALUE_BYTES } from '../../../../src/trust/keys/index.ts'
+import { keyStoreUnlockKind, MAX_SEALED_VALUE_BYTES } from '../../../../src/trust/keys/index.ts'
 import { authorityCommand } from '../../../../src/apps/cli/daemon-authority.ts'
 import { nodeCommand } from '../../../../src/apps/cli/daemon-node.ts'
 import { main as kosctlMain } from '../../../../src/apps/cli/main.ts'
@@ -333,6 +333,20 @@ test('the first secret is made while no daemon runs; later ones at any time', as
   assert.equal((await config(['get', 'secrets.maps', '--reveal'])).out, 'battery staple')
   write('secrets: { weather: "kos-sealed:v1:cut" }\n')
   assert.match((await config(['check'])).err, /"weather" is cut or changed/)
+})
+
+test('the passphrase that a configuration names opens its keys, and seals new ones', async (context) => {
+  const { config, folder, seal } = createConfigFolder(context)
+  const file = join(folder, 'passphrase')
+  writeFileSync(file, 'long and secret\n', { mode: 0o600 })
+  assert.equal((await config(['set', 'passphraseFile', 'passphrase'])).code, 0)
+  await seal('weather', 'correct horse')
+  assert.equal(keyStoreUnlockKind(join(folder, 'keys')), 'passphrase')
+  assert.equal((await config(['get', 'secrets.weather', '--reveal'])).out, 'correct horse')
+  writeFileSync(file, 'another one\n')
+  assert.match((await config(['check'])).err, /KOS_KEYS_UNLOCK/)
+  chmodSync(file, 0o644)
+  assert.match((await config(['check'])).err, /KOS_CLI_PASSPHRASE_FILE/)
 })
 
 test('docs/config.md names every setting, every command and every limit', () => {

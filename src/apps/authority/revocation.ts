@@ -1,4 +1,10 @@
-import { type Clock, refuse, type Refusal, unixMs } from '../../foundation/base/index.ts'
+import {
+  type Clock,
+  parsePrincipal,
+  refuse,
+  type Refusal,
+  unixMs,
+} from '../../foundation/base/index.ts'
 import { profileOf } from '../../foundation/profiles/index.ts'
 import type { PrincipalRecord } from '../../lifecycle/enrolment/index.ts'
 import type { ApiTokens } from './api-tokens.ts'
@@ -12,6 +18,8 @@ export interface Revocable {
   readonly kind: Extract<CredentialKind, 'certificate' | 'api-token' | 'join-token' | 'psk'>
   /** Whose it is; absent: of nobody yet. */
   readonly owner: PrincipalRecord | undefined
+  /** What the owner is, or would be who is invited. */
+  readonly ownerKind: PrincipalRecord['kind'] | undefined
   /** Takes it back; durable when it resolves. */
   revoke(): Promise<void>
 }
@@ -55,7 +63,8 @@ export function createRevocation(deps: RevocationDeps): Revocation {
         const remedy = 'It has no identity key to come back with: kosctl lock NAME.'
         return refuse('KOS_AUTHORITY_REQUEST', 'revoke/est', { remedy })
       }
-      return { kind: 'certificate', owner: record, revoke: () => revokeAll(deps, record) }
+      const revoke = (): Promise<void> => revokeAll(deps, record)
+      return { kind: 'certificate', owner: record, ownerKind: record.kind, revoke }
     },
   }
 }
@@ -83,7 +92,9 @@ function certificateOf(deps: RevocationDeps, serial: string): Revocable | undefi
   return {
     kind: 'certificate',
     owner,
-    revoke: async () => {
+    ownerKind: owner.kind,
+    // The list is durable at once.
+    revoke: () => {
       // Ended ones are dropped: the list is carried to everybody.
       publisher.revokeSerial(serial, (listed) => {
         const known = registry.certificateOfSerial(listed)
@@ -99,10 +110,12 @@ function apiTokenOf(deps: RevocationDeps, handle: string): Revocable | undefined
   const { registry, apiTokens, sessions } = deps
   const found = sessions.list(apiTokens).find((session) => session.handle === handle)
   if (handle === '' || !found) return undefined
-  const owner = registry.principals().find(({ uri }) => uri === found.principal)
+  const named = parsePrincipal(found.principal)
+  const owner = registry.principal(named?.id ?? '')
   return {
     kind: 'api-token',
     owner,
+    ownerKind: named?.kind,
     revoke: async () => {
       if (!(await apiTokens.revoke(handle))) sessions.close(handle)
     },
@@ -115,6 +128,7 @@ function joinTokenOf({ registry }: RevocationDeps, id: string): Revocable | unde
   return {
     kind: 'join-token',
     owner: undefined,
+    ownerKind: token.kind,
     revoke: async () => void (await registry.revokeToken(id)),
   }
 }
@@ -128,6 +142,7 @@ function pskOf(deps: RevocationDeps, handle: string): Revocable | undefined {
   return {
     kind: 'psk',
     owner,
+    ownerKind: owner.kind,
     revoke: async () => {
       const endsAt = unixMs(clock.wallMs())
       await registry.transaction((transaction) => transaction.changePsk(handle, { endsAt }))

@@ -57,8 +57,8 @@ async function revoke(services: AuthorityServices, call: RouteCall): Promise<Rou
   if (isRefusal(request)) return refused(request)
   const found = revocable(services, call)
   if (isRefusal(found)) return refused(found)
-  const { kind, owner } = found
-  const unfit = owner && peopleProblem(owner, call)
+  const { kind, owner, ownerKind } = found
+  const unfit = ownerKind && peopleProblem({ kind: ownerKind }, call)
   if (unfit) return refused(unfit)
   const { reason } = request
   const change = {

@@ -220,8 +220,11 @@ export function changeable(
   return isRefusal(principal) ? principal : (peopleProblem(principal, call) ?? principal)
 }
 
-/** Why a caller may not change somebody: people are admins' business. */
-export function peopleProblem({ kind }: PrincipalRecord, call: RouteCall): Refusal | undefined {
+/** Why a caller may not change somebody, who may be only invited yet: people are admins' business. */
+export function peopleProblem(
+  { kind }: Pick<PrincipalRecord, 'kind'>,
+  call: RouteCall,
+): Refusal | undefined {
   if (kind !== 'user' || call.caller?.roles.includes('admin')) return undefined
   return refuse('KOS_AUTHORITY_GUARD', 'guard/admin/user', {
     remedy: 'A user is changed by an admin: kosctl operator list.',

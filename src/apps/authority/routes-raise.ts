@@ -3,7 +3,7 @@ import { PROFILE_NAMES, profileOf, type ProfileName } from '../../foundation/pro
 import { decodeRaiseRequest, MAX_ENROLMENT_BYTES } from '../../lifecycle/enrolment/index.ts'
 import { cbor, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
 import { grantAnswer } from './routes-enrolment.ts'
-import { named, parseBody, recorded } from './routes-operator.ts'
+import { changeable, parseBody, recorded } from './routes-operator.ts'
 import { tokenAnswer } from './routes-tokens.ts'
 import type { AuthorityServices } from './services.ts'
 
@@ -40,7 +40,7 @@ export function raiseRoutes(services: AuthorityServices): readonly Route[] {
 }
 
 async function order(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
-  const principal = named(services, call)
+  const principal = changeable(services, call)
   if (isRefusal(principal)) return refused(principal)
   const wanted = parseBody<RaiseOrder>(raiseOrder, call.body)
   if (isRefusal(wanted)) return refused(wanted)

@@ -1,4 +1,4 @@
-import { isRefusal, refuse, toBase64Url } from '../../foundation/base/index.ts'
+import { isRefusal, parsePrincipal, refuse, toBase64Url } from '../../foundation/base/index.ts'
 import { parseCertificate } from '../../foundation/codec/index.ts'
 import {
   checkTokenRequest,
@@ -6,7 +6,7 @@ import {
   MAX_TOKEN_REQUEST_BYTES,
 } from '../../network/session/index.ts'
 import { cbor, json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
-import { recorded } from './routes-operator.ts'
+import { peopleProblem, recorded } from './routes-operator.ts'
 import type { AuthorityServices } from './services.ts'
 
 /** Routes of session tokens: asking for one, listing sessions and tokens, revoking them. */
@@ -73,7 +73,13 @@ async function revoke(services: AuthorityServices, call: RouteCall): Promise<Rou
     remedy: 'List the handles with "kosctl sessions".',
   })
   const all = services.sessions.list(services.apiTokens)
-  if (!all.some((session) => session.handle === handle)) return refused(unknown)
+  const found = all.find((session) => session.handle === handle)
+  if (!found) return refused(unknown)
+  const owner = parsePrincipal(found.principal)
+  // Everybody who may end sessions ends their own.
+  const isOwn = found.principal === call.caller?.uri
+  const unfit = owner && !isOwn ? peopleProblem(owner, call) : undefined
+  if (unfit) return refused(unfit)
   const change = { action: 'session.revoke', target: handle }
   const done = await recorded(services, { call, change }, async () => {
     const isRevoked = (await services.apiTokens.revoke(handle)) || services.sessions.close(handle)

@@ -22,7 +22,7 @@ import {
 } from './api-schema-tokens.ts'
 import { EST_PATH } from './est-http.ts'
 import { json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
-import { parseBody, recorded, reservedName } from './routes-operator.ts'
+import { parseBody, peopleProblem, recorded, reservedName } from './routes-operator.ts'
 import type { AuthorityServices } from './services.ts'
 import { tokenViewOf } from './views.ts'
 
@@ -221,6 +221,8 @@ async function revoke(services: AuthorityServices, call: RouteCall): Promise<Rou
   const token = services.registry.tokens().find(({ id }) => id === target)
   const unknown = refuse('KOS_AUTHORITY_NOT_FOUND', 'token/open')
   if (!token) return refused(unknown)
+  const unfit = peopleProblem(token, call)
+  if (unfit) return refused(unfit)
   const change = { action: 'token.revoke', target }
   const done = await recorded(services, { call, change }, async () =>
     (await services.registry.revokeToken(target)) ? { revoked: true } : unknown,

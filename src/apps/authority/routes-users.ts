@@ -8,7 +8,14 @@ import {
   type UserView,
 } from './api-schema-users.ts'
 import { AUTHORITY_PROFILE } from './authority-state.ts'
-import { json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
+import {
+  json,
+  refused,
+  type Role,
+  type Route,
+  type RouteAnswer,
+  type RouteCall,
+} from './http-types.ts'
 import { another } from './routes-locks.ts'
 import { named, parseBody, recorded, reservedName } from './routes-operator.ts'
 import { tokenAnswer } from './routes-tokens.ts'
@@ -103,6 +110,8 @@ async function changeRoles(services: AuthorityServices, call: RouteCall): Promis
   const request = parseBody<RolesRequest>(rolesRequest, call.body)
   if (isRefusal(request)) return refused(request)
   const { roles } = request
+  const unfit = approverProblem(user, roles, call)
+  if (unfit) return refused(unfit)
   const change = {
     action: 'operator.role',
     target: user.uri,
@@ -112,6 +121,19 @@ async function changeRoles(services: AuthorityServices, call: RouteCall): Promis
     services.locks.setRoles(user.id, roles),
   )
   return isRefusal(done) ? refused(done) : json({ name: user.name, roles })
+}
+
+/** Who decides alone on both would be two people in one; with another admin there are two. */
+function approverProblem(
+  user: PrincipalRecord,
+  roles: readonly Role[],
+  { caller }: RouteCall,
+): Refusal | undefined {
+  const isGained = roles.includes('approver') && !user.roles.includes('approver')
+  if (!isGained || user.id !== caller?.id) return undefined
+  return refuse('KOS_AUTHORITY_GUARD', 'approver/self', {
+    remedy: 'Ask another admin: nobody makes an approver of themselves.',
+  })
 }
 
 async function removeUser(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {

@@ -151,6 +151,29 @@ describe('the people of a fleet', () => {
       const ran = await as(bob, ...args)
       assert.deepEqual([ran.code, refusedBy(ran)], [3, 'guard/admin/user'], args.join(' '))
     }
+    // Nor what they are invited by and act with, by whichever command; the own session is one's own.
+    await fabric.kosctl(['operator', 'add', 'hana', '--role', 'admin'])
+    const lines = await as(bob, 'token', 'list', '--json')
+    const line = (JSON.parse(lines.out) as { id: string; name: string }[]).find(
+      ({ name }) => name === 'hana',
+    )
+    const sessions = await as(bob, 'sessions', '--json')
+    const tokens = JSON.parse(sessions.out) as { handle: string; kind: string; principal: string }[]
+    const handleOf = (user: string): string =>
+      tokens.find(({ kind, principal }) => kind === 'api' && principal.endsWith(`/${user}`))
+        ?.handle ?? assert.fail()
+    assert.ok(line)
+    for (const args of [
+      ['token', 'revoke', line.id],
+      ['credentials', 'revoke', line.id],
+      ['sessions', 'revoke', handleOf('olga')],
+      ['credentials', 'revoke', handleOf('olga')],
+      ['devices', 'raise', 'olga', '--profile', 'SEC-3'],
+    ]) {
+      const ran = await as(bob, ...args)
+      assert.deepEqual([ran.code, refusedBy(ran)], [3, 'guard/admin/user'], args.join(' '))
+    }
+    assert.equal((await as(bob, 'sessions', 'revoke', handleOf('bob'))).code, 0)
     // A viewer and an approver read the same, and nothing else; an auditor's log is neither's.
     for (const folder of [eve, ada]) {
       assert.equal((await as(folder, 'devices')).code, 0)
@@ -177,6 +200,10 @@ describe('the people of a fleet', () => {
         .byUri('spiffe://kos.internal/user/eve')
         ?.roles.join() ?? ''
     await eventually(() => rolesOnDevice() === 'auditor', 'the device knows the new role')
+
+    // An admin makes others approvers, and is made one by another admin.
+    const alone = ['operator', 'role', 'olga', '--role', 'admin', '--role', 'approver']
+    assert.equal(refusedBy(await fabric.kosctl(alone)), 'approver/self')
 
     // The last admin stays one, whoever asks; with a second one it may go.
     for (const args of [

@@ -99,7 +99,12 @@ export type CaRequestRequest =
   | { readonly step: 'standby-add'; readonly name: string; readonly maxMs: number }
   | { readonly step: 'standby-remove'; readonly name: string }
 
-const name = z.string().min(1).max(255)
+/** It stands in the audit log, whatever it is. */
+const name = z
+  .string()
+  .min(1)
+  .max(255)
+  .refine((text) => text.isWellFormed())
 
 /** {@link CaRequestRequest} as a schema. */
 export const caRequestRequest: z.ZodType<CaRequestRequest> = z.discriminatedUnion('step', [

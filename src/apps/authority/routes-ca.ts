@@ -1,4 +1,4 @@
-import { isRefusal, type Refusal } from '../../foundation/base/index.ts'
+import { isRefusal, refuse, type Refusal } from '../../foundation/base/index.ts'
 import { MAX_TRUST_BUNDLE_BYTES, type RootStep, type StandbyFields } from '../../trust/pki/index.ts'
 import {
   type CaRequestRequest,
@@ -10,7 +10,7 @@ import {
   chainImportRequest,
 } from './api-schema-ca.ts'
 import { json, refused, type Route, type RouteAnswer, type RouteCall } from './http-types.ts'
-import { named, parseBody, recorded } from './routes-operator.ts'
+import { type Change, named, parseBody, recorded } from './routes-operator.ts'
 import { standbyNamed } from './routes-standby.ts'
 import type { AuthorityServices } from './services.ts'
 
@@ -90,8 +90,11 @@ function companyRoutes(services: AuthorityServices): readonly Route[] {
       path: '/v1/ca/csr/:of',
       guard: 'admin',
       maxBytes: 0,
-      handle: ({ parameters }) => {
-        const csr = services.ca.company.csr(parameters['of'] === 'root' ? 'root' : 'intermediate')
+      handle: ({ parameters: { of } }) => {
+        if (of !== 'root' && of !== 'intermediate') {
+          return refused(refuse('KOS_AUTHORITY_REQUEST', 'csr/of'))
+        }
+        const csr = services.ca.company.csr(of)
         return isRefusal(csr) ? refused(csr) : json({ csr })
       },
     },
@@ -134,7 +137,7 @@ async function request(services: AuthorityServices, call: RouteCall): Promise<Ro
   const change = {
     action: 'ca.request',
     target: services.settings.trustDomain,
-    detail: { step: asked.step },
+    detail: { ...asked },
   }
   const done = await recorded(services, { call, change }, () => {
     const step = rootStep(services, call, asked)
@@ -175,15 +178,30 @@ function standbyStep(standbys: readonly StandbyFields[] | Refusal): RootStep | R
 function revoke(services: AuthorityServices, call: RouteCall): RouteAnswer | Promise<RouteAnswer> {
   const request = parseBody<CaRevokeRequest>(caRevokeRequest, call.body)
   if (isRefusal(request)) return refused(request)
-  return take(services, { call, name: 'revoke' }, () => services.ca.revoke(request.force))
+  const { force } = request
+  return take(services, { call, name: 'revoke', detail: { force } }, () =>
+    services.ca.revoke(force),
+  )
+}
+
+/** A step as it is recorded. */
+interface Step extends Pick<Change, 'detail'> {
+  readonly call: RouteCall
+  readonly name: string
 }
 
 async function take(
   services: AuthorityServices,
-  { call, name }: { readonly call: RouteCall; readonly name: string },
+  { call, name, detail }: Step,
   work: () => CaStatus | Refusal,
 ): Promise<RouteAnswer> {
-  const change = { action: `ca.${name}`, target: services.settings.trustDomain }
+  const change = {
+    action: `ca.${name}`,
+    target: services.settings.trustDomain,
+    ...(detail && { detail }),
+    // Which trust bundle it led to.
+    detailOf: ({ bundle }: CaStatus) => ({ bundle: `${bundle.era}.${bundle.number}` }),
+  }
   const done = await recorded(services, { call, change }, work)
   return isRefusal(done) ? refused(done) : json(done)
 }

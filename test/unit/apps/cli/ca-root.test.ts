@@ -150,6 +150,21 @@ test('the root keys leave, and every step goes on with them elsewhere', async (c
   await eventually(() => fetched(7))
   const audit = await fabric.kosctl(['audit', 'tail', '--count', '200'])
   assert.match(audit.out, /ca\.request[^]*ca\.import/)
+  const recorded = await fabric.kosctl(['audit', 'tail', '--count', '200', '--json'])
+  // Who reads it later knows what was asked for, and what came of it.
+  for (const detail of [
+    /"action":"ca\.request".*"name":"gate-2".*"step":"standby-add"/,
+    /"action":"ca\.request".*"step":"revoke".*"force":true/,
+    /"action":"ca\.import".*"bundle":"1\.7"/,
+  ]) {
+    assert.ok(
+      recorded.out.split('\n').some((line) => detail.test(line)),
+      String(detail),
+    )
+  }
+  const path = '/v1/ca/csr/leaf'
+  const neither = await fabric.request({ method: 'GET', path, as: fabric.operator })
+  assert.deepEqual([neither.status, neither.rule], [400, 'csr/of'])
 
   // Cancelled: its number is not used again, and what was signed for it is not taken.
   const lost = await ca('request', 'prepare')

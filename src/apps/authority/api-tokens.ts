@@ -51,6 +51,8 @@ export interface ApiTokens {
   live(): readonly ApiToken[]
   /** Refuses a token from now on; `false` when none is in force. Durable when it resolves. */
   revoke(handle: string): Promise<boolean>
+  /** Refuses all tokens of a principal from now on; durable when it resolves. */
+  revokeAll(principalId: string): Promise<void>
 }
 
 /** Tokens in force per principal: a new one ends the oldest. */
@@ -171,6 +173,11 @@ class StoredApiTokens implements ApiTokens {
       .where('handle', '=', handle)
     await store.group.enqueue(() => store.rows(change))
     return true
+  }
+
+  async revokeAll(principalId: string): Promise<void> {
+    const own = this.live().filter((token) => token.principalId === principalId)
+    await Promise.all(own.map(({ handle }) => this.revoke(handle)))
   }
 }
 

@@ -151,10 +151,7 @@ function locksOf(
     registry: state.registry,
     publisher,
     disconnect: (uri) => hub.disconnect(uri),
-    endTokens: async (id): Promise<void> => {
-      const own = apiTokens.live().filter(({ principalId }) => principalId === id)
-      await Promise.all(own.map(({ handle }) => apiTokens.revoke(handle)))
-    },
+    endTokens: (id) => apiTokens.revokeAll(id),
     onChanged: () => crls?.refresh(),
   })
 }

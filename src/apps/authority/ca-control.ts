@@ -1,9 +1,10 @@
-import { type Clock, type Log, refuse, type Refusal } from '../../foundation/base/index.ts'
+import type { Clock, Log, Refusal } from '../../foundation/base/index.ts'
 import type { CertificateAuthority, TrustedIntermediate } from '../../trust/pki/index.ts'
 import type { CaStatus } from './api-schema-ca.ts'
-import { isRequestDue, type RotationStep } from './ca-rotation.ts'
+import { intermediateState, isRequestDue, type RotationStep } from './ca-rotation.ts'
 import { chainView, type CompanyChain, createCompanyChain } from './company-chain.ts'
 import type { HeldCertificate } from './registry.ts'
+import { refuseCa } from './hints.ts'
 import { createRootRequests, type RootRequests } from './root-requests.ts'
 import { rootRequestWords } from './root-words.ts'
 
@@ -59,18 +60,18 @@ export function createCaControl(deps: CaControlDeps): CaControl {
     return status()
   }
   const withOther = (step: RotationStep, change: () => void): CaStatus | Refusal =>
-    hasOther() ? take(step, change) : refused('one-intermediate', PREPARE_FIRST)
+    hasOther() ? take(step, change) : refuseCa('one-intermediate', PREPARE_FIRST)
   const refuseRevoke = (isForced: boolean): Refusal | undefined => {
     const old = status().intermediates.find(({ state }) => state !== 'issuing')
     const holders = old?.holders ?? 0
     return holders > 0 && !isForced
-      ? refused('holders', `Still held: ${holders}. ${RENEW_FIRST}`)
+      ? refuseCa('holders', `Still held: ${holders}. ${RENEW_FIRST}`)
       : undefined
   }
   return {
     status,
     prepare: () => {
-      if (hasOther()) return refused('two-intermediates', REVOKE_FIRST)
+      if (hasOther()) return refuseCa('two-intermediates', REVOKE_FIRST)
       return rootless(ca) ?? take('prepared', () => ca.prepareIntermediate())
     },
     activate: () => {
@@ -110,11 +111,7 @@ export const ASK_ELSEWHERE =
 
 function rootless(ca: CertificateAuthority): Refusal | undefined {
   if (ca.hasRootKeys) return undefined
-  return refused('root-keys', ASK_ELSEWHERE)
-}
-
-function refused(rule: string, remedy: string): Refusal {
-  return refuse('KOS_AUTHORITY_CA', `ca/${rule}`, { remedy })
+  return refuseCa('root-keys', ASK_ELSEWHERE)
 }
 
 function statusOf({ ca, clock, certificatesInForce }: CaControlDeps): CaStatus {
@@ -149,12 +146,11 @@ function viewOf(
   one: TrustedIntermediate,
   names: readonly string[],
 ): CaStatus['intermediates'][number] {
-  const { der, notBefore, notAfter } = one.certificate
-  const isIssuing = Buffer.compare(der, ca.chain[0]) === 0
+  const { notBefore, notAfter } = one.certificate
   return {
     keyId: keyIdOf(one).toString('hex'),
     serial: one.certificate.serialHex,
-    state: isIssuing ? 'issuing' : one.isTainted ? 'tainted' : 'permitted',
+    state: intermediateState(ca, one),
     notBefore,
     notAfter,
     holders: names.length,

@@ -1,4 +1,5 @@
-import type { CertificateAuthority } from '../../trust/pki/index.ts'
+import type { CertificateAuthority, TrustedIntermediate } from '../../trust/pki/index.ts'
+import type { IntermediateView } from './api-schema-ca.ts'
 
 /** How long members have to learn of a new intermediate before it issues. */
 const ANNOUNCE_MS = 24 * 60 * 60 * 1000
@@ -23,11 +24,10 @@ export function rotateIntermediate(
   ca: CertificateAuthority,
   nowMs: number,
 ): RotationStep | undefined {
-  const [issuing] = ca.chain
-  const active = ca.trust.intermediates.map(({ certificate }) => certificate)
-  const current = active.find(({ der }) => Buffer.compare(der, issuing) === 0)
-  const other = active.find((certificate) => certificate !== current)
-  if (!current) return undefined
+  const current = ca.issuing
+  const other = ca.trust.intermediates
+    .map(({ certificate }) => certificate)
+    .find((certificate) => certificate !== current)
   if (!other) {
     if (!ca.intermediateDue || !ca.hasRootKeys) return undefined
     ca.prepareIntermediate()
@@ -52,9 +52,18 @@ export function rotateIntermediate(
  */
 export function isRequestDue(ca: CertificateAuthority): boolean {
   if (ca.hasRootKeys || !ca.intermediateDue) return false
-  const ends = ca.trust.intermediates.map(({ certificate }) => certificate)
-  const current = ends.find(({ der }) => Buffer.compare(der, ca.chain[0]) === 0)
-  return ends.every(({ notAfter }) => notAfter <= (current?.notAfter ?? 0))
+  return ca.trust.intermediates.every(
+    ({ certificate }) => certificate.notAfter <= ca.issuing.notAfter,
+  )
+}
+
+/** What an intermediate is good for at the moment. */
+export function intermediateState(
+  ca: CertificateAuthority,
+  { certificate, isTainted }: TrustedIntermediate,
+): IntermediateView['state'] {
+  if (certificate === ca.issuing) return 'issuing'
+  return isTainted ? 'tainted' : 'permitted'
 }
 
 /** What is to be typed then. */

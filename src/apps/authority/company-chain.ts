@@ -12,7 +12,7 @@ import {
   type OuterSubject,
 } from '../../trust/pki/index.ts'
 import type { CaStatus, ChainView } from './api-schema-ca.ts'
-import { withHint } from './hints.ts'
+import { refuseCa, withHint } from './hints.ts'
 
 /** How long before its end a chain is said to end: companies sign by hand. */
 const SOON_MS = 30 * 24 * 60 * 60 * 1000
@@ -54,7 +54,7 @@ export function createCompanyChain(deps: CompanyChainDeps): CompanyChain {
   return {
     csr: (of) =>
       of === 'root' && !ca.hasRootKeys
-        ? refused('root-keys', 'Where the root keys are: kosctl ca csr --root ROOTFILE.')
+        ? refuseCa('root-keys', 'Where the root keys are: kosctl ca csr --root ROOTFILE.')
         : pemEncode('CERTIFICATE REQUEST', ca.csr(of)),
     pem: () => {
       const ders = outsideChain(ca)
@@ -76,7 +76,7 @@ export function createCompanyChain(deps: CompanyChainDeps): CompanyChain {
 const certificatePem = (der: Uint8Array): string => pemEncode('CERTIFICATE', der)
 
 function noChain(): Refusal {
-  return refused('no-chain', 'Bring one: kosctl ca csr, then kosctl ca chain import FILE.')
+  return refuseCa('no-chain', 'Bring one: kosctl ca csr, then kosctl ca chain import FILE.')
 }
 
 /**
@@ -108,11 +108,7 @@ export function chainView(ca: CertificateAuthority, clock: Clock): ChainView | u
   const { of, notAfter, certificates } = chain
   const leftMs = notAfter - clock.wallMs()
   const key = certificates[0]?.publicKey.spki ?? new Uint8Array()
-  const issuing = ca.trust.intermediates.find(
-    ({ certificate }) => Buffer.compare(certificate.der, ca.chain[0]) === 0,
-  )
-  const isStale =
-    of === 'intermediate' && Buffer.compare(issuing?.certificate.spki ?? key, key) !== 0
+  const isStale = of === 'intermediate' && Buffer.compare(ca.issuing.spki, key) !== 0
   const state =
     leftMs < 0 ? 'ended' : isStale ? 'stale' : leftMs < SOON_MS ? 'ends-soon' : 'in-force'
   return { of, notAfter, state }
@@ -149,8 +145,4 @@ function readCertificates(text: string): readonly Uint8Array[] | Refusal {
     if (!codecErrors.has(error)) throw error
     return refuse('KOS_PKI_CHAIN', 'pem')
   }
-}
-
-function refused(rule: string, remedy: string): Refusal {
-  return refuse('KOS_AUTHORITY_CA', `ca/${rule}`, { remedy })
 }

@@ -14,6 +14,7 @@ import {
   type CredentialPage,
   type CredentialView,
 } from './api-schema-credentials.ts'
+import { intermediateState } from './ca-rotation.ts'
 import type { Registry } from './registry.ts'
 import type { AuthorityTables } from './schema.ts'
 
@@ -102,16 +103,13 @@ function rootsOf({ trust, hasRootKeys }: CertificateAuthority): readonly Credent
   }))
 }
 
-function intermediateOf(
-  ca: CertificateAuthority,
-  { certificate, isTainted }: TrustedIntermediate,
-): CredentialView {
-  const isIssuing = Buffer.compare(certificate.der, ca.chain[0]) === 0
+function intermediateOf(ca: CertificateAuthority, one: TrustedIntermediate): CredentialView {
+  const { certificate } = one
   return {
     kind: 'intermediate',
     id: certificate.serialHex,
     name: 'intermediate CA',
-    state: isIssuing ? 'issuing' : isTainted ? 'tainted' : 'permitted',
+    state: intermediateState(ca, one),
     createdAt: certificate.notBefore,
     endsAt: certificate.notAfter,
   }

@@ -79,8 +79,7 @@ async function revokeAll(
     return { result: undefined, minimum: { uri, generation, floor: profile } }
   })
   deps.onChanged()
-  const own = deps.apiTokens.live().filter(({ principalId }) => principalId === id)
-  await Promise.all(own.map(({ handle }) => deps.apiTokens.revoke(handle)))
+  await deps.apiTokens.revokeAll(id)
 }
 
 function certificateOf(deps: RevocationDeps, serial: string): Revocable | undefined {

@@ -1,7 +1,7 @@
-import { type Log, refuse, type Refusal } from '../../foundation/base/index.ts'
+import type { Log, Refusal } from '../../foundation/base/index.ts'
 import { type CertificateAuthority, pkiErrors, type RootStep } from '../../trust/pki/index.ts'
 import type { CaStatus, RootRequestView } from './api-schema-ca.ts'
-import { withHint } from './hints.ts'
+import { refuseCa, withHint } from './hints.ts'
 
 /** What root keys that are kept elsewhere are asked for, in the operator's hand. */
 export interface RootRequests {
@@ -64,5 +64,5 @@ export function createRootRequests(deps: RootRequestsDeps): RootRequests {
 
 function refused(rule: string): Refusal {
   const remedy = REMEDIES[rule] ?? 'See what waits and what is permitted: kosctl ca status.'
-  return refuse('KOS_AUTHORITY_CA', `ca/${rule}`, { remedy })
+  return refuseCa(rule, remedy)
 }

@@ -8,7 +8,7 @@ import {
   toHex,
   type TrustDomain,
 } from '../../foundation/base/index.ts'
-import { parseCertificate } from '../../foundation/codec/index.ts'
+import { parseCertificate, type X509Certificate } from '../../foundation/codec/index.ts'
 import type { KeyStore } from '../keys/index.ts'
 import { buildCaCsr, buildIntermediate, buildRoot, keyIdentifier } from './ca-certificates.ts'
 import {
@@ -62,6 +62,8 @@ export interface CertificateAuthority {
   readonly trust: TrustBundle
   /** The era in which numbered objects are signed. */
   readonly era: number
+  /** The issuing intermediate: one of the certificates in {@link CertificateAuthority.trust}. */
+  readonly issuing: X509Certificate
   /** The issuing intermediate and the P-256 root, for TLS chains. */
   readonly chain: readonly [intermediate: Uint8Array, root: Uint8Array]
   /** The delegated keys that sign lock lists, directories, manifests and checkpoints. */
@@ -219,6 +221,9 @@ export function createCertificateAuthority(
     },
     get era(): number {
       return active.trust.era
+    },
+    get issuing(): X509Certificate {
+      return active.issuer.certificate
     },
     get chain(): readonly [Uint8Array, Uint8Array] {
       return [active.issuer.certificate.der, active.trust.rootP256Certificate.der]

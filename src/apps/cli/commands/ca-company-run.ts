@@ -1,15 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { pemEncode } from '../../../foundation/codec/index.ts'
 import { openRootFile } from '../../../trust/pki/index.ts'
-import { caChainView, caCsrView, caStatus } from '../../authority/index.ts'
+import { caChainView, caCsrView } from '../../authority/index.ts'
 import { jsonBody } from '../answers.ts'
 import { askAuthority } from '../ask.ts'
 import type { CommandInput } from '../command-line.ts'
 import type { CliContext } from '../context.ts'
 import { cliErrors } from '../errors.ts'
-import { EXIT, paint, printJson } from '../output.ts'
+import { EXIT, printJson } from '../output.ts'
 import { withRootPassphrase } from './ca-root-run.ts'
-import { show as showStatus } from './ca-run.ts'
+import { change } from './ca-run.ts'
+
+const CHAIN_PATH = '/v1/ca/chain'
 
 /** `kosctl ca csr` */
 export async function csr(context: CliContext, input: CommandInput): Promise<number> {
@@ -36,7 +38,7 @@ export async function csr(context: CliContext, input: CommandInput): Promise<num
 
 /** `kosctl ca chain` */
 export function show(context: CliContext): Promise<number> {
-  const question = { what: 'ca chain', method: 'GET', path: '/v1/ca/chain' } as const
+  const question = { what: 'ca chain', method: 'GET', path: CHAIN_PATH } as const
   return askAuthority(context, { ...question, schema: caChainView }, (answer) =>
     print(context, 'pem', answer.pem),
   )
@@ -52,33 +54,13 @@ function print({ terminal }: CliContext, name: 'csr' | 'pem', pem: string): void
 export function importChain(context: CliContext, input: CommandInput): Promise<number> {
   const [file = '-'] = input.positionals
   const pem = file === '-' ? context.readInput() : readFileSync(file, 'utf8')
-  return change(context, {
-    what: 'import',
-    method: 'POST',
-    done: 'imported',
-    body: jsonBody({ pem }),
-  })
+  const body = jsonBody({ pem })
+  const what = 'ca chain import'
+  return change(context, { what, method: 'POST', path: CHAIN_PATH, body, done: 'imported' })
 }
 
 /** `kosctl ca chain remove` */
 export function remove(context: CliContext): Promise<number> {
-  return change(context, { what: 'remove', method: 'DELETE', done: 'removed' })
-}
-
-function change(
-  context: CliContext,
-  step: {
-    readonly what: 'import' | 'remove'
-    readonly method: 'POST' | 'DELETE'
-    readonly done: string
-    readonly body?: ReturnType<typeof jsonBody>
-  },
-): Promise<number> {
-  const { what, done, ...request } = step
-  const question = { what: `ca chain ${what}`, path: '/v1/ca/chain', schema: caStatus, ...request }
-  return askAuthority(context, question, (answer) => {
-    const { terminal } = context
-    if (!terminal.isJson) terminal.out(`${paint(terminal, 'green', done)}\n`)
-    showStatus(context, answer)
-  })
+  const what = 'ca chain remove'
+  return change(context, { what, method: 'DELETE', path: CHAIN_PATH, done: 'removed' })
 }

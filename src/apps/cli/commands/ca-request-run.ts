@@ -1,15 +1,15 @@
 import { isRefusal } from '../../../foundation/base/index.ts'
 import { pemEncode } from '../../../foundation/codec/index.ts'
-import { caStatus, rootRequestView } from '../../authority/index.ts'
+import { rootRequestView } from '../../authority/index.ts'
 import type { RequestBody } from '../../node/index.ts'
 import { jsonBody } from '../answers.ts'
 import { askAuthority } from '../ask.ts'
 import type { CommandInput } from '../command-line.ts'
 import type { CliContext } from '../context.ts'
 import { cliErrors } from '../errors.ts'
-import { EXIT, paint, parseDuration, printJson, printRefusal } from '../output.ts'
+import { EXIT, parseDuration, printJson, printRefusal } from '../output.ts'
 import { ANSWER_LABEL, readArmoured, REQUEST_LABEL } from '../root-texts.ts'
-import { show } from './ca-run.ts'
+import { change } from './ca-run.ts'
 
 const DEFAULT_LIMIT = '1h'
 
@@ -44,7 +44,8 @@ function detailsOf(step: string, input: CommandInput): object {
 
 /** `kosctl ca request cancel` */
 export function cancel(context: CliContext): Promise<number> {
-  return change(context, { what: 'ca request cancel', method: 'DELETE', path: '/v1/ca/request' })
+  const path = '/v1/ca/request'
+  return change(context, { what: 'ca request cancel', method: 'DELETE', path, done: 'forgotten' })
 }
 
 /** `kosctl ca import` */
@@ -55,22 +56,6 @@ export async function importAnswer(context: CliContext, input: CommandInput): Pr
     return EXIT.refused
   }
   const body: RequestBody = { type: 'application/cbor', bytes }
-  return change(context, { what: 'ca import', method: 'POST', path: '/v1/ca/answer', body })
-}
-
-function change(
-  context: CliContext,
-  question: {
-    readonly what: string
-    readonly method: 'POST' | 'DELETE'
-    readonly path: string
-    readonly body?: RequestBody
-  },
-): Promise<number> {
-  return askAuthority(context, { ...question, schema: caStatus }, (answer) => {
-    const { terminal } = context
-    const done = question.method === 'POST' ? 'imported' : 'forgotten'
-    if (!terminal.isJson) terminal.out(`${paint(terminal, 'green', done)}\n`)
-    show(context, answer)
-  })
+  const path = '/v1/ca/answer'
+  return change(context, { what: 'ca import', method: 'POST', path, body, done: 'imported' })
 }

@@ -1,7 +1,6 @@
 import { caStatus, type CaStatus } from '../../authority/index.ts'
-import type { RequestBody } from '../../node/index.ts'
 import { jsonBody } from '../answers.ts'
-import { askAuthority } from '../ask.ts'
+import { askAuthority, type Question } from '../ask.ts'
 import type { CommandInput } from '../command-line.ts'
 import type { CliContext } from '../context.ts'
 import { paint, printable, printFields, printJson, printTable, relativeTime } from '../output.ts'
@@ -15,34 +14,33 @@ export function status(context: CliContext): Promise<number> {
 /** `kosctl ca prepare`, `activate` and `taint` */
 export function step(context: CliContext, name: 'prepare' | 'activate' | 'taint'): Promise<number> {
   const done = { prepare: 'prepared', activate: 'activated', taint: 'tainted' }[name]
-  return take(context, { name, done })
+  return change(context, { what: `ca ${name}`, method: 'POST', path: `/v1/ca/${name}`, done })
 }
 
 /** `kosctl ca revoke` */
 export function revoke(context: CliContext, input: CommandInput): Promise<number> {
   const body = jsonBody({ force: input.flag('force') })
-  return take(context, { name: 'revoke', done: 'revoked', body })
+  const path = '/v1/ca/revoke'
+  return change(context, { what: 'ca revoke', method: 'POST', path, body, done: 'revoked' })
 }
 
-function take(
-  context: CliContext,
-  {
-    name,
-    done,
-    body,
-  }: { readonly name: string; readonly done: string; readonly body?: RequestBody },
-): Promise<number> {
-  const path = `/v1/ca/${name}`
-  const question = { what: `ca ${name}`, method: 'POST', path, schema: caStatus } as const
-  return askAuthority(context, { ...question, ...(body && { body }) }, (answer) => {
+/** A change of the CA, which answers with where it stands then. */
+interface CaChange extends Omit<Question<CaStatus>, 'schema'> {
+  /** One word for what was done. */
+  readonly done: string
+}
+
+/** Asks for a change, and prints what was done and where the CA stands. */
+export function change(context: CliContext, asked: CaChange): Promise<number> {
+  const { done, ...question } = asked
+  return askAuthority(context, { ...question, schema: caStatus }, (answer) => {
     const { terminal } = context
     if (!terminal.isJson) terminal.out(`${paint(terminal, 'green', done)}\n`)
     show(context, answer)
   })
 }
 
-/** Prints where the rotation stands. */
-export function show(context: CliContext, answer: CaStatus): void {
+function show(context: CliContext, answer: CaStatus): void {
   if (context.terminal.isJson) printJson(context.terminal, answer)
   else printStatus(context, answer)
 }

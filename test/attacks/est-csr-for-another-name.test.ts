@@ -5,13 +5,14 @@ import {
   basicConstraintsExtension,
   buildName,
   extendedKeyUsageExtension,
+  extensionRequest,
   keyUsageExtension,
   NAME_OID,
   parseCertificate,
   subjectAltNamesExtension,
 } from '../../src/foundation/codec/index.ts'
 import { accepted, createFleet, createToken } from '../kit/enrolment.ts'
-import { BINDING, enrolledByEst, estCsr, estEnrolRequest, extensionRequest } from '../kit/est.ts'
+import { BINDING, enrolledByEst, estCsr, estEnrolRequest } from '../kit/est.ts'
 import { TRUST_DOMAIN } from '../kit/pki.ts'
 import { testKey } from '../kit/x509.ts'
 

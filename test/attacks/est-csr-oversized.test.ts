@@ -1,8 +1,9 @@
 /** Attack: bodies that are too large, have no length, lie about their type, or hide what they are. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { extensionRequest } from '../../src/foundation/codec/index.ts'
 import { estDevice, estEnrol, estPost, estReenrol, estSecret } from '../kit/est-fabric.ts'
-import { estCsr, extensionRequest } from '../kit/est.ts'
+import { estCsr } from '../kit/est.ts'
 import { startFabric } from '../kit/fabric.ts'
 import { testKey } from '../kit/x509.ts'
 

@@ -1,9 +1,9 @@
 /** Attack: a CSR asks for a critical extension that this CA does not know, hoping that it is copied. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseCertificate } from '../../src/foundation/codec/index.ts'
+import { extensionRequest, parseCertificate } from '../../src/foundation/codec/index.ts'
 import { accepted, assertRefused, createFleet, createToken } from '../kit/enrolment.ts'
-import { BINDING, estCsr, estEnrolRequest, extensionRequest } from '../kit/est.ts'
+import { BINDING, estCsr, estEnrolRequest } from '../kit/est.ts'
 import { testKey } from '../kit/x509.ts'
 
 const UNKNOWN = '1.3.6.1.4.1.99999.1'

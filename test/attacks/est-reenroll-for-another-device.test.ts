@@ -1,9 +1,13 @@
 /** Attack: a device renews, by its own certificate, under the names of another one. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildName, subjectAltNamesExtension } from '../../src/foundation/codec/index.ts'
+import {
+  buildName,
+  extensionRequest,
+  subjectAltNamesExtension,
+} from '../../src/foundation/codec/index.ts'
 import { estDevice, estPost, estReenrol, shown } from '../kit/est-fabric.ts'
-import { estCsr, estRenewCsr, extensionRequest } from '../kit/est.ts'
+import { estCsr, estRenewCsr } from '../kit/est.ts'
 import { startFabric, tlsOf } from '../kit/fabric.ts'
 import { testKey } from '../kit/x509.ts'
 

@@ -8,6 +8,7 @@ import {
   buildCsr,
   buildName,
   encodeCbor,
+  extensionRequest,
   NAME_OID,
   parseCertificate,
   subjectAltNamesExtension,
@@ -34,7 +35,6 @@ import {
   requestKeys,
   type TestDevice,
 } from '../kit/enrolment.ts'
-import { extensionRequest } from '../kit/est.ts'
 import { principal } from '../kit/pki.ts'
 import { testKey, type TestKey } from '../kit/x509.ts'
 

@@ -5,14 +5,10 @@ import {
   basicConstraintsExtension,
   buildCsr,
   buildName,
-  derBoolean,
-  derOctetString,
-  derOid,
-  derSequence,
+  extensionRequest,
   NAME_OID,
   parseCertificate,
   subjectAltNamesExtension,
-  type X509Extension,
 } from '../../src/foundation/codec/index.ts'
 import { joinAuthenticator, signJoin } from '../../src/lifecycle/enrolment/proofs.ts'
 import { verifyPeerLeaf } from '../../src/trust/pki/index.ts'
@@ -26,12 +22,6 @@ import {
   requestKeys,
 } from '../kit/enrolment.ts'
 import { principal } from '../kit/pki.ts'
-
-/** PKCS#9 extensionRequest. @see RFC 2985 section 5.4.2 */
-const EXTENSION_REQUEST = '1.2.840.113549.1.9.14'
-
-const encodeExtension = ({ oid, critical, value }: X509Extension): Uint8Array =>
-  derSequence(derOid(oid), ...(critical ? [derBoolean(true)] : []), derOctetString(value))
 
 test('the leaf names whom the token names, and grants what the CA grants', async (context) => {
   const fleet = await createFleet(context)
@@ -48,9 +38,7 @@ test('the leaf names whom the token names, and grants what the CA grants', async
     {
       spki: device.tls.spki,
       subject: buildName([{ oid: NAME_OID.commonName, value: 'alice' }]),
-      attributes: [
-        { oid: EXTENSION_REQUEST, values: [derSequence(...wishes.map(encodeExtension))] },
-      ],
+      attributes: [extensionRequest(wishes)],
     },
     device.tls.signer,
   )

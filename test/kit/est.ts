@@ -5,11 +5,8 @@ import {
   buildCsr,
   buildName,
   type CsrAttribute,
-  derOctetString,
-  derOid,
-  derSequence,
+  extensionRequest,
   parseCertificate,
-  type X509Extension,
   type X509Name,
 } from '../../src/foundation/codec/index.ts'
 import {
@@ -24,20 +21,6 @@ import { testKey, type TestKey } from './x509.ts'
 
 /** The channel binding of the connection that tests use. */
 export const BINDING: Uint8Array = new Uint8Array(32).fill(9)
-
-const EXTENSION_REQUEST = '1.2.840.113549.1.9.14'
-
-/** The attribute that asks for extensions. */
-export function extensionRequest(extensions: readonly X509Extension[]): CsrAttribute {
-  const encoded = extensions.map(({ oid, critical, value }) =>
-    derSequence(
-      derOid(oid),
-      ...(critical ? [Uint8Array.of(1, 1, 0xff)] : []),
-      derOctetString(value),
-    ),
-  )
-  return { oid: EXTENSION_REQUEST, values: [derSequence(...encoded)] }
-}
 
 /** A request with a key; it names nobody by default. */
 export function estCsr(

@@ -3,13 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import {
-  isRefusal,
-  type Refusal,
-  Secret,
-  systemRandom,
-  utf8,
-} from '../../src/foundation/base/index.ts'
+import { isRefusal, Secret, systemRandom, utf8 } from '../../src/foundation/base/index.ts'
 import type { KeyFilePlace } from '../../src/trust/keys/index.ts'
 import { exportRootKeys, openRootFile, type RootFile } from '../../src/trust/pki/index.ts'
 import { createTestAuthority, type TestAuthority } from './pki.ts'
@@ -61,6 +55,6 @@ export function ruleOfSigning(file: RootFile, request: Uint8Array): string {
 }
 
 /** Code and rule of a refusal; `ok` for everything else. */
-export function ruleOf(answer: Refusal | Uint8Array | undefined): string {
+export function ruleOf(answer: unknown): string {
   return isRefusal(answer) ? `${answer.code} ${answer.rule}` : 'ok'
 }

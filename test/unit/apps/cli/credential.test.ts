@@ -3,25 +3,16 @@ import assert from 'node:assert/strict'
 import { existsSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { systemRandom } from '../../../../src/foundation/base/index.ts'
-import { openMember } from '../../../../src/apps/node/index.ts'
-import { startFabric, type TestFabric } from '../../../kit/fabric.ts'
+import { startFabric } from '../../../kit/fabric.ts'
+import { heldGeneration } from '../../../kit/operators.ts'
 
 const DAY_MS = 86_400_000
-
-function generation({ clock, operator }: TestFabric): number {
-  const member = openMember({ clock, random: systemRandom }, { folder: operator })
-  assert.ok(member)
-  const { membership } = member
-  member.close()
-  return membership.generation
-}
 
 test('in the first part of its life a credential stays as it is', async (context) => {
   const fabric = await startFabric(context)
   fabric.clock.advance(13 * DAY_MS)
   assert.equal((await fabric.kosctl(['devices'])).code, 0)
-  assert.equal(generation(fabric), 1)
+  assert.equal(heldGeneration(fabric), 1)
 })
 
 test('past half of its life it is renewed by a command, which says nothing of it', async (context) => {
@@ -29,16 +20,16 @@ test('past half of its life it is renewed by a command, which says nothing of it
   fabric.clock.advance(17 * DAY_MS)
   const { code, err } = await fabric.kosctl(['devices'])
   assert.deepEqual([code, err], [0, ''])
-  assert.equal(generation(fabric), 2)
+  assert.equal(heldGeneration(fabric), 2)
   assert.ok(!existsSync(join(fabric.operator, 'renewal.lock')))
   // Once is enough, and the new one is good for 30 days.
   await fabric.kosctl(['devices'])
-  assert.equal(generation(fabric), 2)
+  assert.equal(heldGeneration(fabric), 2)
   const doctor = await fabric.kosctl(['doctor'])
   assert.match(doctor.out, /certificate ends in 30 d/)
   fabric.clock.advance(17 * DAY_MS)
   await fabric.kosctl(['token', 'list'])
-  assert.equal(generation(fabric), 3)
+  assert.equal(heldGeneration(fabric), 3)
 })
 
 test('a call to a peer renews too; a node’s credential is its daemon’s', async (context) => {
@@ -51,9 +42,9 @@ test('a call to a peer renews too; a node’s credential is its daemon’s', asy
   const exec = ['exec', 'camera-1', 'calc', '1']
   fabric.clock.advance(60_000)
   await fabric.kosctl([...exec, '--identity', node.folder])
-  assert.equal(generation(fabric), 1)
+  assert.equal(heldGeneration(fabric), 1)
   assert.deepEqual(await fabric.kosctl(exec), { code: 0, out: '1\n', err: '' })
-  assert.equal(generation(fabric), 2)
+  assert.equal(heldGeneration(fabric), 2)
 })
 
 test('an authority that is away does not disturb a call', async (context) => {
@@ -74,7 +65,7 @@ test('commands at the same time renew once', async (context) => {
     ran.map(({ code, err }) => [code, err]),
     ran.map(() => [0, '']),
   )
-  assert.equal(generation(fabric), 2)
+  assert.equal(heldGeneration(fabric), 2)
   // Nobody was taken for a copy.
   assert.equal((await fabric.kosctl(['devices'])).code, 0)
 })
@@ -87,25 +78,25 @@ test('a lock that was left behind holds nobody up for long', async (context) => 
   const now = fabric.clock.wallMs() / 1000
   utimesSync(lock, now, now)
   await fabric.kosctl(['devices'])
-  assert.equal(generation(fabric), 1)
+  assert.equal(heldGeneration(fabric), 1)
   utimesSync(lock, now - 61, now - 61)
   // The first command clears it away, the next one renews.
   await fabric.kosctl(['devices'])
-  assert.equal(generation(fabric), 1)
+  assert.equal(heldGeneration(fabric), 1)
   await fabric.kosctl(['devices'])
-  assert.equal(generation(fabric), 2)
+  assert.equal(heldGeneration(fabric), 2)
 })
 
 test('an ended credential is renewed before the command, within its grace', async (context) => {
   const fabric = await startFabric(context)
   fabric.clock.advance(31 * DAY_MS)
   assert.equal((await fabric.kosctl(['devices'])).code, 0)
-  assert.equal(generation(fabric), 2)
+  assert.equal(heldGeneration(fabric), 2)
   fabric.clock.advance(61 * DAY_MS)
   const late = await fabric.kosctl(['devices'])
   assert.equal(late.code, 3)
   assert.match(late.err, /code {2}KOS_ENROLMENT_EXPIRED/)
-  assert.equal(generation(fabric), 2)
+  assert.equal(heldGeneration(fabric), 2)
 })
 
 test('an ended credential without the authority says what is wrong', async (context) => {

@@ -4,7 +4,7 @@ import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { Secret, systemRandom, utf8 } from '../../../../src/foundation/base/index.ts'
+import { Secret, utf8 } from '../../../../src/foundation/base/index.ts'
 import {
   buildEncryptedPkcs8,
   DerReader,
@@ -13,7 +13,6 @@ import {
 } from '../../../../src/foundation/codec/index.ts'
 import { createCredentialReport } from '../../../../src/apps/authority/credential-report.ts'
 import type { CredentialView } from '../../../../src/apps/authority/index.ts'
-import { openMember } from '../../../../src/apps/node/index.ts'
 import { EMPTY_LOCK_LIST } from '../../../../src/trust/pki/index.ts'
 import { createFleet, joined, tokenOf } from '../../../kit/enrolment.ts'
 import {
@@ -24,6 +23,7 @@ import {
   type TestFabric,
   type TestNode,
 } from '../../../kit/fabric.ts'
+import { heldGeneration, refusedBy } from '../../../kit/operators.ts'
 import { findOpenssl } from '../../../kit/openssl.ts'
 import { joinSensor } from '../../../kit/sensor.ts'
 
@@ -33,15 +33,6 @@ const DAY_MS = 86_400_000
 const CRL = { listen: { host: '127.0.0.1', port: 0 }, isPortFixed: false }
 
 const generationOf = ({ running }: TestNode): number => running.member.membership.generation
-const refusedBy = (ran: Ran): string | undefined => /rule {4}(\S+)/.exec(ran.err)?.[1]
-
-function ownGeneration({ clock, operator }: TestFabric, folder: string = operator): number {
-  const member = openMember({ clock, random: systemRandom }, { folder })
-  assert.ok(member)
-  member.close()
-  return member.membership.generation
-}
-
 async function report(
   fabric: TestFabric,
   ...args: readonly string[]
@@ -157,7 +148,7 @@ describe('in one fleet', () => {
     const own = await run('rotate')
     assert.deepEqual([own.code, own.err], [0, ''])
     assert.match(own.out, /^generation +3$/m)
-    assert.equal(ownGeneration(fabric), 3)
+    assert.equal(heldGeneration(fabric), 3)
 
     // Calls that run are not lost: the session goes on in a new one.
     const asked = await run('rotate', 'camera-1')
@@ -182,7 +173,7 @@ describe('in one fleet', () => {
     assert.equal(generationOf(again), 3)
     await again.running.stop()
     assert.equal((await run('rotate', '--state', camera.folder)).code, 0)
-    assert.equal(ownGeneration(fabric, camera.folder), 4)
+    assert.equal(heldGeneration(fabric, camera.folder), 4)
 
     // A sensor gets its key inside its session; a person and a locked device are not asked.
     const sensor = await joinSensor(fabric, 'sensor-1')
@@ -242,10 +233,10 @@ describe('in one fleet', () => {
     // A person's: the next command renews, and nobody notices.
     const { otto = '', vera = '' } = people
     assert.equal((await fabric.kosctl(['devices'], { config: vera })).code, 0)
-    const held = ownGeneration(fabric, vera)
+    const held = heldGeneration(fabric, vera)
     assert.equal((await revoke('vera')).out, 'revoked  certificate of vera\n')
     assert.deepEqual((await fabric.kosctl(['devices'], { config: vera })).err, '')
-    assert.equal(ownGeneration(fabric, vera), held + 1)
+    assert.equal(heldGeneration(fabric, vera), held + 1)
     await fabric.kosctl(['lock', 'vera', '--reason', 'lost'])
     const locked = await fabric.kosctl(['devices'], { config: vera })
     assert.equal(refusedBy(locked), 'guard/viewer/certificate')

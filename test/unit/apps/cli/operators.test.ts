@@ -3,9 +3,8 @@ import assert from 'node:assert/strict'
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { systemRandom } from '../../../../src/foundation/base/index.ts'
-import { openMember } from '../../../../src/apps/node/index.ts'
 import { eventually, type Ran, startFabric, type TestFabric } from '../../../kit/fabric.ts'
+import { heldGeneration, refusedBy } from '../../../kit/operators.ts'
 
 const DAY_MS = 86_400_000
 
@@ -29,15 +28,6 @@ async function person(
   assert.match(ran.out, new RegExp(`roles +${roles.join(', ')}\n`))
   return folder
 }
-
-function generation({ clock }: TestFabric, folder: string): number {
-  const member = openMember({ clock, random: systemRandom }, { folder })
-  assert.ok(member)
-  member.close()
-  return member.membership.generation
-}
-
-const refusedBy = (ran: Ran): string | undefined => /rule {4}(\S+)/.exec(ran.err)?.[1]
 
 describe('the people of a fleet', () => {
   const ends: (() => Promise<void>)[] = []
@@ -94,13 +84,13 @@ describe('the people of a fleet', () => {
     const lara = await person(fabric, 'lara', 'viewer')
     const use = (config: string): Promise<Ran> => fabric.kosctl(['devices'], { config })
     fabric.clock.advance(17 * DAY_MS)
-    assert.deepEqual([(await use(ludo)).err, generation(fabric, ludo)], ['', 2])
+    assert.deepEqual([(await use(ludo)).err, heldGeneration(fabric, ludo)], ['', 2])
     await fabric.kosctl(['devices'])
 
     // Ended, and within the grace.
     fabric.clock.advance(35 * DAY_MS)
-    assert.deepEqual([(await use(ludo)).code, generation(fabric, ludo)], [0, 3])
-    assert.deepEqual([(await use(lara)).code, generation(fabric, lara)], [0, 2])
+    assert.deepEqual([(await use(ludo)).code, heldGeneration(fabric, ludo)], [0, 3])
+    assert.deepEqual([(await use(lara)).code, heldGeneration(fabric, lara)], [0, 2])
 
     await fabric.kosctl(['lock', 'ludo', '--reason', 'lost laptop'])
     assert.equal(refusedBy(await use(ludo)), 'guard/viewer/certificate')

@@ -9,10 +9,11 @@ import {
   derOid,
   derSequence,
   derTlv,
+  extensionRequest,
   parseCsr,
   requestedExtensions,
 } from '../../../../src/foundation/codec/index.ts'
-import { estCsr, extensionRequest } from '../../../kit/est.ts'
+import { estCsr } from '../../../kit/est.ts'
 import { testKey } from '../../../kit/x509.ts'
 
 const key = testKey()

@@ -5,12 +5,13 @@ import {
   buildName,
   derOctetString,
   derTlv,
+  extensionRequest,
   keyUsageExtension,
   subjectAltNamesExtension,
 } from '../../../../src/foundation/codec/index.ts'
 import { verifyEstCsr } from '../../../../src/lifecycle/enrolment/est-csr.ts'
 import { accepted, assertRefused } from '../../../kit/enrolment.ts'
-import { BINDING, estCsr, extensionRequest } from '../../../kit/est.ts'
+import { BINDING, estCsr } from '../../../kit/est.ts'
 import { testKey } from '../../../kit/x509.ts'
 
 const key = testKey()

@@ -21,11 +21,11 @@ import {
   importRootKeys,
   openRootFile,
   readRootRequest,
-  type RootFile,
   type StandbyFields,
 } from '../../../../src/trust/pki/index.ts'
 import { encodeRootRequest } from '../../../../src/trust/pki/root-request.ts'
 import { createTestAuthority, DAY_MS, principal, somePublicKey } from '../../../kit/pki.ts'
+import { ruleOf, signWith } from '../../../kit/roots.ts'
 
 const deps = { random: systemRandom }
 const ends: (() => void)[] = []
@@ -43,10 +43,6 @@ const place = (name: string): KeyFilePlace & { isKept: boolean } => ({
   isKept: false,
 })
 
-function rule(answer: unknown): string {
-  return isRefusal(answer) ? `${answer.code} ${answer.rule}` : 'ok'
-}
-
 function throwsRule(run: () => unknown, code: string, named?: string): void {
   assert.throws(run, (error: unknown) => {
     assert.ok(error instanceof KosError)
@@ -57,13 +53,8 @@ function throwsRule(run: () => unknown, code: string, named?: string): void {
 }
 
 function granted<T>(answer: T | Refusal): T {
-  assert.ok(!isRefusal(answer), rule(answer))
+  assert.ok(!isRefusal(answer), ruleOf(answer))
   return answer
-}
-
-/** Signs a request as the machine of the root keys does. */
-function sign(file: RootFile, request: Uint8Array): Uint8Array {
-  return granted(file.sign(granted(file.read(request))))
 }
 
 const authority = createTestAuthority()
@@ -108,13 +99,13 @@ describe('root keys in a file', () => {
       assert.deepEqual(authority.reopen().pendingRequest()?.by, 'ada', what)
       assert.deepEqual(ca.requestRoots(step, 'bob'), request, 'the same again is the same request')
       assert.equal(ca.bundle, bundle)
-      const answer = sign(file, request)
-      assert.deepEqual(sign(file, request), answer, 'the same again is the same answer')
+      const answer = signWith(file, request)
+      assert.deepEqual(signWith(file, request), answer, 'the same again is the same answer')
       assert.equal(ca.installAnswer(answer), undefined, what)
       assert.equal(ca.pendingRequest(), undefined)
       assert.deepEqual(authority.reopen().bundle, answer, what)
       assert.equal(nodes.apply(answer), 'newer', what)
-      assert.equal(rule(ca.installAnswer(answer)), 'KOS_PKI_ROOT_ANSWER no-request')
+      assert.equal(ruleOf(ca.installAnswer(answer)), 'KOS_PKI_ROOT_ANSWER no-request')
     }
     assert.deepEqual([ca.trust.era, ca.trust.number, ca.trust.standbys.length], [2, 7, 1])
     assert.ok(keys.get('ca-intermediate-1') && !keys.get('ca-intermediate-2'))
@@ -124,23 +115,23 @@ describe('root keys in a file', () => {
     using file = openRootFile(deps, at)
     const first = ca.requestRoots({ kind: 'prepare' }, 'ada')
     throwsRule(() => ca.requestRoots({ kind: 'era' }, 'ada'), 'KOS_PKI_STATE', 'pending')
-    const answer = sign(file, first)
+    const answer = signWith(file, first)
     const opened = granted(file.read(first))
     const forked = { ...opened, request: { ...opened.request, issuedAt: unixMs(1) } }
-    assert.equal(rule(file.sign(forked)), 'KOS_PKI_ROOT_REQUEST fork')
+    assert.equal(ruleOf(file.sign(forked)), 'KOS_PKI_ROOT_REQUEST fork')
     const older = { ...opened, request: { ...opened.request, number: 2 } }
-    assert.equal(rule(file.sign(older)), 'KOS_PKI_OLDER root-request')
+    assert.equal(ruleOf(file.sign(older)), 'KOS_PKI_OLDER root-request')
     // What may have been signed already has its number.
     ca.cancelRequest()
-    assert.equal(rule(ca.installAnswer(answer)), 'KOS_PKI_ROOT_ANSWER no-request')
+    assert.equal(ruleOf(ca.installAnswer(answer)), 'KOS_PKI_ROOT_ANSWER no-request')
     const second = ca.requestRoots({ kind: 'prepare' }, 'ada')
     assert.equal(ca.pendingRequest()?.number, 9)
-    assert.equal(rule(ca.installAnswer(answer)), 'KOS_PKI_ROOT_ANSWER other-request')
+    assert.equal(ruleOf(ca.installAnswer(answer)), 'KOS_PKI_ROOT_ANSWER other-request')
     assert.equal(
-      rule(ca.installAnswer(Uint8Array.of(1))).slice(0, 27),
+      ruleOf(ca.installAnswer(Uint8Array.of(1))).slice(0, 27),
       'KOS_PKI_ROOT_ANSWER bundle:',
     )
-    assert.equal(ca.installAnswer(sign(file, second)), undefined)
+    assert.equal(ca.installAnswer(signWith(file, second)), undefined)
     assert.equal(ca.trust.number, 9)
   })
 
@@ -150,12 +141,12 @@ describe('root keys in a file', () => {
     throwsRule(() => ca.requestRoots({ kind: 'prepare' }, 'ada'), 'KOS_PKI_STATE', 'intermediates')
     const taint = ca.requestRoots({ kind: 'taint' }, 'ada')
     ca.switchIntermediate()
-    assert.equal(rule(ca.installAnswer(sign(file, taint))), 'KOS_PKI_ROOT_ANSWER issuing')
+    assert.equal(ruleOf(ca.installAnswer(signWith(file, taint))), 'KOS_PKI_ROOT_ANSWER issuing')
     ca.cancelRequest()
     ca.switchIntermediate()
     authority.clock.advance(91 * DAY_MS)
     const prepare = ca.requestRoots({ kind: 'prepare' }, 'ada')
-    assert.equal(ca.installAnswer(sign(file, prepare)), undefined)
+    assert.equal(ca.installAnswer(signWith(file, prepare)), undefined)
     assert.equal(ca.trust.intermediates.length, 2)
     ca.switchIntermediate()
     assert.ok(!ca.intermediateDue)
@@ -173,7 +164,7 @@ describe('root keys in a file', () => {
 
   it('come back for a site that wants rotation by itself, and numbers go on', () => {
     using file = openRootFile(deps, at)
-    sign(file, ca.requestRoots({ kind: 'era' }, 'ada'))
+    signWith(file, ca.requestRoots({ kind: 'era' }, 'ada'))
     importRootKeys(deps, keys, at)
     const again = authority.reopen()
     assert.ok(again.hasRootKeys)
@@ -224,7 +215,7 @@ describe('a request', () => {
   const { pin, trust, bundle } = ca
   const request = ca.requestRoots({ kind: 'prepare' }, 'ada')
   const opened = granted(readRootRequest(request, { pin }))
-  const read = (bytes: Uint8Array): string => rule(readRootRequest(bytes, { pin }))
+  const read = (bytes: Uint8Array): string => ruleOf(readRootRequest(bytes, { pin }))
   const changed = (changes: object): string =>
     read(encodeRootRequest({ ...opened.request, ...changes }, bundle))
   const keyId = trust.intermediates[0]?.certificate.subjectKeyId ?? new Uint8Array()
@@ -259,7 +250,7 @@ describe('a request', () => {
       read(encodeCbor({ ...extra, signingKeys: 'mine' })),
       'KOS_PKI_ROOT_REQUEST encoding',
     )
-    const other = rule(readRootRequest(request, { pin: 'x' }))
+    const other = ruleOf(readRootRequest(request, { pin: 'x' }))
     assert.equal(other, 'KOS_PKI_ROOT_REQUEST bundle: pin')
   })
 })

@@ -71,9 +71,10 @@ export function createCertificateRotation(deps: CertificateRotationDeps): Certif
         .values(row)
         .onConflict((conflict) => conflict.column('principal_id').doUpdateSet(row))
       await store.group.enqueue(() => store.rows(insert))
-      const open = [...deps.sessions()].find(
-        ({ authenticated }) => authenticated.peer.principal.uri === uri,
-      )
+      const open = deps
+        .sessions()
+        .values()
+        .find(({ authenticated }) => authenticated.peer.principal.uri === uri)
       return { delivered: open ? await tell(deps, open, generation) : false }
     },
   }

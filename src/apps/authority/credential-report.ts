@@ -147,18 +147,14 @@ function standbyKeysOf({ ca, registry }: ReportDeps): readonly CredentialView[] 
 }
 
 function joinTokensOf({ clock, registry }: ReportDeps): readonly CredentialView[] {
-  const now = clock.wallMs()
-  return registry
-    .tokens()
-    .filter(({ state, expiresAt }) => state === 'open' && expiresAt > now)
-    .map(({ id, name, createdAt, expiresAt }) => ({
-      kind: 'join-token',
-      id,
-      name,
-      state: 'open',
-      createdAt,
-      endsAt: expiresAt,
-    }))
+  return registry.openTokens(clock.wallMs()).map(({ id, name, createdAt, expiresAt }) => ({
+    kind: 'join-token',
+    id,
+    name,
+    state: 'open',
+    createdAt,
+    endsAt: expiresAt,
+  }))
 }
 
 function apiTokenOf({ registry }: ReportDeps, token: ApiToken): CredentialView {

@@ -122,8 +122,8 @@ function apiTokenOf(deps: RevocationDeps, handle: string): Revocable | undefined
 }
 
 function joinTokenOf({ registry }: RevocationDeps, id: string): Revocable | undefined {
-  const token = registry.tokens().find((one) => one.id === id && one.state === 'open')
-  if (!token) return undefined
+  const token = registry.token(id)
+  if (token?.state !== 'open') return undefined
   return {
     kind: 'join-token',
     owner: undefined,

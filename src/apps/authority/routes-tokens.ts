@@ -218,7 +218,7 @@ function devicesOf(
 
 async function revoke(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
   const target = call.parameters['id'] ?? ''
-  const token = services.registry.tokens().find(({ id }) => id === target)
+  const token = services.registry.token(target)
   const unknown = refuse('KOS_AUTHORITY_NOT_FOUND', 'token/open')
   if (!token) return refused(unknown)
   const unfit = peopleProblem(token, call)

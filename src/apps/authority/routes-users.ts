@@ -59,11 +59,8 @@ export function userRoutes(services: AuthorityServices): readonly Route[] {
 }
 
 function usersOf({ clock, registry }: AuthorityServices): UserView[] {
-  const now = clock.wallMs()
   const users = registry.principals().filter(({ kind }) => kind === 'user')
-  const lines = registry
-    .tokens()
-    .filter(({ kind, state, expiresAt }) => kind === 'user' && state === 'open' && expiresAt > now)
+  const lines = registry.openTokens(clock.wallMs()).filter(({ kind }) => kind === 'user')
   return [...users.flatMap(viewOf), ...lines.map(invitedView)]
 }
 

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
+import type { UnixMs } from '../../foundation/base/index.ts'
 import type { SchemaStep, Store } from '../../foundation/storage/index.ts'
 import type {
   EnrolmentTransaction,
@@ -21,6 +22,10 @@ export const batchSchema: SchemaStep = Object.freeze({
 export interface TokenLists {
   /** All tokens, the oldest first. */
   tokens(): TokenRecord[]
+  /** A token by its id, whatever became of it. */
+  token(id: string): TokenRecord | undefined
+  /** Tokens that bring somebody in yet, the oldest first. */
+  openTokens(nowMs: UnixMs): TokenRecord[]
   /** Who came in by a token for several devices, the first one first. */
   tokenUses(id: string): readonly TokenUse[]
   /** Revokes an open token; `false` when there is none. Durable when it resolves. */
@@ -34,11 +39,14 @@ type TokenStore = Store<AuthorityTables>
 /** The lists of tokens over an open store. */
 export function tokenLists(store: TokenStore): TokenLists {
   const { db } = store
+  const all = db.selectFrom('token').selectAll().orderBy('created_at').orderBy('id')
   return {
-    tokens: () =>
-      store
-        .rows(db.selectFrom('token').selectAll().orderBy('created_at').orderBy('id'))
-        .map(toTokenRecord),
+    tokens: () => store.rows(all).map(toTokenRecord),
+    token: (id) => tokenOf(store, id),
+    openTokens: (nowMs) => {
+      const open = all.where('state', '=', 'open').where('expires_at', '>', nowMs)
+      return store.rows(open).map(toTokenRecord)
+    },
     tokenUses: (id) =>
       store
         .rows(
@@ -74,8 +82,7 @@ export function tokenSteps(
 > {
   const { db } = store
   return {
-    token: (id) =>
-      store.rows(db.selectFrom('token').selectAll().where('id', '=', id)).map(toTokenRecord)[0],
+    token: (id) => tokenOf(store, id),
     openTokenNamed: (name) =>
       store
         .rows(
@@ -109,6 +116,11 @@ export function tokenSteps(
         )
         .map(toTokenUse)[0],
   }
+}
+
+function tokenOf(store: TokenStore, id: string): TokenRecord | undefined {
+  const query = store.db.selectFrom('token').selectAll().where('id', '=', id)
+  return store.rows(query).map(toTokenRecord)[0]
 }
 
 /** One statement decides and changes: no token is spent and revoked, or spent twice. */

@@ -76,7 +76,7 @@ export async function joinIfAsked(
   }
 }
 
-function join(
+async function join(
   context: CliContext,
   input: CommandInput,
   how: {
@@ -86,8 +86,11 @@ function join(
   },
 ): Promise<Membership | Refusal> {
   const { joining, options, keys } = how
-  const { line, psk, name, isFirstBoot } = joining
+  const { psk, name, isFirstBoot } = joining
   const { folder, advertise } = options
+  // Whatever becomes of it: nothing of the line is left in memory afterwards.
+  using secret = joining.line.secret
+  const line = { ...joining.line, secret }
   const device = { folder, keys, line, name, mac: chooseMac(permanentMacs()), learned: {} }
   const addresses = advertise === undefined ? [] : [advertise]
   const patience = {
@@ -97,7 +100,7 @@ function join(
       if (!context.terminal.isJson) context.terminal.err('the authority is busy or away: waiting')
     },
   }
-  return joinPatiently(context, patience, () =>
+  return await joinPatiently(context, patience, () =>
     psk ? joinAuthorityByPsk(context, device) : joinAuthority(context, { ...device, addresses }),
   )
 }

@@ -18,6 +18,8 @@ export function createListingNotices(
 ): { changed(): void; stop(): void } {
   let cancel: CancelTimer | undefined
   const notice = (): void => {
+    // What waits yet is told with it: fewer may be connected now than when it began to wait.
+    cancel?.()
     cancel = undefined
     to.send()
   }

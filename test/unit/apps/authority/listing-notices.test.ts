@@ -25,8 +25,15 @@ test('the more are connected, the longer changes of the directory are collected'
   clock.advance(5000)
   assert.equal(sent, 4)
   notices.changed()
+  connected = 1
+  notices.changed()
+  assert.equal(sent, 5)
+  clock.advance(10_000)
+  assert.equal(sent, 5)
+  connected = 100_000
+  notices.changed()
   notices.stop()
   clock.advance(10_000)
-  assert.equal(sent, 4)
+  assert.equal(sent, 5)
   assert.equal(clock.pendingTimers, 0)
 })

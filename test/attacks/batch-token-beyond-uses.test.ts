@@ -28,6 +28,6 @@ test(`of ${DEVICES} devices that join at once by a line for ${USES}, ${USES} com
   const [stored] = fleet.registry.tokens()
   assert.equal(stored?.uses?.used, USES)
   assert.equal(stored.state, 'spent')
-  assert.equal(fleet.registry.tokenUses(stored.id).length, USES)
+  assert.equal(fleet.registry.joinedBy(stored.id).length, USES)
   assert.equal(fleet.registry.principals().filter(({ kind }) => kind === 'device').length, USES)
 })

@@ -193,7 +193,9 @@ function joinLineOf({ settings }: AuthorityServices, created: CreatedToken): str
 
 function show(services: AuthorityServices, call: RouteCall): RouteAnswer {
   const id = call.parameters['id'] ?? ''
-  const found = services.registry.tokens().filter((token) => token.id === id || token.batch === id)
+  const { registry } = services
+  const alone = registry.token(id)
+  const found = alone ? [alone] : registry.tokensOfBatch(id)
   if (found.length === 0) return refused(refuse('KOS_AUTHORITY_NOT_FOUND', 'token/unknown'))
   const now = services.clock.wallMs()
   const detail: TokenDetail = {
@@ -207,13 +209,15 @@ function devicesOf(
   { registry }: AuthorityServices,
   { id, uses, principalId }: TokenRecord,
 ): readonly TokenDevice[] {
-  const ids = uses ? registry.tokenUses(id).map((use) => use.principalId) : [principalId ?? '']
-  return ids.flatMap((one) => {
-    const principal = registry.principal(one)
-    if (!principal) return []
-    const { name, state, createdAt } = principal
-    return [{ token: id, id: principal.id, name, state, joinedAt: createdAt }]
-  })
+  const only = uses ? undefined : registry.principal(principalId ?? '')
+  const joined = only ? [only] : registry.joinedBy(id)
+  return joined.map(({ id: device, name, state, createdAt }) => ({
+    token: id,
+    id: device,
+    name,
+    state,
+    joinedAt: createdAt,
+  }))
 }
 
 async function revoke(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
@@ -232,9 +236,8 @@ async function revoke(services: AuthorityServices, call: RouteCall): Promise<Rou
 
 async function revokeBatch(services: AuthorityServices, call: RouteCall): Promise<RouteAnswer> {
   const target = call.parameters['id'] ?? ''
-  const isKnown = services.registry.tokens().some(({ batch }) => batch === target)
   const unknown = refuse('KOS_AUTHORITY_NOT_FOUND', 'token/open')
-  if (!isKnown) return refused(unknown)
+  if (services.registry.tokensOfBatch(target).length === 0) return refused(unknown)
   const change = {
     action: 'token.revoke-batch',
     target,

@@ -4,10 +4,11 @@ import type { UnixMs } from '../../foundation/base/index.ts'
 import type { SchemaStep, Store } from '../../foundation/storage/index.ts'
 import type {
   EnrolmentTransaction,
+  PrincipalRecord,
   TokenRecord,
   TokenUse,
 } from '../../lifecycle/enrolment/index.ts'
-import { toTokenRecord, toTokenRow, toTokenUse } from './rows.ts'
+import { toPrincipalRecord, toTokenRecord, toTokenRow, toTokenUse } from './rows.ts'
 import { type AuthorityTables, BATCH_SCHEMA, type TokenRow } from './schema.ts'
 
 /** The schema step of tokens for many devices. */
@@ -26,8 +27,10 @@ export interface TokenLists {
   token(id: string): TokenRecord | undefined
   /** Tokens that bring somebody in yet, the oldest first. */
   openTokens(nowMs: UnixMs): TokenRecord[]
-  /** Who came in by a token for several devices, the first one first. */
-  tokenUses(id: string): readonly TokenUse[]
+  /** The tokens of a batch, the oldest first; none: there is no such batch. */
+  tokensOfBatch(batch: string): readonly TokenRecord[]
+  /** Who came in by a token for several devices, also who was removed since, the first one first. */
+  joinedBy(id: string): readonly PrincipalRecord[]
   /** Revokes an open token; `false` when there is none. Durable when it resolves. */
   revokeToken(id: string): Promise<boolean>
   /** Revokes what is open of a batch, and says how many those are. Durable when it resolves. */
@@ -47,17 +50,19 @@ export function tokenLists(store: TokenStore): TokenLists {
       const open = all.where('state', '=', 'open').where('expires_at', '>', nowMs)
       return store.rows(open).map(toTokenRecord)
     },
-    tokenUses: (id) =>
+    tokensOfBatch: (batch) => store.rows(all.where('batch', '=', batch)).map(toTokenRecord),
+    joinedBy: (id) =>
       store
         .rows(
           db
             .selectFrom('token_use')
-            .selectAll()
-            .where('token_id', '=', id)
-            .orderBy('used_at')
-            .orderBy(sql`rowid`),
+            .innerJoin('principal', 'principal.id', 'token_use.principal_id')
+            .selectAll('principal')
+            .where('token_use.token_id', '=', id)
+            .orderBy('token_use.used_at')
+            .orderBy(sql`token_use.rowid`),
         )
-        .map(toTokenUse),
+        .map(toPrincipalRecord),
     revokeToken: (id) =>
       store.group.enqueue(() => changeOpenToken(store, id, { state: 'revoked' })),
     revokeBatch: (batch) =>

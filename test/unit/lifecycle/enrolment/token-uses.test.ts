@@ -59,9 +59,8 @@ test('each use makes a device of its own, with a number, and the last one closes
   const first = fleet.registry.principalNamed('camera-0001')
   assert.deepEqual(first?.groups, ['cameras'])
   assert.deepEqual(first.labels, { site: 'north' })
-  const used = fleet.registry.tokenUses(token.record.id)
   assert.deepEqual(
-    used.map(({ principalId }) => fleet.registry.principal(principalId)?.name),
+    fleet.registry.joinedBy(token.record.id).map(({ name }) => name),
     names,
   )
 })

@@ -6,9 +6,10 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 import { dirname, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { answerParent } from './child-process.ts'
 import type { ClientEnd, Contender, ServerEnd } from './contender.ts'
 import { loadMember, type MemberRole } from './fleet.ts'
-import type { ChildAnswer, ChildRequest, Load, Measured } from './messages.ts'
+import type { ChildRequest, Load, Measured } from './messages.ts'
 
 /** Latencies kept per measurement. */
 const MAX_LATENCIES = 65_536
@@ -107,19 +108,4 @@ async function perform(request: ChildRequest): Promise<unknown> {
   }
 }
 
-async function answer(request: ChildRequest): Promise<void> {
-  const { id } = request
-  let reply: ChildAnswer
-  try {
-    reply = { id, value: await perform(request) }
-  } catch (error) {
-    reply = { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }
-  }
-  process.send?.(reply, () => {
-    if (request.kind === 'stop') process.exit(0)
-  })
-}
-
-process.on('message', (request: ChildRequest) => void answer(request))
-// Whoever started it is gone: so is its purpose.
-process.on('disconnect', () => process.exit(0))
+answerParent<ChildRequest>(perform)

@@ -20,8 +20,9 @@ import { createRenewalSchedule, type RenewalSchedule } from '../../src/apps/node
 import { createAdmission } from '../../src/network/admission/index.ts'
 import { SESSION_LIMITS } from '../../src/network/session/index.ts'
 import { createJumpClock } from '../../test/kit/jump-clock.ts'
+import { answerParent } from './child-process.ts'
 import type { LivingFleet } from './living-fleet.ts'
-import type { LivingRequest, LivingState, LockAnswer } from './messages.ts'
+import type { LivingRequest, LivingState } from './messages.ts'
 
 const [file = '', first = '0', count = '1', spread = '600000'] = process.argv.slice(2)
 const fleet = JSON.parse(readFileSync(file, 'utf8')) as LivingFleet
@@ -165,22 +166,6 @@ async function perform(request: LivingRequest): Promise<unknown> {
   }
 }
 
-async function answer(request: LivingRequest): Promise<void> {
-  const { id } = request
-  let reply: LockAnswer
-  try {
-    reply = { id, value: await perform(request) }
-  } catch (error) {
-    reply = { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }
-  }
-  process.send?.(reply, () => {
-    if (request.kind === 'stop') process.exit(0)
-  })
-}
-
-process.on('message', (request: LivingRequest) => void answer(request))
-// Whoever started it is gone: so is its purpose.
-process.on('disconnect', () => process.exit(0))
+answerParent<LivingRequest>(perform)
 // Timers of members keep no process alive.
 setInterval(() => undefined, 1 << 30)
-process.send?.({ id: 0, value: undefined } satisfies LockAnswer)

@@ -1,5 +1,4 @@
 /** Runs a living fleet: its authority here, its members in processes of their own, an operator who asks. */
-import { type ChildProcess, fork } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,8 +13,9 @@ import {
   renewMembership,
 } from '../../src/apps/node/index.ts'
 import { createJumpClock, type JumpClock } from '../../test/kit/jump-clock.ts'
+import { Child } from './child-process.ts'
 import { createLivingFleet, type LivingFleet, startLivingAuthority } from './living-fleet.ts'
-import type { LivingRequest, LivingState, LockAnswer } from './messages.ts'
+import type { LivingRequest, LivingState } from './messages.ts'
 
 const CHILD = new URL('living-child.ts', import.meta.url)
 const PROCESSES = 2
@@ -61,16 +61,6 @@ export interface LivingDriver {
   stop(): Promise<void>
 }
 
-type Ask = LivingRequest extends infer R
-  ? R extends { id: number }
-    ? Omit<R, 'id'>
-    : never
-  : never
-
-interface Child {
-  ask(request: Ask): Promise<unknown>
-}
-
 /** Makes a fleet of so many members below a folder and starts its authority. */
 export async function startLivingFleet(
   folder: string,
@@ -90,11 +80,11 @@ export async function startLivingFleet(
   for (let index = 0; index < PROCESSES; index += 1) {
     const first = Math.floor((count * index) / PROCESSES)
     const next = Math.floor((count * (index + 1)) / PROCESSES)
-    driver.children.push(
-      await startChild([file, `${first}`, `${next - first}`, `${taintSpreadMs}`]),
-    )
+    const args = [file, `${first}`, `${next - first}`, `${taintSpreadMs}`]
+    const child = new Child<LivingRequest>('a process of members', CHILD, { args })
+    stack.defer(() => child.stop())
+    driver.children.push(child)
   }
-  stack.defer(() => driver.stopMembers())
   const running = stack.move()
   driver.onStop = () => running.disposeAsync()
   return driver
@@ -102,7 +92,7 @@ export async function startLivingFleet(
 
 class Driver implements LivingDriver {
   readonly clock: JumpClock
-  readonly children: Child[] = []
+  readonly children: Child<LivingRequest>[] = []
   onStop: () => Promise<void> = () => Promise.resolve()
   readonly #fleet: LivingFleet
   #authority: RunningAuthority | undefined
@@ -146,7 +136,7 @@ class Driver implements LivingDriver {
 
   async state(): Promise<LivingState> {
     const states = await Promise.all(
-      this.children.map(async (child) => (await child.ask({ kind: 'state' })) as LivingState),
+      this.children.map((child) => child.ask<LivingState>({ kind: 'state' })),
     )
     return states.reduce((a, b) => ({
       connected: a.connected + b.connected,
@@ -162,10 +152,6 @@ class Driver implements LivingDriver {
 
   async startMembers(): Promise<void> {
     await Promise.all(this.children.map((child) => child.ask({ kind: 'start' })))
-  }
-
-  async stopMembers(): Promise<void> {
-    await Promise.all(this.children.map((child) => child.ask({ kind: 'stop' })))
   }
 
   async startAuthority(): Promise<void> {
@@ -230,7 +216,6 @@ class Driver implements LivingDriver {
         throw new Error('the operator stopped asking')
       })
       const result = await Promise.race([work(), failure])
-      failure.catch(() => undefined)
       isOver = true
       await asking
       const { user, system } = process.cpuUsage(cpu)
@@ -259,37 +244,4 @@ function added(
   const sum = { ...a }
   for (const [key, value] of Object.entries(b)) sum[key] = (sum[key] ?? 0) + value
   return sum
-}
-
-/** The share `q` of the values lies at or below the answer. */
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.max(0, Math.ceil(sorted.length * q) - 1)] ?? Number.NaN
-}
-
-async function startChild(args: readonly string[]): Promise<Child> {
-  const process_: ChildProcess = fork(CHILD, args, { stdio: 'inherit' })
-  const waiting = new Map<number, (answer: LockAnswer) => void>()
-  const answerTo = (id: number): Promise<LockAnswer> =>
-    new Promise((resolve) => void waiting.set(id, resolve))
-  process_.on('message', (answer: LockAnswer) => {
-    waiting.get(answer.id)?.(answer)
-    waiting.delete(answer.id)
-  })
-  process_.on('exit', () => {
-    for (const [id, resolve] of waiting) resolve({ id, error: 'a process of members ended' })
-  })
-  const ready = await answerTo(0)
-  if (ready.error !== undefined) throw new Error(ready.error)
-  let ids = 0
-  return {
-    ask: async (request) => {
-      ids += 1
-      const answered = answerTo(ids)
-      process_.send({ ...request, id: ids })
-      const { value, error } = await answered
-      if (error !== undefined) throw new Error(error)
-      return value
-    },
-  }
 }

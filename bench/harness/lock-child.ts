@@ -26,8 +26,9 @@ import {
 import { createAdmission } from '../../src/network/admission/index.ts'
 import { SESSION_LIMITS } from '../../src/network/session/index.ts'
 import { createPeerVerifier, createTrustState } from '../../src/trust/pki/index.ts'
+import { answerParent } from './child-process.ts'
 import { identityOf, type LockFleet, type LockMember } from './lock-fleet.ts'
-import type { LockAnswer, LockRequest, LockTimes } from './messages.ts'
+import type { LockRequest, LockTimes } from './messages.ts'
 import { must } from './fleet.ts'
 import { LOCK_ADMISSION } from './lock-limits.ts'
 
@@ -174,20 +175,4 @@ async function perform(request: LockRequest): Promise<unknown> {
   }
 }
 
-async function answer(request: LockRequest): Promise<void> {
-  const { id } = request
-  let reply: LockAnswer
-  try {
-    reply = { id, value: await perform(request) }
-  } catch (error) {
-    reply = { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) }
-  }
-  process.send?.(reply, () => {
-    if (request.kind === 'stop') process.exit(0)
-  })
-}
-
-process.on('message', (request: LockRequest) => void answer(request))
-// Whoever started it is gone: so is its purpose.
-process.on('disconnect', () => process.exit(0))
-process.send?.({ id: 0, value: undefined } satisfies LockAnswer)
+answerParent<LockRequest>(perform)

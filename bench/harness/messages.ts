@@ -43,13 +43,6 @@ export type LockRequest = { readonly id: number } & (
   | { readonly kind: 'listen' | 'times' | 'stop' }
 )
 
-/** What they answer; the id 0 says that the process is ready. */
-export interface LockAnswer {
-  readonly id: number
-  readonly value?: unknown
-  readonly error?: string
-}
-
 /** When each member heard of a lock, and when its session with the locked one was over. */
 export interface LockTimes {
   readonly heardMs: readonly number[]

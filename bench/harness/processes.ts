@@ -1,9 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Child } from './child-process.ts'
 import type { MemberRole } from './fleet.ts'
-import type { ChildAnswer, ChildRequest, Load, Measured } from './messages.ts'
+import type { ChildRequest, Load, Measured } from './messages.ts'
 
 const CHILD = new URL('child.ts', import.meta.url)
 const LAUNCHER = new URL('../../bin/kosd', import.meta.url)
@@ -42,49 +42,15 @@ export interface ProcessOptions {
   readonly profileDirectory?: string | undefined
 }
 
-type Ask = ChildRequest extends infer R ? (R extends { id: number } ? Omit<R, 'id'> : never) : never
+type End = Child<ChildRequest>
 
-class Child {
-  readonly #process: ChildProcess
-  readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>()
-  #next = 0
-
-  constructor(name: string, role: MemberRole, { fleet, core }: ProcessOptions) {
-    const flags = launchFlags(name)
-    const how =
-      core === undefined
-        ? { execArgv: flags }
-        : { execPath: 'taskset', execArgv: ['-c', `${core}`, process.execPath, ...flags] }
-    this.#process = fork(CHILD, [name, role, fleet], { ...how, stdio: 'inherit' })
-    this.#process.on('message', (answer: ChildAnswer) => this.#answered(answer))
-    this.#process.on('exit', (code, signal) => {
-      const error = new Error(`${name} ${role} ended early: ${code ?? signal}`)
-      for (const { reject } of this.#waiting.values()) reject(error)
-      this.#waiting.clear()
-    })
-  }
-
-  async ask<T>(request: Ask): Promise<T> {
-    const id = this.#next++
-    const waiting = Promise.withResolvers<unknown>()
-    this.#waiting.set(id, waiting)
-    this.#process.send({ ...request, id })
-    return (await waiting.promise) as T
-  }
-
-  async stop(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    const gone = new Promise((resolve) => this.#process.once('exit', resolve))
-    await this.ask({ kind: 'stop' }).catch(() => this.#process.kill('SIGKILL'))
-    await gone
-  }
-
-  #answered(answer: ChildAnswer): void {
-    const waiting = this.#waiting.get(answer.id)
-    this.#waiting.delete(answer.id)
-    if ('error' in answer) waiting?.reject(new Error(answer.error))
-    else waiting?.resolve(answer.value)
-  }
+function startEnd(name: string, role: MemberRole, { fleet, core }: ProcessOptions): End {
+  const flags = launchFlags(name)
+  const how =
+    core === undefined
+      ? { execArgv: flags }
+      : { execPath: 'taskset', execArgv: ['-c', `${core}`, process.execPath, ...flags] }
+  return new Child(`${name} ${role}`, CHILD, { ...how, args: [name, role, fleet] })
 }
 
 /** Flags of Node with which `bin/kosd` starts its program: the ends of kOS run as it would run them. */
@@ -101,8 +67,8 @@ export async function startContender(
   name: string,
   options: ProcessOptions,
 ): Promise<RunningContender> {
-  const server = new Child(name, 'server', options)
-  const client = new Child(name, 'client', options)
+  const server = startEnd(name, 'server', options)
+  const client = startEnd(name, 'client', options)
   const { profileDirectory } = options
   let isProfiled = false
   const profile = async (): Promise<void> => {
@@ -130,7 +96,7 @@ export async function startContender(
   return { name, stop, profile, measure: (load) => measure(server, client, load) }
 }
 
-async function measure(server: Child, client: Child, load: Load): Promise<Sample> {
+async function measure(server: End, client: End, load: Load): Promise<Sample> {
   const cpu = async (): Promise<readonly [number, number]> => [
     await server.ask<number>({ kind: 'cpu' }),
     await client.ask<number>({ kind: 'cpu' }),

@@ -69,6 +69,19 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
+/** The share `q` of the values lies at or below the answer; NaN of nothing. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(sorted.length * q) - 1)] ?? Number.NaN
+}
+
+/** How many milliseconds some work took. */
+export async function timed(work: () => Promise<unknown>): Promise<number> {
+  const beganMs = performance.now()
+  await work()
+  return performance.now() - beganMs
+}
+
 /** The median of a field. */
 export function medianOf(samples: Samples, field: (sample: Sample) => number): number {
   return median(samples.map(field))

@@ -10,7 +10,7 @@ import { openMember } from '../../src/apps/node/index.ts'
 import { createLargeAuthority } from '../harness/large-authority.ts'
 import type { ProcessOptions } from '../harness/processes.ts'
 import type { Report } from '../harness/report.ts'
-import type { Effort } from '../harness/rounds.ts'
+import { type Effort, median, quantile, timed } from '../harness/rounds.ts'
 
 const DEVICES = 20_000
 const ASK_EVERY_MS = 20
@@ -29,22 +29,21 @@ export async function measureBackup(options: ProcessOptions, effort: Effort): Pr
     rounds.push(await measureOnce(place, count))
     rmSync(place, { recursive: true })
   }
-  const median = (value: (round: Round) => number): number =>
-    rounds.map(value).toSorted((a, b) => a - b)[Math.floor(rounds.length / 2)] ?? Number.NaN
-  const asked = rounds.flatMap(({ askedMs }) => askedMs).toSorted((a, b) => a - b)
+  const of = (value: (round: Round) => number): number => median(rounds.map(value))
+  const asked = rounds.flatMap(({ askedMs }) => askedMs)
   return {
     suite: 'backup',
     title: `Backup of an authority with ${count.toLocaleString('en-US')} devices while it serves, and the way back (${rounds.length} rounds)`,
     columns: ['median'],
     rows: [
-      ['kosctl backup create, seconds', median(({ createMs }) => createMs / 1000)],
-      ['bare copy of the database by SQLite, seconds', median(({ bareMs }) => bareMs / 1000)],
-      ['backup ÷ bare copy', median(({ createMs, bareMs }) => createMs / bareMs)],
-      ['size of the backup, megabytes', median(({ bytes }) => bytes / 1e6)],
-      ['operator asks meanwhile, p50 milliseconds', asked[Math.floor(asked.length / 2)]],
-      ['operator asks meanwhile, longest milliseconds', asked.at(-1)],
-      ['kosctl backup restore, seconds', median(({ restoreMs }) => restoreMs / 1000)],
-      ['start to the first session of a member, seconds', median((one) => one.sessionMs / 1000)],
+      ['kosctl backup create, seconds', of(({ createMs }) => createMs / 1000)],
+      ['bare copy of the database by SQLite, seconds', of(({ bareMs }) => bareMs / 1000)],
+      ['backup ÷ bare copy', of(({ createMs, bareMs }) => createMs / bareMs)],
+      ['size of the backup, megabytes', of(({ bytes }) => bytes / 1e6)],
+      ['operator asks meanwhile, p50 milliseconds', quantile(asked, 0.5)],
+      ['operator asks meanwhile, longest milliseconds', Math.max(...asked)],
+      ['kosctl backup restore, seconds', of(({ restoreMs }) => restoreMs / 1000)],
+      ['start to the first session of a member, seconds', of((one) => one.sessionMs / 1000)],
     ],
     goals: [],
   }
@@ -102,12 +101,6 @@ async function measureOnce(place: string, count: number): Promise<Round> {
 
 const LISTEN = ['--listen', '127.0.0.1:0', '--session', '127.0.0.1:0', '--crl', '127.0.0.1:0']
 const INFO = ['--log-level', 'info']
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const from = performance.now()
-  await work()
-  return performance.now() - from
-}
 
 /** How long one small question of an operator takes, until the signal. */
 async function askAgainAndAgain(folder: string, signal: AbortSignal): Promise<readonly number[]> {

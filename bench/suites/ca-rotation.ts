@@ -1,14 +1,9 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  type LivingDriver,
-  quantile,
-  startLivingFleet,
-  type Watched,
-} from '../harness/living-driver.ts'
+import { type LivingDriver, startLivingFleet, type Watched } from '../harness/living-driver.ts'
 import type { ProcessOptions } from '../harness/processes.ts'
 import { atMost, type Report } from '../harness/report.ts'
-import type { Effort } from '../harness/rounds.ts'
+import { type Effort, quantile, timed } from '../harness/rounds.ts'
 
 const MEMBERS = 1000
 /** Nodes spread their renewals over ten minutes; here over one, which is ten times the load. */
@@ -72,12 +67,6 @@ async function rotate(
     await all('4')
   })
   return { preparedMs, renewedMs, revokedMs }
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const beganMs = performance.now()
-  await work()
-  return performance.now() - beganMs
 }
 
 /** The intermediate CA is replaced below a thousand connected nodes. */

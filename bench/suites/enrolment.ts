@@ -33,10 +33,9 @@ import {
 import { profileOf } from '../../src/foundation/profiles/index.ts'
 import { benchPrincipal } from '../harness/fleet.ts'
 import { type InlineCase, inlineMedian, inlineRatio, measureInline } from '../harness/inline.ts'
-import { quantile } from '../harness/living-driver.ts'
 import type { ProcessOptions } from '../harness/processes.ts'
 import { atMost, type Report } from '../harness/report.ts'
-import type { Effort } from '../harness/rounds.ts'
+import { type Effort, quantile } from '../harness/rounds.ts'
 
 const CLIENTS = 8
 const EST = 'EST: token, request, profile, audit, durable'

@@ -1,15 +1,15 @@
-import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, systemClock, systemRandom } from '../../src/foundation/base/index.ts'
 import { type RunningAuthority, startAuthority } from '../../src/apps/authority/index.ts'
 import { type AuthorityClient, openMember } from '../../src/apps/node/index.ts'
+import { Child } from '../harness/child-process.ts'
 import { createLockFleet } from '../harness/lock-fleet.ts'
 import { LOCK_ADMISSION } from '../harness/lock-limits.ts'
-import type { LockAnswer, LockRequest, LockTimes } from '../harness/messages.ts'
+import type { LockRequest, LockTimes } from '../harness/messages.ts'
 import type { ProcessOptions } from '../harness/processes.ts'
 import { atMost, type Report } from '../harness/report.ts'
-import type { Effort } from '../harness/rounds.ts'
+import { type Effort, quantile } from '../harness/rounds.ts'
 
 const CHILD = new URL('../harness/lock-child.ts', import.meta.url)
 const MEMBERS = 1000
@@ -71,13 +71,10 @@ export async function measureLock(options: ProcessOptions, effort: Effort): Prom
   }
 }
 
-function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.ceil(sorted.length * q) - 1] ?? Number.NaN
-}
-
 /** CLOCK_MONOTONIC, the same in all processes. */
 const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
+
+type Members = Child<LockRequest>
 
 interface Bench {
   lock(): Promise<Lock>
@@ -96,13 +93,14 @@ async function startBench(directory: string, count: number): Promise<Bench> {
     first: 1 + Math.floor((count * index) / PROCESSES),
     next: 1 + Math.floor((count * (index + 1)) / PROCESSES),
   }))
-  const start = async (first: number, next: number): Promise<Child> => {
-    const child = await startChild([file, String(first), String(next - first)])
-    stack.defer(async () => void (await child.ask({ kind: 'stop' })))
+  const start = (first: number, next: number): Members => {
+    const args = [file, String(first), String(next - first)]
+    const child: Members = new Child('a process of members', CHILD, { args })
+    stack.defer(() => child.stop())
     return child
   }
-  const target = await start(0, 1)
-  const members = await Promise.all(ranges.map(({ first, next }) => start(first, next)))
+  const target = start(0, 1)
+  const members = ranges.map(({ first, next }) => start(first, next))
   const toAuthority = {
     kind: 'connect',
     at: authority.session,
@@ -110,7 +108,7 @@ async function startBench(directory: string, count: number): Promise<Bench> {
     isTimed: false,
   } as const
   await Promise.all([...members, target].map((child) => child.ask(toAuthority)))
-  const at = (await target.ask({ kind: 'listen' })) as { host: string; port: number }
+  const at = await target.ask<{ host: string; port: number }>({ kind: 'listen' })
   const [locked] = fleet.members
   if (!locked) throw new Error('nobody to lock')
   const operator = openMember(
@@ -180,42 +178,10 @@ async function change(client: AuthorityClient, path: string, body: object): Prom
   if (answer.status !== 200) throw new Error(`${path}: ${answer.status}`)
 }
 
-async function timesOf(child: Child): Promise<LockTimes> {
+async function timesOf(child: Members): Promise<LockTimes> {
   for (;;) {
-    const found = await child.ask({ kind: 'times' })
-    if (found) return found as LockTimes
+    const found = await child.ask<LockTimes | undefined>({ kind: 'times' })
+    if (found) return found
     await sleep(POLL_MS)
-  }
-}
-
-type Ask = LockRequest extends infer R ? (R extends { id: number } ? Omit<R, 'id'> : never) : never
-
-interface Child {
-  ask(request: Ask): Promise<unknown>
-}
-
-async function startChild(args: readonly string[]): Promise<Child> {
-  const process_: ChildProcess = fork(CHILD, args, { stdio: 'inherit' })
-  const waiting = new Map<number, (answer: LockAnswer) => void>()
-  const answerTo = (id: number): Promise<LockAnswer> =>
-    new Promise((resolve) => void waiting.set(id, resolve))
-  process_.on('message', (answer: LockAnswer) => {
-    waiting.get(answer.id)?.(answer)
-    waiting.delete(answer.id)
-  })
-  process_.on('exit', () => {
-    for (const [id, resolve] of waiting) resolve({ id, error: 'a process of members ended' })
-  })
-  await answerTo(0)
-  let ids = 0
-  return {
-    ask: async (request) => {
-      ids += 1
-      const answered = answerTo(ids)
-      process_.send({ ...request, id: ids })
-      const { value, error } = await answered
-      if (error !== undefined) throw new Error(error)
-      return value
-    },
   }
 }

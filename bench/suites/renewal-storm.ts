@@ -1,11 +1,13 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { quantile, startLivingFleet, type Watched } from '../harness/living-driver.ts'
+import { DEFAULT_ADMISSION_LIMITS } from '../../src/network/admission/index.ts'
+import { startLivingFleet, type Watched } from '../harness/living-driver.ts'
 import type { ProcessOptions } from '../harness/processes.ts'
 import { atMost, type Report } from '../harness/report.ts'
-import type { Effort } from '../harness/rounds.ts'
+import { type Effort, quantile } from '../harness/rounds.ts'
 
 const MEMBERS = 1000
+const { connectionsTotal, halfOpenTotal, reservedLane } = DEFAULT_ADMISSION_LIMITS
 const HOUR_MS = 3_600_000
 /** Certificates live a day and are renewed between 0.4 and 0.6 of it: all are due by then. */
 const AWAY_MS = 15 * HOUR_MS
@@ -62,7 +64,7 @@ export async function renewalStorm(
       perSecond: Math.max(...seconds.values()),
       failed: result.failed - before.failed,
       missing: count - Math.min(result.generations['2'] ?? 0, result.connected),
-      limits: { connections: 4096, halfOpen: 64 + 16 },
+      limits: { connections: connectionsTotal, halfOpen: halfOpenTotal + reservedLane },
     }
   } finally {
     await driver.stop()

@@ -163,7 +163,6 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     connected: () => runtime.sessions.size,
     send: () => send(['directory']),
   })
-  const refresh = (): void => takeOver(fabric, options.publisher())
   return {
     admission,
     enforcement,
@@ -171,7 +170,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     sessions,
     pskRotation: rotations.pskRotation,
     certificateRotation: rotations.certificateRotation,
-    refresh,
+    refresh: () => takeOver(fabric, options.publisher(), HELD),
     listen: (profile, candidates, identity) =>
       profile.transport?.authentication === 'psk'
         ? runtime.listen(profile, candidates, () => psk.identity)
@@ -181,7 +180,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     connected: () => new Set(runtime.sessions.values().map(uriOf)),
     disconnect: (peer) => runtime.disconnect(peer, 'locked'),
     notify: (kinds) => {
-      refresh()
+      takeOver(fabric, options.publisher(), kinds)
       if (kinds.includes('locks')) runtime.recheckSessions()
       if (kinds.every((kind) => kind === 'directory')) listing.changed()
       else send(kinds)
@@ -205,10 +204,16 @@ function sendNotice(sessions: ReadonlySet<OpenSession>, notice: CborInput): void
   }
 }
 
-function takeOver(fabric: FabricState, publisher: AuthorityPublisher): void {
-  fabric.apply('bundle', publisher.bundle())
-  fabric.apply('directory', publisher.directory())
-  fabric.apply('locks', publisher.locks())
+/** What the hub goes by itself; the first says who signs the others. */
+const HELD = ['bundle', 'directory', 'locks'] as const
+
+/** Locks are signed anew every few seconds: a large directory is not verified with each of them. */
+function takeOver(
+  fabric: FabricState,
+  publisher: AuthorityPublisher,
+  kinds: readonly ObjectKind[],
+): void {
+  for (const kind of HELD) if (kinds.includes(kind)) fabric.apply(kind, publisher[kind]())
 }
 
 /** The lock list travels inside the notice where it fits: members cut at once, and ask for nothing. */

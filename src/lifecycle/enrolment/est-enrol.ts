@@ -23,8 +23,9 @@ import {
   repeat,
 } from './join.ts'
 import { isTokenId } from './join-line.ts'
+import { nameProblem } from './names.ts'
 import type { EnrolmentTransaction, TokenRecord } from './records.ts'
-import { nameProblem, ownerProblem, tokenRefused, type TokenService } from './tokens.ts'
+import { ownerProblem, tokenRefused, type TokenService } from './tokens.ts'
 
 /** What an EST client sends to `/simpleenroll`. */
 export interface EstEnrolRequest {

@@ -8,7 +8,7 @@ export {
 } from './est-enrol.ts'
 export { createEstRenewService, type EstRenewRequest, type EstRenewService } from './est-renew.ts'
 export { type EvidenceAppraiser, type EvidenceClaim, noHardwareEvidence } from './evidence.ts'
-export { isAbsentTooLong, issue, type IssueFacts, OPERATOR_LIFE_MS } from './issue.ts'
+export { isAbsentTooLong, issue, type IssueFacts, keyHashOf, OPERATOR_LIFE_MS } from './issue.ts'
 export { createJoinService, type JoinDeps, type JoinResult, type JoinService } from './join.ts'
 export {
   createPskJoinService,
@@ -58,7 +58,6 @@ export {
   evidenceBinding,
   type RaiseRequest,
 } from './raise-messages.ts'
-export { keyHashOf } from './issue.ts'
 export { createRenewService, type RenewResult, type RenewService } from './renew.ts'
 export {
   createJoinRequest,

@@ -17,9 +17,10 @@ import { floorProblem } from './floors.ts'
 import { keyHashOf } from './issue.ts'
 import { intend, type JoinDeps, namePrincipal, newPrincipal, otherKind } from './join.ts'
 import type { PskGrant, PskJoinRequest } from './messages.ts'
+import { nameProblem } from './names.ts'
 import type { EnrolmentTransaction, PrincipalRecord, PskRecord, TokenRecord } from './records.ts'
 import { consumeToken, tokenForDevice } from './token-uses.ts'
-import { nameProblem, ownerProblem, tokenRefused } from './tokens.ts'
+import { ownerProblem, tokenRefused } from './tokens.ts'
 
 const EXPORTER_BYTES = 32
 

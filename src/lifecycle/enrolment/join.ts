@@ -28,6 +28,7 @@ import {
   toGrant,
 } from './issue.ts'
 import type { EnrolmentGrant, JoinRequest } from './messages.ts'
+import { nameProblem } from './names.ts'
 import { joinAuthenticator, verifyJoinProofs } from './proofs.ts'
 import type {
   CertificateRecord,
@@ -38,7 +39,7 @@ import type {
   TokenUse,
 } from './records.ts'
 import { consumeToken, tokenForDevice } from './token-uses.ts'
-import { nameProblem, ownerProblem, tokenRefused, type TokenService } from './tokens.ts'
+import { ownerProblem, tokenRefused, type TokenService } from './tokens.ts'
 
 /**
  * How a join ended, with what the audit log needs to know of it. `copyOf` is the id of the principal

@@ -1,13 +1,9 @@
 import { parseDeviceId, refuse, type Refusal, type UnixMs } from '../../foundation/base/index.ts'
+import { NAME, newNameProblem } from './names.ts'
 import type { EnrolmentTransaction, TokenRecord, TokenUse } from './records.ts'
 
 /** Most devices that one join token brings in. */
 export const MAX_TOKEN_USES = 10_000
-
-/** A name of a device, an agent or a user. */
-export const NAME: RegExp = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
-/** It ends in a hyphen, so that no name without one is ever claimed by what follows. */
-export const NAME_PREFIX: RegExp = /^[a-z0-9](?:[a-z0-9-]{0,55})-$/
 
 /** `camera-0001` to `camera-9999`, then `camera-10000`. */
 const NAME_DIGITS = 4
@@ -28,12 +24,8 @@ export function tokenForDevice(
 ): TokenRecord | Refusal {
   const { uses, name: prefix } = token
   if (!uses) return token
-  const isFree = (name: string): boolean => {
-    const promised = transaction.openTokenNamed(name)
-    if (promised && promised.expiresAt > nowMs) return false
-    if (transaction.principalNamed(name)) return false
-    return token.kind !== 'agent' || !transaction.principal(name)
-  }
+  const isFree = (name: string): boolean =>
+    !newNameProblem(transaction, { kind: token.kind, name }, nowMs)
   if (wanted !== undefined && isBelow(prefix, wanted) && isFree(wanted)) {
     return { ...token, name: wanted }
   }

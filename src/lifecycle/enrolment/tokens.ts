@@ -16,13 +16,14 @@ import {
 import { profileOf, type ProfileName } from '../../foundation/profiles/index.ts'
 import { enrolmentErrors } from './errors.ts'
 import { evidenceProblem, profileProblem } from './issue.ts'
+import { NAME, NAME_PREFIX, nameTaken, newNameProblem } from './names.ts'
 import type {
   EnrolmentOrigin,
   EnrolmentStore,
   EnrolmentTransaction,
   TokenRecord,
 } from './records.ts'
-import { MAX_TOKEN_USES, NAME, NAME_PREFIX } from './token-uses.ts'
+import { MAX_TOKEN_USES } from './token-uses.ts'
 
 /** Longest life of a join token in milliseconds: 10 min. @see identity: Joining */
 export const MAX_TOKEN_LIFE_MS: number = 10 * 60 * 1000
@@ -100,9 +101,9 @@ export interface TokenService {
    * **Security:** the caller has checked that the owner may enrol devices, and records the token.
    *
    * @param specification - see {@link TokenSpecification}
-   * @returns the token, or a refusal `KOS_ENROLMENT_REQUEST` (`token/name`, `token/life`, `token/uses`,
-   *   `token/owner`, `token/groups`, `token/labels`, `token/est-kind`), `KOS_ENROLMENT_PROFILE` or
-   *   `KOS_ENROLMENT_NAME_TAKEN`
+   * @returns the token, or a refusal `KOS_ENROLMENT_REQUEST` (`token/name`, `token/prefix`, `token/life`,
+   *   `token/uses`, `token/owner`, `token/groups`, `token/labels`, `token/roles`, `token/user-batch`,
+   *   `token/est-kind`, `token/est-batch`), `KOS_ENROLMENT_PROFILE` or `KOS_ENROLMENT_NAME_TAKEN`
    */
   create(specification: TokenSpecification): Promise<CreatedToken | Refusal>
   /**
@@ -243,7 +244,7 @@ function insertAll(
     names.add(record.name)
     const refusal =
       problem ??
-      (isTwice ? nameTaken(record, 'other-row') : undefined) ??
+      (isTwice ? nameTaken(record.name, 'other-row') : undefined) ??
       recordProblem(transaction, record)
     return refusal ? [{ index, refusal }] : []
   })
@@ -267,11 +268,7 @@ function recordProblem(
   const problem = ownerProblem(transaction, record)
   // A token for several devices names nobody yet.
   if (problem || record.uses) return problem
-  const promised = transaction.openTokenNamed(record.name)
-  const isPromised = promised && promised.expiresAt > record.createdAt
-  return (
-    nameProblem(transaction, record) ?? (isPromised ? nameTaken(record, 'open-token') : undefined)
-  )
+  return newNameProblem(transaction, record, record.createdAt)
 }
 
 /**
@@ -291,32 +288,16 @@ export function ownerProblem(
   })
 }
 
-/** Names are unique among those who are there; ids for ever, and agents and users are named by theirs. */
-export function nameProblem(
-  transaction: EnrolmentTransaction,
-  token: TokenRecord,
-): Refusal | undefined {
-  if (transaction.principalNamed(token.name)) return nameTaken(token, 'principal')
-  const isFormer = token.kind !== 'device' && transaction.principal(token.name)
-  return isFormer ? nameTaken(token, 'former-principal') : undefined
-}
-
-function nameTaken(token: TokenRecord, by: string): Refusal {
-  return refuse('KOS_ENROLMENT_NAME_TAKEN', `name/${by}`, {
-    remedy: 'Choose another name, or remove the device that has it.',
-    details: { name: token.name },
-  })
-}
-
 function specificationProblem(
   specification: TokenSpecification,
   isBatch: boolean,
 ): Refusal | undefined {
-  const { kind, profile, origin, uses } = specification
+  const { kind, profile, origin, uses, roles } = specification
   const problem = usesProblem(specification) ?? lifeProblem(specification, isBatch)
   if (problem) return problem
   const facts = factsProblem(specification)
   if (facts) return facts
+  if (kind !== 'user' && roles) return unfit('roles', 'Roles are for people.')
   if (kind === 'user' && isBatch) {
     return unfit('user-batch', 'A person comes alone: make a line for each.')
   }

@@ -187,6 +187,7 @@ test('what a token for several devices may say', async (context) => {
     [{ groups: Array.from({ length: 33 }, (_, index) => `g${index}`) }, 'groups'],
     [{ labels: { Site: 'north' } }, 'labels'],
     [{ labels: { site: '+1' } }, 'labels'],
+    [{ roles: ['admin'] }, 'roles'],
   ]
   for (const [changes, rule] of cases) {
     const result = await fleet.tokens.create(tokenOf(fleet, { ...SEVERAL, ...changes }))

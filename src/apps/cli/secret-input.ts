@@ -1,12 +1,15 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { Secret } from '../../foundation/base/index.ts'
 import { MAX_SEALED_VALUE_BYTES } from '../../trust/keys/index.ts'
 import type { CliContext } from './context.ts'
 import { cliErrors } from './errors.ts'
 import { lengthOfLine } from './passphrase.ts'
+import { readAtMost } from './read-at-most.ts'
 
 /** What stands in a text for bytes that are none. @see Unicode, section 5.22 */
 const REPLACEMENT = '\ufffd'
+/** A line break may follow. */
+const MAX_FILE_BYTES = MAX_SEALED_VALUE_BYTES + 1
 
 /**
  * A secret from standard input, its last line break aside.
@@ -27,25 +30,9 @@ export function secretOfInput(context: CliContext): Secret {
  * @throws the error of the file system; {@link KosError} KOS_CLI_USAGE when it is no file, or too long
  */
 export function readSecretFile(path: string): Secret {
-  const descriptor = openSync(path, 'r')
-  try {
-    // A file, or what a shell makes of <(…).
-    if (fstatSync(descriptor).isDirectory()) throw tooLong(path)
-    const bytes = new Uint8Array(MAX_SEALED_VALUE_BYTES + 2)
-    let length = 0
-    for (;;) {
-      const count = readSync(descriptor, bytes, length, bytes.length - length, null)
-      length += count
-      if (count === 0 || length === bytes.length) break
-    }
-    const secret = withoutLineBreak(bytes.subarray(0, length))
-    bytes.fill(0)
-    if (length < bytes.length) return secret
-    secret[Symbol.dispose]()
-    throw tooLong(path)
-  } finally {
-    closeSync(descriptor)
-  }
+  const bytes = statSync(path).isDirectory() ? undefined : readAtMost(path, MAX_FILE_BYTES)
+  if (!bytes) throw tooLong(path)
+  return withoutLineBreak(bytes)
 }
 
 function tooLong(path: string): Error {

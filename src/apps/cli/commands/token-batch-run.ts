@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isRefusal, type Refusal } from '../../../foundation/base/index.ts'
 import {
@@ -16,6 +16,7 @@ import { withAuthority } from '../credential.ts'
 import { type CsvProblem, formatCsv, MAX_CSV_BYTES } from '../csv.ts'
 import { cliErrors } from '../errors.ts'
 import { EXIT, paint, parseDuration, printable, printJson, printRefusal } from '../output.ts'
+import { readAtMost } from '../read-at-most.ts'
 
 /** `kosctl token batch` */
 export async function batch(context: CliContext, input: CommandInput): Promise<number> {
@@ -57,9 +58,8 @@ function ask(
 
 function readFile(context: CliContext, file: string): Uint8Array {
   if (file === '-') return Buffer.from(context.readInput())
-  // A device that never ends, or a film by mistake: nothing of it is read.
-  const { size } = statSync(file)
-  return size > MAX_CSV_BYTES ? new Uint8Array(MAX_CSV_BYTES + 1) : readFileSync(file)
+  // What is too long says so where everything of the form is checked.
+  return readAtMost(file, MAX_CSV_BYTES) ?? new Uint8Array(MAX_CSV_BYTES + 1)
 }
 
 function problemsOf(
@@ -89,11 +89,11 @@ function refusedRows(
   return EXIT.refused
 }
 
-/** The folder of `--out`, which must be empty: no line of another batch is overwritten. */
+/** The folder of `--out`, which must be new: no line of another batch is overwritten. */
 function outFolder(input: CommandInput): string | undefined {
   const out = input.text('out') ?? '-'
   if (out === '-') return undefined
-  mkdirSync(out, { recursive: false, mode: 0o700 })
+  mkdirSync(out, { mode: 0o700 })
   return out
 }
 

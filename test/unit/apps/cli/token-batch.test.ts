@@ -128,6 +128,8 @@ describe('many devices at once', () => {
     assert.match(late.err, /bad\.csv:2: token\/life: /)
     const large = await refused(`name\n${'a'.repeat(1024 * 1024)}\n`)
     assert.match(large.err, /larger than 1 MiB/)
+    const endless = await fabric.kosctl(['token', 'batch', '/dev/zero'])
+    assert.match(endless.err, /larger than 1 MiB/)
     mkdirSync(join(fabric.folder, 'x.csv'))
     const folder = await fabric.kosctl(['token', 'batch', join(fabric.folder, 'x.csv')])
     assert.match(folder.err, /KOS_CLI_FILE/)

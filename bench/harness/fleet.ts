@@ -16,6 +16,7 @@ import {
   unixMs,
 } from '../../src/foundation/base/index.ts'
 import { pemEncode } from '../../src/foundation/codec/index.ts'
+import type { PrincipalRecord } from '../../src/lifecycle/enrolment/index.ts'
 import type { CertificateIdentity } from '../../src/network/transport/index.ts'
 import { type KeyStore, openKeyStore } from '../../src/trust/keys/index.ts'
 import {
@@ -85,8 +86,7 @@ export function createBenchAuthority(directory: string): {
   readonly ca: CertificateAuthority
   readonly keys: KeyStore
 } {
-  const trustDomain = parseTrustDomain('kos.internal')
-  if (!trustDomain) throw new Error('not a trust domain')
+  const trustDomain = benchTrustDomain()
   const keys = openStore(directory)
   const ca = createCertificateAuthority(
     { clock: systemClock, random: systemRandom, keys },
@@ -219,4 +219,41 @@ export function benchPrincipal(
   const named = principalOf(ca.trustDomain, kind, id)
   if (!named) throw new Error(`not a ${kind}: ${id}`)
   return named
+}
+
+/** The throw-away domain. */
+export function benchTrustDomain(): TrustDomain {
+  const trustDomain = parseTrustDomain('kos.internal')
+  if (!trustDomain) throw new Error('not a trust domain')
+  return trustDomain
+}
+
+type MadeUp = 'name' | 'uuid' | 'identitySpki' | 'certificateNotBefore' | 'certificateNotAfter'
+
+/** What the registry knows of a principal that the bench made: active, with its first certificate in use. */
+export function benchRecord(
+  { id, uri, kind }: Principal,
+  facts: Pick<PrincipalRecord, MadeUp> & Partial<PrincipalRecord>,
+): PrincipalRecord {
+  const since = facts.certificateNotBefore
+  return {
+    id,
+    uri,
+    kind,
+    profile: PROFILE,
+    state: 'active',
+    owner: '',
+    mac: '',
+    kemSpki: undefined,
+    logSpkis: [],
+    generation: 1,
+    generationUsed: true,
+    roles: [],
+    groups: [],
+    labels: {},
+    addresses: [],
+    createdAt: since,
+    lastSeenAt: since,
+    ...facts,
+  }
 }

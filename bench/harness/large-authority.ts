@@ -1,11 +1,5 @@
 /** An authority with very many devices in its registry, none of which runs. */
-import {
-  parseTrustDomain,
-  silentLog,
-  systemClock,
-  systemRandom,
-  toHex,
-} from '../../src/foundation/base/index.ts'
+import { silentLog, systemClock, systemRandom, toHex } from '../../src/foundation/base/index.ts'
 import {
   closeAuthorityState,
   openAuthorityState,
@@ -13,7 +7,7 @@ import {
 import { profileOf } from '../../src/foundation/profiles/index.ts'
 import { issue } from '../../src/lifecycle/enrolment/index.ts'
 import { deriveDeviceId } from '../../src/trust/pki/index.ts'
-import { benchPrincipal } from './fleet.ts'
+import { benchPrincipal, benchRecord, benchTrustDomain } from './fleet.ts'
 
 const BATCH = 5000
 /** A directory holds 65,536: the others were removed, as devices are over the years. */
@@ -25,11 +19,8 @@ const MAX_LISTED = 65_000
  */
 export async function createLargeAuthority(folder: string, count: number): Promise<void> {
   const deps = { clock: systemClock, random: systemRandom, log: silentLog }
-  const trustDomain = parseTrustDomain('kos.internal')
-  if (!trustDomain) throw new Error('no trust domain')
-  const state = await openAuthorityState(deps, { folder, trustDomain })
+  const state = await openAuthorityState(deps, { folder, trustDomain: benchTrustDomain() })
   const { store, registry, ca, identity } = state
-  const now = systemClock.wallMs()
   const { der, notBefore, notAfter } = issue(ca, {
     principal: benchPrincipal(ca, 'device', deviceId(identity.spki)),
     identitySpki: identity.spki,
@@ -42,34 +33,24 @@ export async function createLargeAuthority(folder: string, count: number): Promi
     store.transaction(() =>
       registry.atOnce((transaction) => {
         for (let at = first; at < Math.min(count, first + BATCH); at += 1) {
-          const { id, uri } = benchPrincipal(ca, 'device', deviceId(identity.spki))
-          transaction.insertPrincipal({
-            id,
-            uri,
-            kind: 'device',
-            name: `device-${at}`,
-            profile: 'SEC-2',
-            state: at < MAX_LISTED ? 'active' : 'removed',
-            owner: '',
-            mac: '000000000000',
-            uuid: systemRandom.uuidv7(),
-            identitySpki: systemRandom.bytes(91),
-            kemSpki: systemRandom.bytes(91),
-            logSpkis: [systemRandom.bytes(44), systemRandom.bytes(64)],
-            generation: 1,
-            generationUsed: true,
-            roles: [],
-            groups: [],
-            labels: {},
-            addresses: [`192.0.2.${at % 256}:7402`],
-            createdAt: now,
-            lastSeenAt: now,
-            certificateNotBefore: notBefore,
-            certificateNotAfter: notAfter,
-          })
+          const principal = benchPrincipal(ca, 'device', deviceId(identity.spki))
+          transaction.insertPrincipal(
+            benchRecord(principal, {
+              name: `device-${at}`,
+              state: at < MAX_LISTED ? 'active' : 'removed',
+              mac: '000000000000',
+              uuid: systemRandom.uuidv7(),
+              identitySpki: systemRandom.bytes(91),
+              kemSpki: systemRandom.bytes(91),
+              logSpkis: [systemRandom.bytes(44), systemRandom.bytes(64)],
+              addresses: [`192.0.2.${at % 256}:7402`],
+              certificateNotBefore: notBefore,
+              certificateNotAfter: notAfter,
+            }),
+          )
           transaction.insertCertificate({
             serial: toHex(systemRandom.bytes(16)),
-            principalId: id,
+            principalId: principal.id,
             generation: 1,
             tlsKeyHash: toHex(systemRandom.bytes(32)),
             der,

@@ -27,7 +27,7 @@ import { profileOf } from '../../src/foundation/profiles/index.ts'
 import { issue } from '../../src/lifecycle/enrolment/index.ts'
 import { type AdmissionLimits, requestsForConnections } from '../../src/network/admission/index.ts'
 import { deriveDeviceId } from '../../src/trust/pki/index.ts'
-import { benchPrincipal } from './fleet.ts'
+import { benchPrincipal, benchRecord, benchTrustDomain } from './fleet.ts'
 
 const PROFILE = profileOf('SEC-2')
 const LOOPBACK = '127.0.0.1'
@@ -58,7 +58,7 @@ export async function createLivingFleet(
 ): Promise<LivingFleet> {
   const { folder, membersFolder, file } = place
   const deps = { clock, random: systemRandom, log: silentLog }
-  const state = await openAuthorityState(deps, { folder, trustDomain: trustDomain() })
+  const state = await openAuthorityState(deps, { folder, trustDomain: benchTrustDomain() })
   const [api, session] = [await freePort(), await freePort()]
   const objects = publishedBy(state, clock, session)
   const members = Array.from({ length: count }, (_, index) => join(membersFolder, `${index}`))
@@ -80,7 +80,7 @@ export function startLivingAuthority(
 ): Promise<RunningAuthority> {
   const options: AuthorityOptions = {
     folder,
-    trustDomain: trustDomain(),
+    trustDomain: benchTrustDomain(),
     listen: api,
     sessionListen: session,
     fixedPorts: { api: true, session: true },
@@ -145,30 +145,17 @@ async function register(
   })
   const { notBefore, notAfter } = certificate
   await registry.transaction((transaction) => {
-    transaction.insertPrincipal({
-      id: principal.id,
-      uri: principal.uri,
-      kind: 'device',
-      name,
-      profile: PROFILE.name,
-      state: 'active',
-      owner: '',
-      mac: '',
-      uuid,
-      identitySpki: identity.spki,
-      kemSpki: keys.require('kem').spki,
-      logSpkis: ['log-ed25519', 'log-ml-dsa-44'].map((key) => keys.require(key).spki),
-      generation: 1,
-      generationUsed: true,
-      roles: [],
-      groups: [],
-      labels: {},
-      addresses: [],
-      createdAt: notBefore,
-      lastSeenAt: notBefore,
-      certificateNotBefore: notBefore,
-      certificateNotAfter: notAfter,
-    })
+    transaction.insertPrincipal(
+      benchRecord(principal, {
+        name,
+        uuid,
+        identitySpki: identity.spki,
+        kemSpki: keys.require('kem').spki,
+        logSpkis: ['log-ed25519', 'log-ml-dsa-44'].map((key) => keys.require(key).spki),
+        certificateNotBefore: notBefore,
+        certificateNotAfter: notAfter,
+      }),
+    )
     transaction.insertCertificate(certificate)
   })
   storeMembership(keys, {
@@ -184,10 +171,6 @@ async function register(
     pin: ca.pin,
   })
   keys.close()
-}
-
-function trustDomain(): AuthorityOptions['trustDomain'] {
-  return 'kos.internal' as AuthorityOptions['trustDomain']
 }
 
 /** A port that was free a moment ago: the authority comes back on it. */

@@ -1,13 +1,7 @@
 /** A fleet whose members are registered but run nowhere: what `bench -- lock` connects and locks. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
-import {
-  type Principal,
-  sha256,
-  silentLog,
-  systemClock,
-  systemRandom,
-} from '../../src/foundation/base/index.ts'
+import { sha256, silentLog, systemClock, systemRandom } from '../../src/foundation/base/index.ts'
 import { pemEncode } from '../../src/foundation/codec/index.ts'
 import {
   type AuthorityState,
@@ -16,7 +10,7 @@ import {
 } from '../../src/apps/authority/authority-state.ts'
 import { createPublisher } from '../../src/apps/authority/publisher.ts'
 import { deriveDeviceId } from '../../src/trust/pki/index.ts'
-import { benchPrincipal } from './fleet.ts'
+import { benchPrincipal, benchRecord, benchTrustDomain } from './fleet.ts'
 
 const DAY_MS = 86_400_000
 const PROFILE = 'SEC-2'
@@ -86,10 +80,6 @@ function firstLocks(state: AuthorityState): Uint8Array {
   return publisher.locks()
 }
 
-function benchTrustDomain(): Principal['trustDomain'] {
-  return 'kos.internal' as Principal['trustDomain']
-}
-
 async function register(
   state: AuthorityState,
   name: string,
@@ -107,32 +97,10 @@ async function register(
     usage: 'peer',
     lifeMs: DAY_MS,
   })
-  const now = systemClock.wallMs()
+  const { notBefore: certificateNotBefore, notAfter: certificateNotAfter } = leaf
+  const facts = { name, uuid, identitySpki, certificateNotBefore, certificateNotAfter }
   await state.registry.transaction((transaction) =>
-    transaction.insertPrincipal({
-      id: principal.id,
-      uri: principal.uri,
-      kind: 'device',
-      name,
-      profile: PROFILE,
-      state: 'active',
-      owner: '',
-      mac: '',
-      uuid,
-      identitySpki,
-      kemSpki: undefined,
-      logSpkis: [],
-      generation: 1,
-      generationUsed: true,
-      roles: [],
-      groups: [],
-      labels: {},
-      addresses: [],
-      createdAt: now,
-      lastSeenAt: now,
-      certificateNotBefore: leaf.notBefore,
-      certificateNotAfter: leaf.notAfter,
-    }),
+    transaction.insertPrincipal(benchRecord(principal, facts)),
   )
   const [intermediate] = state.ca.chain
   return {

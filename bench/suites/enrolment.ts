@@ -31,7 +31,7 @@ import {
   OPERATOR_LIFE_MS,
 } from '../../src/lifecycle/enrolment/index.ts'
 import { profileOf } from '../../src/foundation/profiles/index.ts'
-import { benchPrincipal } from '../harness/fleet.ts'
+import { benchPrincipal, benchRecord, benchTrustDomain } from '../harness/fleet.ts'
 import { type InlineCase, inlineMedian, inlineRatio, measureInline } from '../harness/inline.ts'
 import type { ProcessOptions } from '../harness/processes.ts'
 import { atMost, type Report } from '../harness/report.ts'
@@ -56,8 +56,7 @@ type Enrol = () => Promise<JoinResult>
 export async function measureEnrolment(options: ProcessOptions, effort: Effort): Promise<Report> {
   const folder = join(options.fleet, 'enrolment')
   const deps = { clock: systemClock, random: systemRandom, log: silentLog }
-  const trustDomain = 'kos.internal' as Parameters<typeof openAuthorityState>[1]['trustDomain']
-  const state = await openAuthorityState(deps, { folder, trustDomain })
+  const state = await openAuthorityState(deps, { folder, trustDomain: benchTrustDomain() })
   const ahead = Math.ceil((effort.rounds * effort.durationMs + WARM_UP_MS) * AHEAD_PER_MS)
   const owner = await registerOwner(state)
   const est = lanes(EST, await estEnrolments(state, owner, ahead))
@@ -234,30 +233,17 @@ async function registerOwner(state: AuthorityState): Promise<string> {
   })
   const { notBefore, notAfter } = certificate
   await registry.transaction((transaction) =>
-    transaction.insertPrincipal({
-      id: principal.id,
-      uri: principal.uri,
-      kind: 'user',
-      name: 'bench',
-      profile: 'SEC-2',
-      state: 'active',
-      owner: principal.uri,
-      mac: '',
-      uuid: '',
-      identitySpki: identity.spki,
-      kemSpki: undefined,
-      logSpkis: [],
-      generation: 1,
-      generationUsed: true,
-      roles: ['operator'],
-      groups: [],
-      labels: {},
-      addresses: [],
-      createdAt: notBefore,
-      lastSeenAt: undefined,
-      certificateNotBefore: notBefore,
-      certificateNotAfter: notAfter,
-    }),
+    transaction.insertPrincipal(
+      benchRecord(principal, {
+        name: 'bench',
+        owner: principal.uri,
+        uuid: '',
+        identitySpki: identity.spki,
+        roles: ['operator'],
+        certificateNotBefore: notBefore,
+        certificateNotAfter: notAfter,
+      }),
+    ),
   )
   return principal.uri
 }

@@ -4,6 +4,7 @@ import { type Log, systemClock, systemRandom } from '../../src/foundation/base/i
 import { type RunningAuthority, startAuthority } from '../../src/apps/authority/index.ts'
 import { type AuthorityClient, openMember } from '../../src/apps/node/index.ts'
 import { Child } from '../harness/child-process.ts'
+import { benchTrustDomain } from '../harness/fleet.ts'
 import { createLockFleet } from '../harness/lock-fleet.ts'
 import { LOCK_ADMISSION } from '../harness/lock-limits.ts'
 import type { LockRequest, LockTimes } from '../harness/messages.ts'
@@ -157,7 +158,7 @@ function startLockAuthority(
     { clock: systemClock, random: systemRandom, log },
     {
       folder,
-      trustDomain: 'kos.internal' as Parameters<typeof startAuthority>[1]['trustDomain'],
+      trustDomain: benchTrustDomain(),
       listen: loopback,
       sessionListen: loopback,
       fixedPorts: { api: true, session: true },

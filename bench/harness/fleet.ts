@@ -12,6 +12,7 @@ import {
   sha256,
   systemClock,
   systemRandom,
+  type TrustDomain,
   type UnixMs,
   unixMs,
 } from '../../src/foundation/base/index.ts'

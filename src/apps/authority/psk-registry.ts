@@ -22,9 +22,11 @@ export function pskSteps(
   store: Store<AuthorityTables>,
 ): Pick<EnrolmentTransaction, 'psk' | 'pskOf' | 'insertPsk' | 'changePsk'> {
   const { db } = store
+  const psk = store.prepare(({ handle }: { handle: string }) =>
+    db.selectFrom('psk').selectAll().where('handle', '=', handle),
+  )
   return {
-    psk: (handle) =>
-      store.rows(db.selectFrom('psk').selectAll().where('handle', '=', handle)).map(toPskRecord)[0],
+    psk: (handle) => psk({ handle }).map(toPskRecord)[0],
     pskOf: (principalId) =>
       store
         .rows(

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
-import { sha256, toHex, type UnixMs } from '../../foundation/base/index.ts'
+import type { UnixMs } from '../../foundation/base/index.ts'
 import {
   parseProfileName,
   profileOf,
@@ -8,14 +8,15 @@ import {
   refuseDowngrade,
 } from '../../foundation/profiles/index.ts'
 import type { SchemaStep, Store } from '../../foundation/storage/index.ts'
-import type {
-  CertificateRecord,
-  EnrolmentStore,
-  EnrolmentTransaction,
-  KeyUse,
-  PrincipalChange,
-  PrincipalRecord,
-  PskRecord,
+import {
+  type CertificateRecord,
+  type EnrolmentStore,
+  type EnrolmentTransaction,
+  keyHashOf,
+  type KeyUse,
+  type PrincipalChange,
+  type PrincipalRecord,
+  type PskRecord,
 } from '../../lifecycle/enrolment/index.ts'
 import { authorityErrors } from './errors.ts'
 import { pskSteps } from './psk-registry.ts'
@@ -29,6 +30,8 @@ import {
 import {
   AUTHORITY_SCHEMA,
   type AuthorityTables,
+  type CertificateRow,
+  type KeyUseRow,
   LISTENERS_SCHEMA,
   ORIGIN_SCHEMA,
   type PrincipalRow,
@@ -154,10 +157,11 @@ type RegistryStore = Store<AuthorityTables>
 export function createRegistry(store: RegistryStore): Registry {
   const { db } = store
   const listing = { version: 0 }
+  const keys = keyUses(store)
   const transaction: EnrolmentTransaction = Object.freeze({
     ...tokenSteps(store),
-    ...principalSteps(store, listing),
-    ...certificateSteps(store),
+    ...principalSteps(store, { listing, keys }),
+    ...certificateSteps(store, keys),
     ...pskSteps(store),
   })
   return Object.freeze({
@@ -211,97 +215,101 @@ interface Listing {
 
 function principalSteps(
   store: RegistryStore,
-  listing: Listing,
+  { listing, keys }: { readonly listing: Listing; readonly keys: KeyUses },
 ): Steps<
   'principal' | 'principalNamed' | 'insertPrincipal' | 'changePrincipal' | 'floorOfMac' | 'keyUse'
 > {
   const { db } = store
+  const byId = store.prepare(({ id }: { id: string }) =>
+    db.selectFrom('principal').selectAll().where('id', '=', id),
+  )
+  const byName = store.prepare(({ name }: { name: string }) =>
+    db
+      .selectFrom('principal')
+      .selectAll()
+      .where('name', '=', name)
+      // Literal: for a bound value the engine would plan anew each time whether its index serves.
+      .where('state', '<>', sql.lit('removed')),
+  )
+  const insert = store.prepare((row: PrincipalRow) => db.insertInto('principal').values(row))
   return {
-    principal: (id: string): PrincipalRecord | undefined =>
-      store
-        .rows(db.selectFrom('principal').selectAll().where('id', '=', id))
-        .map(toPrincipalRecord)[0],
-    principalNamed: (name: string): PrincipalRecord | undefined =>
-      store
-        .rows(
-          db
-            .selectFrom('principal')
-            .selectAll()
-            .where('name', '=', name)
-            .where('state', '<>', 'removed'),
-        )
-        .map(toPrincipalRecord)[0],
+    principal: (id) => byId({ id }).map(toPrincipalRecord)[0],
+    principalNamed: (name) => byName({ name }).map(toPrincipalRecord)[0],
     insertPrincipal: (record) => {
       listing.version += 1
-      store.rows(db.insertInto('principal').values(toPrincipalRow(record)))
+      insert(toPrincipalRow(record))
       const { id, identitySpki, kemSpki, logSpkis } = record
-      insertKey(store, identitySpki, { principalId: id, purpose: 'identity' })
-      if (kemSpki) insertKey(store, kemSpki, { principalId: id, purpose: 'kem' })
-      for (const spki of logSpkis) insertKey(store, spki, { principalId: id, purpose: 'log' })
+      const insertKey = (spki: Uint8Array, purpose: KeyUse['purpose']): void =>
+        keys.insert(keyHashOf(spki), { principalId: id, purpose })
+      insertKey(identitySpki, 'identity')
+      if (kemSpki) insertKey(kemSpki, 'kem')
+      for (const spki of logSpkis) insertKey(spki, 'log')
     },
     changePrincipal: (id, change) => changePrincipal(store, listing, { id, change }),
     floorOfMac: (mac) => floorOfMac(store, mac),
-    keyUse: (keyHash) => keyUse(store, keyHash),
+    keyUse: (keyHash) => keys.use(keyHash),
   }
 }
 
-function keyUse(store: RegistryStore, keyHash: string): KeyUse | undefined {
-  const query = store.db.selectFrom('key_use').selectAll().where('key_hash', '=', keyHash)
-  return store.rows(query).map(toKeyUse)[0]
+/** Keys, and whose they are. */
+interface KeyUses {
+  use(keyHash: string): KeyUse | undefined
+  /** The primary key refuses a key that is in use already. */
+  insert(keyHash: string, use: KeyUse): void
 }
 
-function insertKey(store: RegistryStore, spki: Uint8Array, use: KeyUse): void {
-  insertKeyHash(store, toHex(sha256(spki)), use)
-}
-
-/** The primary key refuses a key that is in use already. */
-function insertKeyHash(store: RegistryStore, keyHash: string, use: KeyUse): void {
-  const row = { key_hash: keyHash, principal_id: use.principalId, purpose: use.purpose }
-  store.rows(store.db.insertInto('key_use').values(row))
+function keyUses(store: RegistryStore): KeyUses {
+  const { db } = store
+  const byHash = store.prepare(({ keyHash }: { keyHash: string }) =>
+    db.selectFrom('key_use').selectAll().where('key_hash', '=', keyHash),
+  )
+  const insert = store.prepare((row: KeyUseRow) => db.insertInto('key_use').values(row))
+  return {
+    use: (keyHash) => byHash({ keyHash }).map(toKeyUse)[0],
+    insert: (keyHash, { principalId, purpose }) =>
+      void insert({ key_hash: keyHash, principal_id: principalId, purpose }),
+  }
 }
 
 function certificateSteps(
   store: RegistryStore,
+  keys: KeyUses,
 ): Steps<'certificate' | 'certificateOfSerial' | 'lastCertificate' | 'insertCertificate'> {
   const { db } = store
+  const all = db.selectFrom('certificate').selectAll()
+  const bySerial = store.prepare(({ serial }: { serial: string }) =>
+    all.where('serial', '=', serial),
+  )
+  const last = store.prepare(({ id, generation }: { id: string; generation: number }) =>
+    all
+      .where('principal_id', '=', id)
+      .where('generation', '=', generation)
+      // Rows are never deleted, so their numbers ascend in the order of issuing.
+      .orderBy(sql`rowid`, 'desc')
+      .limit(1),
+  )
+  const ofKey = store.prepare(
+    ({ id, generation, hash }: { id: string; generation: number; hash: string }) =>
+      all
+        .where('principal_id', '=', id)
+        .where('generation', '=', generation)
+        .where('tls_key_hash', '=', hash)
+        .orderBy('not_after', 'desc')
+        .limit(1),
+  )
+  const insert = store.prepare((row: CertificateRow) => db.insertInto('certificate').values(row))
   return {
-    certificateOfSerial: (serial) =>
-      store
-        .rows(db.selectFrom('certificate').selectAll().where('serial', '=', serial))
-        .map(toCertificateRecord)[0],
-    lastCertificate: (principalId, generation) =>
-      store
-        .rows(
-          db
-            .selectFrom('certificate')
-            .selectAll()
-            .where('principal_id', '=', principalId)
-            .where('generation', '=', generation)
-            // Rows are never deleted, so their numbers ascend in the order of issuing.
-            .orderBy(sql`rowid`, 'desc')
-            .limit(1),
-        )
-        .map(toCertificateRecord)[0],
-    certificate: (principalId, generation, tlsKeyHash) =>
-      store
-        .rows(
-          db
-            .selectFrom('certificate')
-            .selectAll()
-            .where('principal_id', '=', principalId)
-            .where('generation', '=', generation)
-            .where('tls_key_hash', '=', tlsKeyHash)
-            .orderBy('not_after', 'desc')
-            .limit(1),
-        )
-        .map(toCertificateRecord)[0],
+    certificateOfSerial: (serial) => bySerial({ serial }).map(toCertificateRecord)[0],
+    lastCertificate: (id, generation) => last({ id, generation }).map(toCertificateRecord)[0],
+    certificate: (id, generation, hash) =>
+      ofKey({ id, generation, hash }).map(toCertificateRecord)[0],
     insertCertificate: (certificate) => {
-      store.rows(db.insertInto('certificate').values(toCertificateRow(certificate)))
+      insert(toCertificateRow(certificate))
       const { principalId, tlsKeyHash } = certificate
-      const use = keyUse(store, tlsKeyHash)
+      const use = keys.use(tlsKeyHash)
       // The same key again after its certificate ended; any other use breaks the primary key.
       if (use?.principalId === principalId && use.purpose === 'tls') return
-      insertKeyHash(store, tlsKeyHash, { principalId, purpose: 'tls' })
+      keys.insert(tlsKeyHash, { principalId, purpose: 'tls' })
     },
   }
 }

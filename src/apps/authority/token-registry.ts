@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { sql } from 'kysely'
 import type { UnixMs } from '../../foundation/base/index.ts'
-import type { SchemaStep, Store } from '../../foundation/storage/index.ts'
+import type { PreparedQuery, SchemaStep, Store } from '../../foundation/storage/index.ts'
 import type {
   EnrolmentTransaction,
   PrincipalRecord,
@@ -43,9 +43,15 @@ type TokenStore = Store<AuthorityTables>
 export function tokenLists(store: TokenStore): TokenLists {
   const { db } = store
   const all = db.selectFrom('token').selectAll().orderBy('created_at').orderBy('id')
+  const token = tokenQuery(store)
+  const revoked = db
+    .updateTable('token')
+    .set({ state: 'revoked' })
+    .where('state', '=', 'open')
+    .returning('id')
   return {
     tokens: () => store.rows(all).map(toTokenRecord),
-    token: (id) => tokenOf(store, id),
+    token: (id) => token({ id }).map(toTokenRecord)[0],
     openTokens: (nowMs) => {
       const open = all.where('state', '=', 'open').where('expires_at', '>', nowMs)
       return store.rows(open).map(toTokenRecord)
@@ -64,17 +70,9 @@ export function tokenLists(store: TokenStore): TokenLists {
         )
         .map(toPrincipalRecord),
     revokeToken: (id) =>
-      store.group.enqueue(() => changeOpenToken(store, id, { state: 'revoked' })),
+      store.group.enqueue(() => store.rows(revoked.where('id', '=', id)).length === 1),
     revokeBatch: (batch) =>
-      store.group.enqueue(() => {
-        const revoked = db
-          .updateTable('token')
-          .set({ state: 'revoked' })
-          .where('batch', '=', batch)
-          .where('state', '=', 'open')
-          .returning('id')
-        return store.rows(revoked).length
-      }),
+      store.group.enqueue(() => store.rows(revoked.where('batch', '=', batch)).length),
   }
 }
 
@@ -86,60 +84,53 @@ export function tokenSteps(
   'token' | 'openTokenNamed' | 'insertToken' | 'spendToken' | 'useToken' | 'tokenUse'
 > {
   const { db } = store
+  const token = tokenQuery(store)
+  const openNamed = store.prepare(({ name }: { name: string }) =>
+    db
+      .selectFrom('token')
+      .selectAll()
+      .where('name', '=', name)
+      .where('state', '=', 'open')
+      .orderBy('expires_at', 'desc')
+      .limit(1),
+  )
+  const insert = store.prepare((row: TokenRow) => db.insertInto('token').values(row))
+  const spend = store.prepare(({ id, ...spent }: SpentToken) =>
+    db
+      .updateTable('token')
+      .set({ state: 'spent', ...spent })
+      .where('id', '=', id)
+      .where('state', '=', 'open')
+      .returning('id'),
+  )
+  const use = store.prepare(({ id, keyHash }: { id: string; keyHash: string }) =>
+    db
+      .selectFrom('token_use')
+      .selectAll()
+      .where('token_id', '=', id)
+      .where('key_hash', '=', keyHash),
+  )
   return {
-    token: (id) => tokenOf(store, id),
-    openTokenNamed: (name) =>
-      store
-        .rows(
-          db
-            .selectFrom('token')
-            .selectAll()
-            .where('name', '=', name)
-            .where('state', '=', 'open')
-            .orderBy('expires_at', 'desc')
-            .limit(1),
-        )
-        .map(toTokenRecord)[0],
-    insertToken: (record) => {
-      store.rows(db.insertInto('token').values(toTokenRow(record)))
-    },
-    spendToken: (id, spent) =>
-      changeOpenToken(store, id, {
-        state: 'spent',
-        spent_tls_key_hash: spent.tlsKeyHash,
-        principal_id: spent.principalId,
-      }),
-    useToken: (id, use, next) => countUse(store, id, next) && insertUse(store, id, use),
-    tokenUse: (id, keyHash) =>
-      store
-        .rows(
-          db
-            .selectFrom('token_use')
-            .selectAll()
-            .where('token_id', '=', id)
-            .where('key_hash', '=', keyHash),
-        )
-        .map(toTokenUse)[0],
+    token: (id) => token({ id }).map(toTokenRecord)[0],
+    openTokenNamed: (name) => openNamed({ name }).map(toTokenRecord)[0],
+    insertToken: (record) => void insert(toTokenRow(record)),
+    // One statement decides and changes: no token is spent and revoked, or spent twice.
+    spendToken: (id, { tlsKeyHash, principalId }) =>
+      spend({ id, spent_tls_key_hash: tlsKeyHash, principal_id: principalId }).length === 1,
+    useToken: (id, used, next) => countUse(store, id, next) && insertUse(store, id, used),
+    tokenUse: (id, keyHash) => use({ id, keyHash }).map(toTokenUse)[0],
   }
 }
 
-function tokenOf(store: TokenStore, id: string): TokenRecord | undefined {
-  const query = store.db.selectFrom('token').selectAll().where('id', '=', id)
-  return store.rows(query).map(toTokenRecord)[0]
+type SpentToken = Pick<TokenRow, 'id' | 'spent_tls_key_hash' | 'principal_id'>
+
+function tokenQuery(store: TokenStore): PreparedQuery<{ id: string }, TokenRow> {
+  return store.prepare(({ id }: { id: string }) =>
+    store.db.selectFrom('token').selectAll().where('id', '=', id),
+  )
 }
 
-/** One statement decides and changes: no token is spent and revoked, or spent twice. */
-function changeOpenToken(store: TokenStore, id: string, change: Partial<TokenRow>): boolean {
-  const changed = store.db
-    .updateTable('token')
-    .set(change)
-    .where('id', '=', id)
-    .where('state', '=', 'open')
-    .returning('id')
-  return store.rows(changed).length === 1
-}
-
-/** The same for a token of several devices: never more of them than it is for. */
+/** A token of several devices is never used by more of them than it is for. */
 function countUse(store: TokenStore, id: string, next: number): boolean {
   const counted = store.db
     .updateTable('token')

@@ -11,6 +11,7 @@ export {
 } from './journal-file.ts'
 export type { Migration, SchemaStep } from './migrate.ts'
 export { lockStore, type StoreLock } from './open.ts'
+export type { PreparedQuery } from './prepared.ts'
 export { snapshotDatabase } from './snapshot.ts'
 export { asStorageError, isStorageFull } from './sqlite-errors.ts'
 export { type Database, openStore, type Store, type StoreOptions } from './store.ts'

@@ -1,11 +1,12 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { type Compilable, Kysely } from 'kysely'
+import { type Compilable, type CompiledQuery, Kysely } from 'kysely'
 import type { Clock, Log } from '../base/index.ts'
 import { NodeSqliteDialect } from './dialect.ts'
 import { storageErrors } from './errors.ts'
 import { createGroupCommit, type GroupCommit } from './group-commit.ts'
 import { type Migration, migrate } from './migrate.ts'
 import { openDatabase, type OpenDatabase } from './open.ts'
+import { type PreparedQuery, prepareQuery } from './prepared.ts'
 import { runQuery, StatementCache } from './statements.ts'
 import { Transactions, type Work } from './transactions.ts'
 
@@ -47,6 +48,14 @@ export interface Store<DB> extends Database<DB> {
    * @returns its rows; none for a statement that returns nothing
    */
   rows<R>(query: Compilable<R>): R[]
+  /**
+   * Makes a query that runs often: it is built and compiled once, and gets its values each time.
+   *
+   * @param build - makes the query; it must put each value into it as it is, and decide nothing by it
+   * @returns what runs it at once, for use inside a transaction; it throws KOS_STORAGE_FAILED for values
+   * of other names
+   */
+  prepare<V extends object, R>(build: (values: V) => Compilable<R>): PreparedQuery<V, R>
 }
 
 /** What a store is opened with. */
@@ -107,6 +116,7 @@ function assemble<DB>(
     { clock: deps.clock, transactions },
     { maxDelayMs: opened.maxDelayMs ?? 0, maxMembers: DEFAULT_MAX_MEMBERS },
   )
+  const run = <R>(query: CompiledQuery<R>): R[] => runQuery<R>(cache, query).rows
   const requireOpen = (): void => {
     if (!raw.isOpen) throw storageErrors.error('KOS_STORAGE_CLOSED')
   }
@@ -120,7 +130,8 @@ function assemble<DB>(
       requireOpen()
       return transactions.run(work)
     },
-    rows: <R>(query: Compilable<R>): R[] => runQuery<R>(cache, query.compile()).rows,
+    rows: <R>(query: Compilable<R>): R[] => run(query.compile()),
+    prepare: <V extends object, R>(build: (values: V) => Compilable<R>) => prepareQuery(build, run),
     close: (): void => {
       if (!raw.isOpen) return
       group.close()

@@ -49,6 +49,35 @@ describe('store over node:sqlite', () => {
     assert.equal(again.rows(again.db.selectFrom('things').selectAll()).length, 1)
   })
 
+  it('runs a prepared query with other values each time, and with no others', (t) => {
+    const store = open(t)
+    const { db } = store
+    let built = 0
+    const insert = store.prepare((row: StoreTables['things']) => {
+      built += 1
+      return db.insertInto('things').values(row)
+    })
+    const find = store.prepare((values: { name: string; more?: number }) =>
+      db
+        .selectFrom('things')
+        .select('amount')
+        .where('name', '=', values.name)
+        .where('amount', '<', 9),
+    )
+    store.transaction(() => {
+      for (const amount of [1, 2, 30]) {
+        insert({ name: `thing-${amount}`, amount, data: Uint8Array.of(amount) })
+      }
+    })
+    assert.equal(built, 1)
+    const amountsOf = (name: string): readonly number[] =>
+      find({ name }).map(({ amount }) => amount)
+    assert.deepEqual(['thing-2', 'thing-30', 'thing-1'].map(amountsOf), [[2], [], [1]])
+    const unfit = { code: 'KOS_STORAGE_FAILED' }
+    assert.throws(() => find({ name: 'thing-1', more: 1 }), unfit)
+    assert.throws(() => find({ more: 1 } as unknown as { name: string }), unfit)
+  })
+
   it('waits up to the delay for company, unless the batch is full', async (t) => {
     const clock = createTestClock()
     const store = open(t, { clock, maxDelayMs: 10 })

@@ -17,7 +17,7 @@ import {
 import { coseSignerFromKey } from '../../src/foundation/codec/index.ts'
 import { openStore, type Store } from '../../src/foundation/storage/index.ts'
 import { profileOf } from '../../src/foundation/profiles/index.ts'
-import { floorSchema } from '../../src/apps/authority/floor-schema.ts'
+import { floorLookupSchema, floorSchema } from '../../src/apps/authority/floor-schema.ts'
 import {
   createRegistry,
   listenersSchema,
@@ -108,6 +108,7 @@ export function openEnrolment(place: EnrolmentPlace): TestEnrolment {
         { version: 5, ...originSchema },
         { version: 6, ...batchSchema },
         { version: 7, ...userTokenSchema },
+        { version: 8, ...floorLookupSchema },
       ],
     },
   )

@@ -32,7 +32,7 @@ import { auditOrigin } from './audit-service.ts'
 import { presentedBeyond } from './company-chain.ts'
 import { rotationSchema } from './certificate-rotation.ts'
 import { authorityErrors } from './errors.ts'
-import { floorSchema } from './floor-schema.ts'
+import { floorLookupSchema, floorSchema } from './floor-schema.ts'
 import {
   createRegistry,
   type Registry,
@@ -158,6 +158,7 @@ function openAuthorityStore(
         { version: 10, ...batchSchema },
         { version: 11, ...userTokenSchema },
         { version: 12, ...rotationSchema },
+        { version: 13, ...floorLookupSchema },
       ],
       ...(maxStoreBytes !== undefined && { maxBytes: maxStoreBytes }),
     })

@@ -26,3 +26,11 @@ export const floorSchema: SchemaStep = Object.freeze({
     for (const statement of FLOOR_SCHEMA) raw.exec(statement)
   },
 })
+
+/** The schema step that lets a trigger find an identity key without reading all principals. */
+export const floorLookupSchema: SchemaStep = Object.freeze({
+  name: 'floors are looked up by key',
+  up: (raw: DatabaseSync): void => {
+    raw.exec('CREATE INDEX principal_identity ON principal (identity_spki)')
+  },
+})

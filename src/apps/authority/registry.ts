@@ -18,6 +18,7 @@ import {
   type PrincipalRecord,
   type PskRecord,
 } from '../../lifecycle/enrolment/index.ts'
+import { MAX_DIRECTORY_ENTRIES } from '../../trust/pki/index.ts'
 import { authorityErrors } from './errors.ts'
 import { pskSteps } from './psk-registry.ts'
 import {
@@ -156,7 +157,7 @@ type RegistryStore = Store<AuthorityTables>
  */
 export function createRegistry(store: RegistryStore): Registry {
   const { db } = store
-  const listing = { version: 0 }
+  const listing = { version: 0, most: Number.POSITIVE_INFINITY }
   const keys = keyUses(store)
   const transaction: EnrolmentTransaction = Object.freeze({
     ...tokenSteps(store),
@@ -208,16 +209,39 @@ export function createRegistry(store: RegistryStore): Registry {
 
 type Steps<Name extends keyof EnrolmentTransaction> = Pick<EnrolmentTransaction, Name>
 
-/** Counts the changes of what the directory says. */
+/** What is known of the directory's content without asking the store. */
 interface Listing {
+  /** Counts the changes. */
   version: number
+  /** As many principals as there may be at most: who was removed since it was counted is in it. */
+  most: number
+}
+
+/** The authority itself has an entry, too. */
+const MAX_PRINCIPALS = MAX_DIRECTORY_ENTRIES - 1
+
+function isFull(store: RegistryStore, listing: Listing): boolean {
+  if (listing.most < MAX_PRINCIPALS) return false
+  const { db } = store
+  const there = db
+    .selectFrom('principal')
+    .select(db.fn.countAll<number>().as('count'))
+    .where('state', '<>', sql.lit('removed'))
+  listing.most = store.rows(there)[0]?.count ?? 0
+  return listing.most >= MAX_PRINCIPALS
 }
 
 function principalSteps(
   store: RegistryStore,
   { listing, keys }: { readonly listing: Listing; readonly keys: KeyUses },
 ): Steps<
-  'principal' | 'principalNamed' | 'insertPrincipal' | 'changePrincipal' | 'floorOfMac' | 'keyUse'
+  | 'principal'
+  | 'principalNamed'
+  | 'isFull'
+  | 'insertPrincipal'
+  | 'changePrincipal'
+  | 'floorOfMac'
+  | 'keyUse'
 > {
   const { db } = store
   const byId = store.prepare(({ id }: { id: string }) =>
@@ -237,6 +261,7 @@ function principalSteps(
     principalNamed: (name) => byName({ name }).map(toPrincipalRecord)[0],
     insertPrincipal: (record) => {
       listing.version += 1
+      listing.most += 1
       insert(toPrincipalRow(record))
       const { id, identitySpki, kemSpki, logSpkis } = record
       const insertKey = (spki: Uint8Array, purpose: KeyUse['purpose']): void =>
@@ -248,6 +273,7 @@ function principalSteps(
     changePrincipal: (id, change) => changePrincipal(store, listing, { id, change }),
     floorOfMac: (mac) => floorOfMac(store, mac),
     keyUse: (keyHash) => keys.use(keyHash),
+    isFull: () => isFull(store, listing),
   }
 }
 

@@ -16,6 +16,7 @@ type EnrolmentErrorCode =
   | 'KOS_ENROLMENT_CSR'
   | 'KOS_ENROLMENT_RATE'
   | 'KOS_ENROLMENT_BATCH'
+  | 'KOS_ENROLMENT_FULL'
 
 /** The errors of this room. */
 export const enrolmentErrors: ErrorTable<EnrolmentErrorCode> = defineErrors({
@@ -92,6 +93,11 @@ export const enrolmentErrors: ErrorTable<EnrolmentErrorCode> = defineErrors({
   KOS_ENROLMENT_BATCH: {
     message: 'The devices of the list cannot all be brought in, so no join token was created.',
     hint: 'Correct the rows that are named, and send the whole list again.',
+    retry: 'never',
+  },
+  KOS_ENROLMENT_FULL: {
+    message: 'The authority has as many principals as a directory can name.',
+    hint: 'Remove devices that are gone: kosctl devices remove NAME.',
     retry: 'never',
   },
 })

@@ -59,7 +59,7 @@ export interface JoinService {
    * @param exporter - 32 bytes of {@link ENROLMENT_EXPORTER_LABEL} of the connection it came on
    * @returns the grant, or a refusal `KOS_ENROLMENT_TOKEN` (which looks the same for an unknown id
    *   and a wrong secret), `KOS_ENROLMENT_PROOF`, `KOS_ENROLMENT_PROFILE`,
-   *   `KOS_ENROLMENT_NAME_TAKEN`, `KOS_ENROLMENT_REQUEST`, `KOS_ENROLMENT_LOCKED`,
+   *   `KOS_ENROLMENT_NAME_TAKEN`, `KOS_ENROLMENT_REQUEST`, `KOS_ENROLMENT_FULL`, `KOS_ENROLMENT_LOCKED`,
    *   `KOS_ENROLMENT_EXPIRED` or `KOS_ENROLMENT_COPY`
    * @throws KosError of storage or of the CA; nothing is changed then
    */

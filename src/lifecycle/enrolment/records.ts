@@ -156,6 +156,8 @@ export interface EnrolmentTransaction {
   principal(id: string): PrincipalRecord | undefined
   /** The principal of a name, unless it was removed. */
   principalNamed(name: string): PrincipalRecord | undefined
+  /** Whether the directory can name nobody more; who was removed does not count. */
+  isFull(): boolean
   /** Stores a principal and registers its identity, KEM and log keys; throws when one is taken. */
   insertPrincipal(record: PrincipalRecord): void
   /** Throws when the profile would go down. */

@@ -123,12 +123,13 @@ function isDue(
 function revokedByIssuer(deps: CrlDeps, now: UnixMs): ReadonlyMap<string, readonly string[]> {
   const lockedOut = ofLockedOut(deps.store, now)
   const all = new Map([...lockedOut, ...revokedAlone(deps, now)].map((one) => [one.serial, one]))
-  const byIssuer = new Map<string, string[]>()
-  for (const [serial, { der }] of [...all].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-    const issuer = authorityKeyIdOf(der)
-    byIssuer.set(issuer, [...(byIssuer.get(issuer) ?? []), serial])
-  }
-  return byIssuer
+  const byIssuer = Map.groupBy(all.values(), ({ der }) => authorityKeyIdOf(der))
+  return new Map(
+    [...byIssuer].map(([issuer, revoked]) => [
+      issuer,
+      revoked.map(({ serial }) => serial).toSorted(),
+    ]),
+  )
 }
 
 /** Of principals that are there: few, and found by name, so that a refresh stays cheap. */

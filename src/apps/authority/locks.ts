@@ -101,7 +101,7 @@ function lastAdminProblem(
     one.roles.includes('admin') &&
     !isAbsentTooLong(one, now)
   if (!record || !isAdmin(record)) return undefined
-  if (registry.principals().some((one) => one.id !== record.id && isAdmin(one))) return undefined
+  if (registry.users().some((one) => one.id !== record.id && isAdmin(one))) return undefined
   return refuse('KOS_AUTHORITY_OPERATOR', 'operator/last-admin', {
     remedy: 'Make another admin first: kosctl operator role NAME --role admin.',
   })

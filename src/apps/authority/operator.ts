@@ -87,7 +87,7 @@ export async function ensureOperator(
     if (isRecovery) checkName(state, options.name, keys)
     ensurePrincipalKeys(keys)
     const identitySpki = keys.require('identity').spki
-    const users = state.registry.principals().filter(({ kind }) => kind === 'user')
+    const users = state.registry.users()
     // A start that was killed half-way has registered these very keys: it is finished now.
     const unfinished = users.find((user) => equalBytes(user.identitySpki, identitySpki))
     const isRecovered = isRecovery && users.length > 0

@@ -118,7 +118,7 @@ export function createPublisher(
     listedVersion = version
   }
   // A crash between the registry's lock and the signed one must not let a locked principal back in.
-  publishLocks(withLocked(locks(), deps.registry.principals().filter(isLocked)))
+  publishLocks(withLocked(locks(), deps.registry.lockedOut()))
   if (!series.held('directory')) refreshDirectory()
   const manifest = series.held('manifest')
   // A new era has the last word, also for members that hold a newer manifest of the one before.
@@ -226,10 +226,6 @@ function withMinimum(list: LockList, { uri, generation, floor }: RaisedMinimum):
 /** What is locked stays listed: a lock changes the lock list, and nothing else has to travel. */
 function isListed(record: PrincipalRecord): boolean {
   return record.state === 'active' || record.state === 'locked'
-}
-
-function isLocked(record: PrincipalRecord): boolean {
-  return record.state === 'locked' || record.state === 'quarantined'
 }
 
 function entryOf(record: PrincipalRecord): DirectoryEntryInput {

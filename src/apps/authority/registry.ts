@@ -68,6 +68,10 @@ export interface HeldCertificate {
 export interface Registry extends EnrolmentStore, TokenLists {
   /** All principals that were not removed, by name. */
   principals(): PrincipalRecord[]
+  /** The people among them. */
+  users(): PrincipalRecord[]
+  /** Those among them who are locked or quarantined. */
+  lockedOut(): PrincipalRecord[]
   /** Rises with every change of what the directory says; since this registry was opened. */
   directoryVersion(): number
   /** A principal by its id, also a removed one. */
@@ -165,15 +169,18 @@ export function createRegistry(store: RegistryStore): Registry {
     ...certificateSteps(store, keys),
     ...pskSteps(store),
   })
+  const there = db
+    .selectFrom('principal')
+    .selectAll()
+    .where('state', '<>', sql.lit('removed'))
+    .orderBy('name')
   return Object.freeze({
     transaction: <T>(work: (transaction: EnrolmentTransaction) => T): Promise<T> =>
       store.group.enqueue(() => work(transaction)),
-    principals: (): PrincipalRecord[] =>
-      store
-        .rows(
-          db.selectFrom('principal').selectAll().where('state', '<>', 'removed').orderBy('name'),
-        )
-        .map(toPrincipalRecord),
+    principals: () => store.rows(there).map(toPrincipalRecord),
+    users: () => store.rows(there.where('kind', '=', 'user')).map(toPrincipalRecord),
+    lockedOut: () =>
+      store.rows(there.where('state', 'in', ['locked', 'quarantined'])).map(toPrincipalRecord),
     directoryVersion: () => listing.version,
     principal: (id: string): PrincipalRecord | undefined => transaction.principal(id),
     principalNamed: (name: string): PrincipalRecord | undefined => transaction.principalNamed(name),

@@ -59,7 +59,7 @@ export function userRoutes(services: AuthorityServices): readonly Route[] {
 }
 
 function usersOf({ clock, registry }: AuthorityServices): UserView[] {
-  const users = registry.principals().filter(({ kind }) => kind === 'user')
+  const users = registry.users()
   const lines = registry.openTokens(clock.wallMs()).filter(({ kind }) => kind === 'user')
   return [...users.flatMap(viewOf), ...lines.map(invitedView)]
 }

@@ -12,7 +12,7 @@ import type { ProcessOptions } from '../harness/processes.ts'
 import type { Report } from '../harness/report.ts'
 import { type Effort, median, quantile, timed } from '../harness/rounds.ts'
 
-const DEVICES = 20_000
+const DEVICES = 100_000
 const ASK_EVERY_MS = 20
 const PATIENCE_MS = 300_000
 const BIN = fileURLToPath(new URL('../../bin/', import.meta.url))

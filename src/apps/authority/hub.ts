@@ -66,6 +66,7 @@ import type { FloorGuard } from './floor-guard.ts'
 import { createListingNotices } from './listing-notices.ts'
 import type { AuthorityPublisher } from './publisher.ts'
 import { createSessionList, type SessionList } from './session-list.ts'
+import { createSpread } from './spread.ts'
 import type { Standbys } from './standbys.ts'
 
 /** The sessions of an authority with its members. */
@@ -157,8 +158,15 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     SESSION_LIMITS,
   )
   const sessions = createSessionList(deps.clock, () => runtime.sessions)
-  const send = (kinds: readonly ObjectKind[]): void =>
-    sendNotice(runtime.sessions, noticeOf(kinds, options.publisher().locks()))
+  const spread = createSpread(deps.clock)
+  const send = (kinds: readonly ObjectKind[]): void => {
+    const notice = noticeOf(kinds, options.publisher().locks())
+    const tell = ({ session }: OpenSession): void =>
+      void session.call(FABRIC.notice, notice, { deadlineMs: NOTICE_DEADLINE_MS })
+    // A lock waits for nobody, and nobody fetches for it.
+    if (kinds.includes('locks')) runtime.sessions.forEach(tell)
+    else spread.tell(runtime.sessions, tell)
+  }
   const listing = createListingNotices(deps.clock, {
     connected: () => runtime.sessions.size,
     send: () => send(['directory']),
@@ -188,6 +196,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     updateIdentity: () => runtime.updateIdentity(),
     close: async (): Promise<void> => {
       listing.stop()
+      spread.stop()
       await runtime.close()
       await executor.close()
     },
@@ -196,12 +205,6 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
 
 function uriOf({ authenticated }: OpenSession): string {
   return authenticated.peer.principal.uri
-}
-
-function sendNotice(sessions: ReadonlySet<OpenSession>, notice: CborInput): void {
-  for (const { session } of sessions) {
-    void session.call(FABRIC.notice, notice, { deadlineMs: NOTICE_DEADLINE_MS })
-  }
 }
 
 /** What the hub goes by itself; the first says who signs the others. */

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os'
 import { join, matchesGlob } from 'node:path'
 import { run } from 'node:test'
 import { parseArgs } from 'node:util'
+import { createBatches } from './test/batches.ts'
 import { type CoveredFile, coverageReport } from './test/coverage.ts'
 import { report } from './test/report.ts'
 
@@ -46,18 +47,19 @@ async function main(): Promise<boolean> {
     return false
   }
   let covered: readonly CoveredFile[] = []
+  using batches = values.long ? undefined : createBatches(ROOT, files)
   const events = run({
     cwd: ROOT,
     env: environment(),
-    files,
+    files: [...(batches?.entries ?? files)],
     // Tests wait for one another’s processes a good part of the time.
     concurrency: values.long ? 2 : availableParallelism() + 1,
-    timeout: (values.long ? 30 : 5) * MINUTE_MS,
+    timeout: (values.long ? 30 : 10) * MINUTE_MS,
     coverage: values.coverage ?? false,
     coverageIncludeGlobs: ['src/**/*.ts'],
   })
   events.on('test:coverage', ({ summary }) => (covered = summary.files))
-  const passed = await report(events, { root: ROOT, output: process.stdout })
+  const passed = await report(events, { root: ROOT, files, output: process.stdout })
   if (!values.coverage) return passed
   const coverage = coverageReport(ROOT, covered)
   process.stdout.write(coverage.text)

@@ -19,7 +19,11 @@ interface TestEvent {
     readonly success?: boolean
     readonly duration_ms?: number
     readonly counts?: { readonly tests: number; readonly failed: number }
-    readonly details?: { readonly error?: { readonly failureType?: string } }
+    readonly details?: {
+      readonly type?: string
+      readonly duration_ms?: number
+      readonly error?: { readonly failureType?: string }
+    }
   }
 }
 
@@ -31,17 +35,53 @@ interface TestEvent {
  */
 export async function report(
   events: TestsStream,
-  to: { readonly root: string; readonly output: Writable },
+  to: {
+    readonly root: string
+    /** Paths of files that stand as suites in a batch. */
+    readonly files?: readonly string[]
+    readonly output: Writable
+  },
 ): Promise<boolean> {
   let passed = true
+  const batched = batchedFiles(new Set(to.files))
   const shown = async function* (): AsyncGenerator<TestEvent> {
     for await (const event of events as AsyncIterable<TestEvent>) {
-      if (failsRun(event)) passed = false
-      yield* show(event, to.root)
+      const file = batched(event)
+      if (failsRun(event) || file?.tests === 0) passed = false
+      if (file) yield line(`${file.tests > 0 && file.passed ? '✔' : '✖'} ${file.text}`)
+      if (!isBatch(event)) yield* show(event, to.root)
     }
   }
   await pipeline(Readable.from(shown()), new spec(), to.output, { end: false })
   return passed
+}
+
+/** How a file in a batch ended. */
+interface BatchedFile {
+  readonly tests: number
+  readonly passed: boolean
+  readonly text: string
+}
+
+/** Counts the tests of the files of batches; the suite of a file is told after all that is in it. */
+function batchedFiles(files: ReadonlySet<string>): (event: TestEvent) => BatchedFile | undefined {
+  const counts = new Map<string, number>()
+  return ({ type, data }) => {
+    const { entryFile, name = '', nesting = 0, details } = data
+    if (entryFile === undefined || (type !== 'test:pass' && type !== 'test:fail')) return undefined
+    const tests = counts.get(entryFile) ?? 0
+    if (details?.type !== 'suite') counts.set(entryFile, tests + 1)
+    if (nesting > 0 || details?.type !== 'suite' || !files.has(name)) return undefined
+    counts.set(entryFile, 0)
+    const duration = Math.round(details.duration_ms ?? 0)
+    const passed = type === 'test:pass'
+    return { tests, passed, text: `${name} (${tests} tests, ${duration} ms)` }
+  }
+}
+
+/** The closing line of a batch: those of its files have said it. */
+function isBatch({ type, data }: TestEvent): boolean {
+  return type === 'test:summary' && /-and-[0-9]+\.test\.mjs$/.test(data.file ?? '')
 }
 
 /** A failed or empty run, or a file without a test: node passes the latter as one test. */

@@ -10,7 +10,6 @@ import {
   sha256,
   unixMs,
 } from '../../foundation/base/index.ts'
-import type { CborInput } from '../../foundation/codec/index.ts'
 import type { PeerFacts } from '../../foundation/pipeline/index.ts'
 import { createCatalog } from '../../commands/catalog/index.ts'
 import { createExecutor, DEFAULT_EXECUTOR_LIMITS } from '../../commands/execution/index.ts'
@@ -43,10 +42,8 @@ import {
   createPolicyFacts,
   disagreementRecorder,
   enforceHandshake,
-  FABRIC,
   type FabricState,
   type LoadedEnforcement,
-  MAX_PUSHED_BYTES,
   type ObjectKind,
   type OpenSession,
   type PeerRuntime,
@@ -63,10 +60,9 @@ import { type CertificateRotation, createCertificateRotation } from './certifica
 import { createPskMembers, type PskMembers } from './psk-members.ts'
 import { createPskRotation, type PskRotation } from './psk-rotation.ts'
 import type { FloorGuard } from './floor-guard.ts'
-import { createListingNotices } from './listing-notices.ts'
+import { createNotices } from './notices.ts'
 import type { AuthorityPublisher } from './publisher.ts'
 import { createSessionList, type SessionList } from './session-list.ts'
-import { createSpread } from './spread.ts'
 import type { Standbys } from './standbys.ts'
 
 /** The sessions of an authority with its members. */
@@ -111,7 +107,6 @@ interface HubOptions {
   readonly enforcement: LoadedEnforcement
 }
 
-const NOTICE_DEADLINE_MS = 10_000
 /** How old the last-seen time of a principal may get before it is written again. */
 const SEEN_INTERVAL_MS = 60_000
 
@@ -158,19 +153,7 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     SESSION_LIMITS,
   )
   const sessions = createSessionList(deps.clock, () => runtime.sessions)
-  const spread = createSpread(deps.clock)
-  const send = (kinds: readonly ObjectKind[]): void => {
-    const notice = noticeOf(kinds, options.publisher().locks())
-    const tell = ({ session }: OpenSession): void =>
-      void session.call(FABRIC.notice, notice, { deadlineMs: NOTICE_DEADLINE_MS })
-    // A lock waits for nobody, and nobody fetches for it.
-    if (kinds.includes('locks')) runtime.sessions.forEach(tell)
-    else spread.tell(runtime.sessions, tell)
-  }
-  const listing = createListingNotices(deps.clock, {
-    connected: () => runtime.sessions.size,
-    send: () => send(['directory']),
-  })
+  const notices = createNotices(deps.clock, options.publisher, runtime.sessions)
   return {
     admission,
     enforcement,
@@ -190,13 +173,11 @@ export function createHub(deps: HubDeps, options: HubOptions): Hub {
     notify: (kinds) => {
       takeOver(fabric, options.publisher(), kinds)
       if (kinds.includes('locks')) runtime.recheckSessions()
-      if (kinds.every((kind) => kind === 'directory')) listing.changed()
-      else send(kinds)
+      notices.changed(kinds)
     },
     updateIdentity: () => runtime.updateIdentity(),
     close: async (): Promise<void> => {
-      listing.stop()
-      spread.stop()
+      notices.stop()
       await runtime.close()
       await executor.close()
     },
@@ -217,12 +198,6 @@ function takeOver(
   kinds: readonly ObjectKind[],
 ): void {
   for (const kind of HELD) if (kinds.includes(kind)) fabric.apply(kind, publisher[kind]())
-}
-
-/** The lock list travels inside the notice where it fits: members cut at once, and ask for nothing. */
-function noticeOf(kinds: readonly ObjectKind[], locks: Uint8Array): CborInput {
-  const isPushed = kinds.includes('locks') && locks.length <= MAX_PUSHED_BYTES
-  return { kinds: [...kinds], ...(isPushed && { locks }) }
 }
 
 function ownFabric(state: AuthorityState): FabricState {

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
+import { createBatches } from '../../../tools/test/batches.ts'
 import { type CoveredFile, coverageReport } from '../../../tools/test/coverage.ts'
 import { temporaryFolder } from '../../kit/temporary.ts'
 
@@ -27,6 +28,22 @@ const to = { root, output: process.stdout }
 process.exitCode = (await report(run({ cwd: root, files }), to)) ? 0 : 1
 `
 
+const BATCH_DRIVER = `
+import { run } from 'node:test'
+import { createBatches } from ${JSON.stringify(join(ROOT, 'tools/test/batches.ts'))}
+import { report } from ${JSON.stringify(join(ROOT, 'tools/test/report.ts'))}
+const [root, ...files] = process.argv.slice(2)
+using batches = createBatches(root, files)
+const to = { root, files, output: process.stdout }
+process.exitCode = (await report(run({ cwd: root, files: [...batches.entries] }), to)) ? 0 : 1
+`
+
+/** The same with neighbours in one process. */
+function runBatches(context: TestContext, files: Readonly<Record<string, string>>): Ended {
+  const root = folderOf(context, { ...files, 'driver.mjs': BATCH_DRIVER })
+  return spawnNode([join(root, 'driver.mjs'), root, ...Object.keys(files)])
+}
+
 interface Ended {
   readonly code: number | null
   readonly said: string
@@ -47,6 +64,50 @@ function spawnNode(args: readonly string[]): Ended {
 }
 
 const HEAD = "import { describe, test } from 'node:test'\n"
+
+describe('batches', () => {
+  test('are neighbours in one process; what changes its process stands alone', (context) => {
+    const files = Object.fromEntries(
+      Array.from({ length: 10 }, (_, at) => [`a/${at}.test.mjs`, at === 4 ? 'process.env' : '']),
+    )
+    const root = folderOf(context, { ...files, 'b/c.test.mjs': '' })
+    using batches = createBatches(root, [...Object.keys(files), 'b/c.test.mjs'])
+    const names = batches.entries.map((entry) => entry.split('/').slice(-2).join('/'))
+    assert.equal(names.length, 4)
+    assert.match(names[0] ?? '', /a-0\.test\.mjs-and-7\.test\.mjs$/)
+    assert.deepEqual(names.slice(1), ['a/9.test.mjs', 'a/4.test.mjs', 'b/c.test.mjs'])
+  })
+
+  const same = "test('same process', () => process.stdout.write(`pid ${process.pid}\\n`))"
+
+  test('say a line for each file, and fail with the file that fails', (context) => {
+    const good = { 'a.test.mjs': `${HEAD}${same}`, 'b.test.mjs': `${HEAD}${same};${same}` }
+    const passed = runBatches(context, good)
+    assert.equal(passed.code, 0, passed.said)
+    assert.match(passed.said, /^✔ a\.test\.mjs \(1 tests, \d+ ms\)$/m)
+    assert.match(passed.said, /^✔ b\.test\.mjs \(2 tests, \d+ ms\)$/m)
+    assert.equal(new Set(passed.said.match(/pid \d+/g)).size, 1)
+    assert.match(passed.said, /^ℹ tests 3$/m)
+    const failing = `${HEAD}test('wrong', () => { throw new Error('so it is') })`
+    const failed = runBatches(context, { ...good, 'c.test.mjs': failing })
+    assert.equal(failed.code, 1)
+    assert.match(failed.said, /^✔ b\.test\.mjs/m)
+    assert.match(failed.said, /^✖ c\.test\.mjs \(1 tests, \d+ ms\)$/m)
+    assert.match(failed.said, /so it is/)
+  })
+
+  test('fail with a file that has no test, does not load, or ends the process', (context) => {
+    const good = { 'a.test.mjs': `${HEAD}${same}` }
+    const empty = runBatches(context, { ...good, 'b.test.mjs': '' })
+    assert.equal(empty.code, 1)
+    assert.match(empty.said, /^✖ b\.test\.mjs \(0 tests/m)
+    const broken = runBatches(context, { ...good, 'b.test.mjs': "throw new Error('at once')" })
+    assert.equal(broken.code, 1)
+    assert.match(broken.said, /at once/)
+    const dead = `${HEAD}test('kill', () => process.kill(process.pid, 'SIGKILL'))`
+    assert.equal(runBatches(context, { ...good, 'b.test.mjs': dead }).code, 1)
+  })
+})
 
 describe('the runner', () => {
   test('passes passing files, one line each, and ends as node does', (context) => {

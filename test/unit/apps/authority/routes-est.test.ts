@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { describe, test, type TestContext } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { DerReader } from '../../../../src/foundation/codec/index.ts'
-import { rawRequest, startFabric, type TestFabric } from '../../../kit/fabric.ts'
+import { eventually, rawRequest, startFabric, type TestFabric } from '../../../kit/fabric.ts'
 import {
   auditEntries,
   estDevice,
@@ -151,6 +151,11 @@ describe('records', () => {
     await estReenrol(fabric, device, testKey())
     await estEnrol(fabric, { ...secret, password: 'guess' }, estCsr(testKey()))
     await estReenrol(fabric, device, estCsr(testKey()))
+    // Refusals may wait a moment before they are written.
+    await eventually(async () => {
+      const rules = (await auditEntries(fabric)).map(({ rule }) => rule)
+      return rules.includes('token/secret') && rules.includes('csr/names')
+    }, 'recorded')
     const entries = await auditEntries(fabric)
     const said = entries
       .filter(({ type, action }) => type === 'enrolment' && String(action).startsWith('est.'))

@@ -138,6 +138,11 @@ test('three at most, and none without the root keys', async (context) => {
   keys.close()
   await fabric.startAuthority()
   await eventually(() => first.running.link.isConnected, 'connected again')
+  // What it offers is told after that.
+  await eventually(async () => {
+    const { err } = await fabric.kosctl(['standby', 'add', 'gate-1'])
+    return !err.includes('standby/not-offered')
+  }, 'offered again')
   const offline = /kosctl ca request/
   for (const args of [
     ['remove', 'gate-1'],

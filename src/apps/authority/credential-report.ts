@@ -122,6 +122,8 @@ function roleKeysOf({ trust }: CertificateAuthority): readonly CredentialView[] 
       id: toHex(keyId),
       name: `signs ${ROLE_NAMES[role]}`,
       state: 'active',
+      // Made with the roots, and never replaced.
+      createdAt: trust.rootP256Certificate.notBefore,
     })),
   )
 }

@@ -96,6 +96,7 @@ describe('in one fleet', () => {
     )
     const old = await report(fabric, '--older-than', '16d', '--sort', 'name')
     assert.ok(old.some(({ kind }) => kind === 'intermediate'))
+    assert.ok(old.some(({ kind }) => kind === 'role-key'))
     assert.ok(!old.some(({ kind, generation }) => kind === 'certificate' && generation === 2))
     const unused = await report(fabric, '--unused-for', '16d', '--kind', 'psk', '--kind', 'root')
     assert.ok(unused.some(({ kind, name }) => kind === 'psk' && name === 'sensor-4'))

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { pemEncode } from '../../src/foundation/codec/index.ts'
-import type { CaStatus } from '../../src/apps/authority/index.ts'
-import { type Company, createCompany } from '../kit/company.ts'
-import { connected, startFabric, type TestFabric, tlsOf } from '../kit/fabric.ts'
-import { missing, runOutside, type Said } from '../kit/outside.ts'
+import { pemEncode } from '../../../src/foundation/codec/index.ts'
+import type { CaStatus } from '../../../src/apps/authority/index.ts'
+import { type Company, createCompany } from '../../kit/company.ts'
+import { connected, startFabric, type TestFabric, tlsOf } from '../../kit/fabric.ts'
+import { missing, runOutside, type Said } from '../../kit/outside.ts'
 
 const skip = missing('curl') || missing('openssl', 'version')
 

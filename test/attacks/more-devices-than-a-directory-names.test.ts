@@ -33,11 +33,15 @@ test('who comes last is refused, whoever is in stays in, and a removal makes roo
   )
   const last = await createToken(fleet, { name: 'camera-2' })
   const late = await createToken(fleet, { name: 'camera-3' })
+  const several = await createToken(fleet, { name: 'lamp-', uses: 9 })
   const again = fleet.restart()
   accepted(await again.joins.join(joinRequest(createDevice(), last), EXPORTER))
   const request = joinRequest(createDevice(), late)
   const full = 'KOS_ENROLMENT_FULL'
   assertRefused(await again.joins.join(request, EXPORTER), full, 'directory/full')
+  // Names are free: it is not those that are said to be missing.
+  const lamp = joinRequest(createDevice(), several)
+  assertRefused(await again.joins.join(lamp, EXPORTER), full, 'directory/full')
   assertRefused(
     await again.tokens.create(tokenOf(fleet, { name: 'camera-4' })),
     full,

@@ -3,7 +3,7 @@ import type { CancelTimer, Clock } from '../../foundation/base/index.ts'
 /** Up to here a new directory is told at once, above it after so many milliseconds per session. */
 const FEW_CONNECTED = 32
 const LISTING_MS_EACH = 2
-const MAX_LISTING_MS = 5000
+const MAX_LISTING_MS = 3000
 
 /**
  * Notices of a new directory. Everybody fetches the whole of it, so the more are connected the longer

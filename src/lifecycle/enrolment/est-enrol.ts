@@ -23,7 +23,7 @@ import {
   repeat,
 } from './join.ts'
 import { isTokenId } from './join-line.ts'
-import { nameProblem } from './names.ts'
+import { capacityProblem, nameProblem } from './names.ts'
 import type { EnrolmentTransaction, TokenRecord } from './records.ts'
 import { ownerProblem, tokenRefused, type TokenService } from './tokens.ts'
 
@@ -147,6 +147,7 @@ function admissionProblem(enrolment: EstCase, token: TokenRecord): Refusal | und
   }
   return (
     profileProblem(profileOf(token.profile)) ??
+    capacityProblem(transaction) ??
     ownerProblem(transaction, token) ??
     nameProblem(transaction, token)
   )

@@ -17,7 +17,7 @@ import { floorProblem } from './floors.ts'
 import { keyHashOf } from './issue.ts'
 import { intend, type JoinDeps, namePrincipal, newPrincipal, otherKind } from './join.ts'
 import type { PskGrant, PskJoinRequest } from './messages.ts'
-import { nameProblem } from './names.ts'
+import { capacityProblem, nameProblem } from './names.ts'
 import type { EnrolmentTransaction, PrincipalRecord, PskRecord, TokenRecord } from './records.ts'
 import { consumeToken, tokenForDevice } from './token-uses.ts'
 import { ownerProblem, tokenRefused } from './tokens.ts'
@@ -191,6 +191,7 @@ function admissionProblem(join: PskJoinCase, token: TokenRecord): Refusal | unde
   }
   return (
     floorProblem(transaction, token, { mac: toHex(request.mac), identityKeyHash: undefined }) ??
+    capacityProblem(transaction) ??
     ownerProblem(transaction, token) ??
     nameProblem(transaction, token)
   )

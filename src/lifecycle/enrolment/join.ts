@@ -28,7 +28,7 @@ import {
   toGrant,
 } from './issue.ts'
 import type { EnrolmentGrant, JoinRequest } from './messages.ts'
-import { nameProblem } from './names.ts'
+import { capacityProblem, nameProblem } from './names.ts'
 import { joinAuthenticator, verifyJoinProofs } from './proofs.ts'
 import type {
   CertificateRecord,
@@ -251,6 +251,7 @@ function admissionProblem(join: JoinCase, token: TokenRecord): Refusal | undefin
   const { transaction } = join
   return (
     profileProblem(profileOf(token.profile)) ??
+    capacityProblem(transaction) ??
     ownerProblem(transaction, token) ??
     nameProblem(transaction, token) ??
     floorProblem(transaction, token, {

@@ -8,15 +8,16 @@ export const NAME_PREFIX: RegExp = /^[a-z0-9](?:[a-z0-9-]{0,55})-$/
 
 type Named = Pick<TokenRecord, 'kind' | 'name'>
 
-/**
- * Names are unique among those who are there; ids for ever, and agents and users are named by theirs. And
- * nobody comes in whom the directory could not name: no member would take a larger one.
- */
+/** Nobody comes in whom the directory could not name: no member would take a larger one. */
+export function capacityProblem(transaction: EnrolmentTransaction): Refusal | undefined {
+  return transaction.isFull() ? refuse('KOS_ENROLMENT_FULL', 'directory/full') : undefined
+}
+
+/** Names are unique among those who are there; ids for ever, and agents and users are named by theirs. */
 export function nameProblem(
   transaction: EnrolmentTransaction,
   { kind, name }: Named,
 ): Refusal | undefined {
-  if (transaction.isFull()) return refuse('KOS_ENROLMENT_FULL', 'directory/full')
   if (transaction.principalNamed(name)) return nameTaken(name, 'principal')
   const isFormer = kind !== 'device' && transaction.principal(name)
   return isFormer ? nameTaken(name, 'former-principal') : undefined

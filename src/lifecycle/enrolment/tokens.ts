@@ -16,7 +16,7 @@ import {
 import { profileOf, type ProfileName } from '../../foundation/profiles/index.ts'
 import { enrolmentErrors } from './errors.ts'
 import { evidenceProblem, profileProblem } from './issue.ts'
-import { NAME, NAME_PREFIX, nameTaken, newNameProblem } from './names.ts'
+import { capacityProblem, NAME, NAME_PREFIX, nameTaken, newNameProblem } from './names.ts'
 import type {
   EnrolmentOrigin,
   EnrolmentStore,
@@ -103,7 +103,8 @@ export interface TokenService {
    * @param specification - see {@link TokenSpecification}
    * @returns the token, or a refusal `KOS_ENROLMENT_REQUEST` (`token/name`, `token/prefix`, `token/life`,
    *   `token/uses`, `token/owner`, `token/groups`, `token/labels`, `token/roles`, `token/user-batch`,
-   *   `token/est-kind`, `token/est-batch`), `KOS_ENROLMENT_PROFILE` or `KOS_ENROLMENT_NAME_TAKEN`
+   *   `token/est-kind`, `token/est-batch`), `KOS_ENROLMENT_PROFILE`, `KOS_ENROLMENT_FULL` or
+   *   `KOS_ENROLMENT_NAME_TAKEN`
    */
   create(specification: TokenSpecification): Promise<CreatedToken | Refusal>
   /**
@@ -265,7 +266,7 @@ function recordProblem(
   transaction: EnrolmentTransaction,
   record: TokenRecord,
 ): Refusal | undefined {
-  const problem = ownerProblem(transaction, record)
+  const problem = ownerProblem(transaction, record) ?? capacityProblem(transaction)
   // A token for several devices names nobody yet.
   if (problem || record.uses) return problem
   return newNameProblem(transaction, record, record.createdAt)
